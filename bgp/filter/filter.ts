@@ -1,0 +1,51 @@
+/**
+ * What a route filter is to the RIB: a function from a route to a verdict, with a name for those who ask why.
+ * The RIB keeps routes that are rejected; a filter whose `key` is unchanged is not run again.
+ */
+
+import type { Family } from '../ip.ts';
+
+export interface RouteFilter {
+  readonly name: string;
+  /** Two filters with equal keys decide alike; a changed key re-runs the filter over what the peer sent. */
+  readonly key: string;
+  evaluate(route: FilteredRoute): FilterVerdict;
+}
+
+/** A route as a filter sees it. Getters are lazy: what a filter does not read is not decoded. */
+export interface FilteredRoute {
+  readonly family: Family;
+  /** Canonical text. */
+  readonly prefix: string;
+  readonly prefixBytes: Uint8Array;
+  readonly prefixLength: number;
+  /** Canonical text. */
+  readonly nextHop: string;
+  /** AS numbers left to right, sets flattened. */
+  readonly asPath: readonly number[];
+  /** `aa:nn` */
+  readonly communities: readonly string[];
+  /** `aa:nn:mm` */
+  readonly largeCommunities: readonly string[];
+  /** IPv4 form, RFC 4456. */
+  readonly originatorId: string | undefined;
+  readonly localPref: number | undefined;
+  readonly med: number | undefined;
+  /** import: the peer that sent it; export: the peer it came from ('' where we originate it). */
+  readonly peerName: string;
+  readonly peerAddress: string;
+  readonly peerType: 'iBGP' | 'eBGP' | 'local';
+  /** The peer's BGP identifier, IPv4 form. */
+  readonly peerRouterId: string;
+}
+
+export type FilterVerdict =
+  | { readonly kind: 'accept'; readonly rule: string; readonly changes?: RouteChanges }
+  | { readonly kind: 'reject'; readonly rule: string };
+
+export interface RouteChanges {
+  readonly addCommunities?: readonly string[];
+  readonly prependAsPath?: readonly number[];
+  readonly localPref?: number;
+  readonly med?: number;
+}

@@ -1,0 +1,72 @@
+/**
+ * What a speaker is told: itself, its neighbours, the routes it originates. Values only.
+ * A change of settings never resets a session unless an RFC needs it (AS number, router id, families, address…).
+ */
+
+import type { Family } from './ip.ts';
+import type { RouteFilter } from './filter/filter.ts';
+
+export interface SpeakerSettings {
+  readonly asNumber: number;
+  /** IPv4 form, RFC 6286: any non-zero 32-bit number. */
+  readonly routerId: string;
+  /** IPv4 form. Set on a route reflector (RFC 4456 §7). */
+  readonly clusterId?: string;
+  /** TCP port to listen on; undefined: accepts no connection. */
+  readonly listenPort?: number;
+  /** RFC 4724. Restart time in seconds, offered to every peer; 0 turns graceful restart off. */
+  readonly gracefulRestartSeconds: number;
+  /** Equal paths that are told to the kernel (ECMP); 1 turns multipath off. */
+  readonly maximumPaths: number;
+  readonly neighbors: readonly NeighborSettings[];
+  readonly originated: readonly OriginatedRoute[];
+}
+
+export interface NeighborSettings {
+  /** Unique; what `show protocols` prints. Members of a range are named `NAME-ADDRESS`. */
+  readonly name: string;
+  /** Either one address (canonical text) or a range whose members are accepted (then passive). */
+  readonly remote:
+    | { readonly kind: 'address'; readonly address: string; readonly port: number }
+    | { readonly kind: 'range'; readonly prefix: string };
+  /** AS number the peer must have. */
+  readonly remoteAs: number;
+  /** Our AS number towards this peer, where not the speaker's. */
+  readonly localAs?: number;
+  /** Source address of our connections and the session's own next hop; undefined: the kernel's choice. */
+  readonly localAddress?: string;
+  /** Next hop of each family that we give where we give ourselves; else the session's local address of that family. */
+  readonly nextHopSelf?: Partial<Record<Family, string>>;
+  /** Never connects, only accepts. */
+  readonly passive: boolean;
+  /** RFC 4456: the peer is our client. */
+  readonly reflectorClient: boolean;
+  readonly families: readonly Family[];
+  /** Seconds, 0 or at least 3 (RFC 4271 §4.2). */
+  readonly holdTimeSeconds: number;
+  /** Seconds; undefined: a third of the negotiated hold time. */
+  readonly keepaliveTimeSeconds?: number;
+  readonly connectRetrySeconds: number;
+  /** IP TTL of eBGP packets; undefined: 1 for eBGP, the system's for iBGP. */
+  readonly ttl?: number;
+  /** GTSM (RFC 5082): hops allowed to the peer, 1..254. */
+  readonly ttlSecurityHops?: number;
+  /** auto: RFC 4271 §5.1.3 (eBGP: self; iBGP: unchanged). */
+  readonly nextHopMode: 'auto' | 'self' | 'keep';
+  /** How often our own AS may stand in a received AS_PATH. */
+  readonly allowedOwnAs: number;
+  readonly importFilter?: RouteFilter;
+  readonly exportFilter?: RouteFilter;
+  /** One line on the policy in force, for `show protocols all`. */
+  readonly policyText: string;
+  readonly description?: string;
+}
+
+export interface OriginatedRoute {
+  /** Canonical text. */
+  readonly prefix: string;
+  /** Where this name is 'node-pods', 'service', …: what `show route` prints as the source. */
+  readonly source: string;
+  /** `aa:nn` */
+  readonly communities?: readonly string[];
+}

@@ -1,0 +1,103 @@
+/** What a speaker tells: its peers, its routes, its changes. Values only; addresses and prefixes are canonical text. */
+
+import type { Family } from './ip.ts';
+
+export type SessionState = 'idle' | 'connect' | 'active' | 'openSent' | 'openConfirm' | 'established';
+
+export interface PeerStatus {
+  readonly name: string;
+  readonly description?: string;
+  readonly address: string;
+  readonly port: number;
+  readonly localAddress?: string;
+  readonly peerType: 'iBGP' | 'eBGP';
+  readonly remoteAs: number;
+  readonly localAs: number;
+  /** The range's own name where the peer came by a range. */
+  readonly range?: string;
+  readonly passive: boolean;
+  readonly reflectorClient: boolean;
+  readonly state: SessionState;
+  /** Milliseconds since the epoch: when the state was entered (established or not). */
+  readonly since: number;
+  /** Why the session is down, in words: `OPEN error: bad peer AS (2/2), sent`. */
+  readonly lastError?: string;
+  readonly remoteRouterId?: string;
+  readonly holdTimeSeconds?: number;
+  readonly keepaliveTimeSeconds?: number;
+  readonly localCapabilities: readonly string[];
+  readonly remoteCapabilities: readonly string[];
+  /** Established, or waiting for a restarting peer. */
+  readonly gracefulRestart: 'none' | 'ready' | 'peerRestarting' | 'weRestart';
+  readonly families: readonly FamilyStatus[];
+  readonly policyText: string;
+  readonly counters: PeerCounters;
+}
+
+export interface FamilyStatus {
+  readonly family: Family;
+  readonly negotiated: boolean;
+  readonly imported: number;
+  readonly filtered: number;
+  readonly exported: number;
+  readonly stale: number;
+  readonly endOfRibReceived: boolean;
+  readonly endOfRibSent: boolean;
+}
+
+export interface PeerCounters {
+  readonly messagesReceived: number;
+  readonly messagesSent: number;
+  readonly updatesReceived: number;
+  readonly updatesSent: number;
+  /** RFC 7606: UPDATEs whose routes were treated as withdrawn. */
+  readonly treatedAsWithdrawn: number;
+  /** How often the session left established. */
+  readonly flaps: number;
+}
+
+/** One path in the RIB. */
+export interface RouteStatus {
+  readonly family: Family;
+  readonly prefix: string;
+  /** Peer name, or the source of an originated route. */
+  readonly peerName: string;
+  readonly peerType: 'iBGP' | 'eBGP' | 'local';
+  readonly peerAddress: string;
+  readonly peerRouterId: string;
+  readonly nextHop: string;
+  readonly origin: 'IGP' | 'EGP' | 'incomplete';
+  /** `65001 65000 {64512 64513}` */
+  readonly asPath: string;
+  readonly localPref: number | undefined;
+  readonly med: number | undefined;
+  readonly communities: readonly string[];
+  readonly largeCommunities: readonly string[];
+  readonly originatorId: string | undefined;
+  readonly clusterList: readonly string[];
+  /** The best path, or one that shares the kernel route with it. */
+  readonly selected: 'best' | 'multipath' | 'no';
+  /** Why not: the rung of the decision where it lost ('shorterAsPath'…), 'filtered', 'nextHopDown'. */
+  readonly lostAt?: string;
+  /** The rule of the filter that decided, where one did. */
+  readonly rule?: string;
+  readonly stale: boolean;
+}
+
+/** A prefix whose best paths changed: what the kernel's programmer reads. No paths: the prefix is gone. */
+export interface BestPathChange {
+  readonly family: Family;
+  readonly prefix: string;
+  readonly paths: readonly BestPath[];
+}
+
+export interface BestPath {
+  readonly nextHop: string;
+  readonly peerName: string;
+  /** 'local': originated by this speaker. */
+  readonly peerType: 'iBGP' | 'eBGP' | 'local';
+  readonly originatorId: string | undefined;
+  readonly asPath: readonly number[];
+  /** Kept through a graceful restart of its peer. */
+  readonly stale: boolean;
+}

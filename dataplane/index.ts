@@ -1,0 +1,3 @@
+/** The dataplane's door: the only file that `src/` imports from here. */
+
+export type * from './types.ts';
