@@ -1,0 +1,103 @@
+/** The import directions of docs/architecture.md §1, held. */
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+
+const top = fileURLToPath(new URL('..', import.meta.url));
+
+/** What a file under the folder may import: folders, or single files. The longest matching folder decides. */
+const mayImport: Record<string, readonly string[]> = {
+  'bgp/ip.ts': [],
+  'bgp/unreachable.ts': [],
+  'bgp/index.ts': ['bgp'],
+  'bgp/registry.ts': [],
+  'bgp/settings.ts': ['bgp/ip.ts', 'bgp/filter/filter.ts'],
+  'bgp/status.ts': ['bgp/ip.ts'],
+  'bgp/wire': ['bgp/wire', 'bgp/ip.ts', 'bgp/registry.ts', 'bgp/unreachable.ts'],
+  'bgp/session': ['bgp/session', 'bgp/wire', 'bgp/ip.ts', 'bgp/registry.ts', 'bgp/settings.ts', 'bgp/status.ts', 'bgp/unreachable.ts'],
+  'bgp/rib': ['bgp/rib', 'bgp/wire', 'bgp/filter/filter.ts', 'bgp/ip.ts', 'bgp/registry.ts', 'bgp/settings.ts', 'bgp/status.ts', 'bgp/unreachable.ts'],
+  'bgp/filter': ['bgp/filter', 'bgp/ip.ts', 'bgp/unreachable.ts'],
+  'bgp/speaker.ts': ['bgp'],
+  'bgp/io': ['bgp'],
+  'bgp': ['bgp'],
+  'dataplane': ['dataplane', 'bgp/ip.ts'],
+  'src/resources': ['src/resources', 'src/unreachable.ts', 'bgp/ip.ts'],
+  'src/source': ['src/source', 'src/resources', 'src/unreachable.ts', 'bgp/ip.ts'],
+  'src/topology': ['src/topology', 'src/resources', 'src/unreachable.ts', 'bgp/index.ts', 'bgp/ip.ts', 'dataplane/index.ts'],
+  'src/routing': ['src/routing', 'src/topology', 'src/resources', 'src/unreachable.ts', 'bgp/index.ts', 'bgp/ip.ts', 'dataplane/index.ts'],
+  'src/policy': ['src/policy', 'src/resources', 'src/unreachable.ts', 'bgp/index.ts', 'bgp/ip.ts', 'dataplane/index.ts'],
+  'src/control': ['src/control', 'src/unreachable.ts', 'bgp/index.ts', 'bgp/ip.ts', 'dataplane/index.ts'],
+  'src/cli': ['src/cli', 'src/control', 'src/unreachable.ts', 'src/version.ts', 'bgp/index.ts', 'bgp/ip.ts'],
+  'src/lab': ['src/lab', 'src/resources', 'src/source', 'src/control', 'src/unreachable.ts', 'bgp/ip.ts', 'dataplane/index.ts'],
+  'src/agent': ['src', 'bgp/index.ts', 'bgp/ip.ts', 'dataplane/index.ts'],
+  'src/main.ts': ['src'],
+  'src/unreachable.ts': [],
+  'src/version.ts': [],
+};
+
+/** Files that may touch the world: node:* modules, timers, clocks, process. Everything else gets them as arguments. */
+const mayTouchTheWorld = [
+  'bgp/io',
+  'dataplane/netlink/socket.ts',
+  'dataplane/netlink/sys.ts',
+  'dataplane/netlink/stream.ts',
+  'dataplane/nft/run.ts',
+  'dataplane/sysctl.ts',
+  'src/source',
+  'src/agent',
+  'src/cli',
+  'src/lab',
+  'src/control/server.ts',
+  'src/control/client.ts',
+  'src/control/socket-file.ts',
+  'src/main.ts',
+  'src/version.ts',
+];
+
+const worldly = /from 'node:|\bsetTimeout\(|\bsetInterval\(|\bsetImmediate\(|\bDate\.now\(|\bnew Date\(\)|\bperformance\.now\(|\bprocess\./;
+
+function sourceFiles(folder: string): string[] {
+  return readdirSync(join(top, folder), { withFileTypes: true }).flatMap((entry) => {
+    const path = `${folder}/${entry.name}`;
+    return entry.isDirectory() ? sourceFiles(path) : path.endsWith('.ts') ? [path] : [];
+  });
+}
+
+function within(file: string, place: string): boolean {
+  return file === place || file.startsWith(`${place}/`);
+}
+
+function longestPlace(file: string): string | undefined {
+  return Object.keys(mayImport)
+    .filter((place) => within(file, place))
+    .sort((a, b) => b.length - a.length)[0];
+}
+
+function ownImports(file: string): string[] {
+  const text = readFileSync(join(top, file), 'utf8');
+  return [...text.matchAll(/(?:from|import\()\s*'(\.[^']+)'/g)].map((match) =>
+    relative(top, join(top, dirname(file), match[1])),
+  );
+}
+
+const files = ['bgp', 'dataplane', 'src'].flatMap(sourceFiles);
+
+test('every import points in a direction that the architecture allows', () => {
+  const wrong = files.flatMap((file) => {
+    const place = longestPlace(file);
+    if (place === undefined) return [`${file}: no rule`];
+    return ownImports(file)
+      .filter((target) => !mayImport[place].some((allowed) => within(target, allowed)))
+      .map((target) => `${file} imports ${target}`);
+  });
+  expect(wrong).toEqual([]);
+});
+
+test('only the named places touch clocks, timers, processes and node modules', () => {
+  const wrong = files
+    .filter((file) => !mayTouchTheWorld.some((place) => within(file, place)))
+    .filter((file) => worldly.test(readFileSync(join(top, file), 'utf8').replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*/g, '')));
+  expect(wrong).toEqual([]);
+});
