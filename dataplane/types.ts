@@ -61,10 +61,34 @@ export interface VxlanPeer {
   readonly gateways: readonly string[];
 }
 
+/** A tunnel device, or a part of it, that could not be made as told. It is retried. */
+export interface TunnelFailure {
+  readonly name: string;
+  readonly errno: string;
+  readonly message: string;
+  readonly since: number;
+}
+
+/** Whether this kernel can make such a device; `reason` has the kernel's words where it cannot. */
+export interface TunnelSupport {
+  readonly supported: boolean;
+  readonly reason?: string;
+}
+
+/** How the kernel reaches an address without the help of any routing daemon: by connected and static routes alone. */
+export interface ResolvedNextHop {
+  readonly interfaceName: string;
+  /** Absent: the address lies on the link itself. */
+  readonly gateway?: string;
+  /** The address lies on a directly connected subnet (what `CrossSubnet` asks). */
+  readonly connected: boolean;
+}
+
 /** An interface with its addresses, as the kernel tells. */
 export interface LinkStatus {
   readonly index: number;
   readonly name: string;
+  /** Administratively up, and with a carrier. */
   readonly up: boolean;
   readonly mtu: number;
   readonly mac: string;
