@@ -1,0 +1,73 @@
+/**
+ * The world as the speaker sees it: TCP connections, turns of the event loop, one alarm, a clock.
+ * Values and callbacks only; bgp/io/tcp-driver.ts is the real one, tests bring one of their own.
+ */
+
+export interface Clock {
+  /** Milliseconds that only grow; what every timer is measured by. */
+  now(): number;
+  /** Milliseconds since the epoch: what a person is shown. */
+  epoch(): number;
+}
+
+export interface Driver {
+  /** @throws an Error that names the port and the reason where it cannot be had. */
+  listen(port: number, onAccepted: (connection: Connection) => void): Promise<void>;
+  stopListening(): Promise<void>;
+  /** Starts connecting. The handler hears `connected` or `closed`, never before this call has returned. */
+  connect(request: ConnectRequest, handler: ConnectionHandler): Connection;
+  /** Calls the task once, soon, after the input at hand. */
+  requestTurn(task: () => void): void;
+  /** Calls the task once after so many milliseconds; replaces the alarm before. Infinity: no alarm. */
+  setAlarm(milliseconds: number, task: () => void): void;
+}
+
+export interface ConnectRequest {
+  readonly address: string;
+  readonly port: number;
+  readonly localAddress?: string;
+  readonly hops: HopLimit;
+}
+
+/** How far packets of a session may travel. */
+export interface HopLimit {
+  /** IP TTL of what we send; undefined: the system's. */
+  readonly ttl?: number;
+  /** GTSM (RFC 5082): the least TTL a packet from the peer must have. */
+  readonly minimumTtl?: number;
+}
+
+export interface Connection {
+  readonly direction: 'incoming' | 'outgoing';
+  /** Canonical text. */
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  /** Known once connected. */
+  readonly localAddress: string | undefined;
+  /** Whom to tell from now on; an accepted connection reads nothing before it has one. */
+  setHandler(handler: ConnectionHandler): void;
+  /** @throws an Error where the system refuses the option. */
+  setHopLimit(hops: HopLimit): void;
+  /** Takes the buffers over; they must not change any more. */
+  write(buffers: readonly Uint8Array[]): void;
+  /** Bytes taken over and not yet in the kernel. */
+  readonly unsentBytes: number;
+  /** Bytes that the kernel has taken since the connection began. */
+  readonly sentBytes: number;
+  pauseReading(): void;
+  resumeReading(): void;
+  /** Sends what was written, then ends. The handler hears nothing more. */
+  close(): void;
+  /** Ends at once. The handler hears nothing more. */
+  destroy(): void;
+}
+
+export interface ConnectionHandler {
+  connected(): void;
+  /** The bytes belong to the handler. */
+  received(bytes: Uint8Array): void;
+  /** Nothing waits to be sent any more. */
+  drained(): void;
+  /** The reason in words: `connection refused`, `closed by the peer`. Said once, and last. */
+  closed(reason: string): void;
+}
