@@ -1,0 +1,94 @@
+/** What the RIB is told and what it answers: values only. Addresses and identifiers are canonical text. */
+
+import type { Family } from '../ip.ts';
+import type { BestPathChange } from '../status.ts';
+import type { RouteFilter } from '../filter/filter.ts';
+
+/** The speaker itself. */
+export interface RibLocal {
+  readonly asNumber: number;
+  /** IPv4 form. */
+  readonly routerId: string;
+  /** IPv4 form; undefined: the router id serves (RFC 4456 §7). */
+  readonly clusterId?: string;
+  /** Equal paths that count as selected besides the best; 1 turns multipath off. */
+  readonly maximumPaths: number;
+}
+
+/** A neighbour with an established session, as negotiated. */
+export interface RibPeer {
+  /** Unique; a peer that returns under its name takes over what was kept of it. */
+  readonly name: string;
+  readonly address: string;
+  /** Our end of the session. */
+  readonly localAddress: string;
+  readonly remoteAs: number;
+  readonly localAs: number;
+  readonly peerType: 'iBGP' | 'eBGP';
+  /** The BGP identifier of its OPEN, IPv4 form. */
+  readonly remoteRouterId: string;
+  /** RFC 4456: the peer is our client. */
+  readonly reflectorClient: boolean;
+  /** Negotiated by both (RFC 4760). */
+  readonly families: readonly Family[];
+  /** Both support RFC 6793. */
+  readonly fourOctetAs: boolean;
+  /** Longest message in bytes that we may send: 4096, or 65535 with RFC 8654. */
+  readonly maximumMessageSize: number;
+  readonly nextHopMode: 'auto' | 'self' | 'keep';
+  /** Next hop where we give ourselves; where missing, `localAddress` if it is of that family. */
+  readonly nextHopSelf?: Partial<Record<Family, string>>;
+  /** How often our own AS may stand in a received AS_PATH. */
+  readonly allowedOwnAs: number;
+  readonly importFilter?: RouteFilter;
+  readonly exportFilter?: RouteFilter;
+}
+
+export interface UpdateResult {
+  /** The UPDATE was an End-of-RIB marker (RFC 4724 §2); the caller decides what follows: see Rib.endOfRib. */
+  readonly endOfRib?: Family;
+  /** RFC 7606 §2: why the routes of this UPDATE were treated as withdrawn. */
+  readonly treatedAsWithdraw?: string;
+  /** RFC 7606 §2: which attributes were dropped, and why. */
+  readonly discarded?: string;
+}
+
+/** Conditions are joined by "and". */
+export interface RouteQuery {
+  readonly family?: Family;
+  /** Exactly this prefix, canonical text. */
+  readonly prefix?: string;
+  /** The longest prefix with a path that holds this address. */
+  readonly for?: string;
+  /** Only paths of this peer (its name). */
+  readonly peer?: string;
+  /** What the peer of this name was told, as it was told. */
+  readonly exportedTo?: string;
+  /** Only paths that the import filter rejected. Otherwise these are left out. */
+  readonly filtered?: boolean;
+}
+
+export interface RibFamilyCounters {
+  /** Paths from the peer that may be used. */
+  readonly imported: number;
+  /** Paths from the peer that its import filter rejected. */
+  readonly filtered: number;
+  /** Prefixes that the peer was told and that were not withdrawn. */
+  readonly exported: number;
+  /** Paths kept from an earlier session. */
+  readonly stale: number;
+  readonly endOfRibSent: boolean;
+}
+
+export interface RibTotals {
+  readonly prefixes: number;
+  readonly paths: number;
+  /** Attribute sets in the pool; the pool is common to both families. */
+  readonly attributes: number;
+}
+
+export interface BestPathReader {
+  /** The next changes, at most `max`; starts with everything there is. Empty: nothing new. Each prefix stands once, in its present state. */
+  read(max: number): BestPathChange[];
+  close(): void;
+}
