@@ -1,0 +1,165 @@
+/**
+ * Capabilities in an OPEN: what a speaker can do beyond RFC 4271.
+ * Implements: RFC 5492 (the parameter), RFC 4760 §8 (multiprotocol), RFC 2918 §2 (route refresh), RFC 6793 §3 (4-octet AS),
+ * RFC 8654 §3 (extended message), RFC 4724 §3 (graceful restart).
+ * Leaves out: every other capability; it is kept by its number, to be shown.
+ */
+
+import type { Family } from '../ip.ts';
+import {
+  addressFamilyNumber,
+  CapabilityCode,
+  capabilityNames,
+  ErrorCode,
+  familyOfNumbers,
+  OpenError,
+  unicast,
+} from '../registry.ts';
+import { ProtocolError } from './protocol-error.ts';
+
+export interface Capabilities {
+  /** Undefined: no multiprotocol capability at all, which means IPv4 unicast (RFC 4760 §8). */
+  readonly families: readonly Family[] | undefined;
+  readonly routeRefresh: boolean;
+  readonly extendedMessage: boolean;
+  /** The AS number in the capability; undefined: 2-octet AS numbers only. */
+  readonly fourOctetAs: number | undefined;
+  readonly gracefulRestart: GracefulRestartCapability | undefined;
+  /** Codes that came and are none of ours. */
+  readonly others: readonly number[];
+}
+
+export interface GracefulRestartCapability {
+  /** The R bit: the sender has restarted and does not wait for our End-of-RIB. */
+  readonly restarting: boolean;
+  /** Seconds, 0..4095: how long after a loss the session should be back. */
+  readonly restartTimeSeconds: number;
+  readonly families: readonly { readonly family: Family; /** The F bit. */ readonly forwardingPreserved: boolean }[];
+}
+
+export const maximumRestartTimeSeconds = 4095;
+
+/** The value of the capabilities parameter: a run of (code, length, value). */
+export function encodeCapabilities(capabilities: Capabilities): Uint8Array {
+  const bytes: number[] = [];
+  for (const family of capabilities.families ?? []) {
+    bytes.push(CapabilityCode.multiprotocol, 4, 0, addressFamilyNumber[family], 0, unicast);
+  }
+  if (capabilities.routeRefresh) bytes.push(CapabilityCode.routeRefresh, 0);
+  if (capabilities.extendedMessage) bytes.push(CapabilityCode.extendedMessage, 0);
+  const { gracefulRestart, fourOctetAs } = capabilities;
+  if (gracefulRestart !== undefined) {
+    const { restarting, restartTimeSeconds: time, families } = gracefulRestart;
+    bytes.push(CapabilityCode.gracefulRestart, 2 + families.length * 4);
+    bytes.push((restarting ? restartBit : 0) | (time >> 8), time & 0xff);
+    for (const { family, forwardingPreserved } of families) {
+      bytes.push(0, addressFamilyNumber[family], unicast, forwardingPreserved ? forwardingBit : 0);
+    }
+  }
+  if (fourOctetAs !== undefined) {
+    bytes.push(CapabilityCode.fourOctetAs, 4);
+    bytes.push(fourOctetAs >>> 24, (fourOctetAs >>> 16) & 0xff, (fourOctetAs >>> 8) & 0xff, fourOctetAs & 0xff);
+  }
+  return Uint8Array.from(bytes);
+}
+
+/**
+ * Reads the values of every capabilities parameter of one OPEN.
+ * RFC 5492 §4: a capability may come more than once; the last one counts, where it is not a list.
+ * @throws ProtocolError 2/0 where a length is wrong.
+ */
+export function decodeCapabilities(parameters: readonly Uint8Array[]): Capabilities {
+  let families: Family[] | undefined;
+  let routeRefresh = false;
+  let extendedMessage = false;
+  let fourOctetAs: number | undefined;
+  let gracefulRestart: GracefulRestartCapability | undefined;
+  const others: number[] = [];
+  for (const [code, value] of capabilitiesIn(parameters)) {
+    switch (code) {
+      case CapabilityCode.multiprotocol: {
+        checkLength(code, value, value.length === 4);
+        families ??= [];
+        const family = familyOfNumbers((value[0] << 8) | value[1], value[3]);
+        if (family !== undefined && !families.includes(family)) families.push(family);
+        break;
+      }
+      case CapabilityCode.routeRefresh:
+        checkLength(code, value, value.length === 0);
+        routeRefresh = true;
+        break;
+      case CapabilityCode.extendedMessage:
+        checkLength(code, value, value.length === 0);
+        extendedMessage = true;
+        break;
+      case CapabilityCode.gracefulRestart:
+        checkLength(code, value, value.length >= 2 && value.length % 4 === 2);
+        gracefulRestart = decodeGracefulRestart(value);
+        break;
+      case CapabilityCode.fourOctetAs:
+        checkLength(code, value, value.length === 4);
+        fourOctetAs = ((value[0] << 24) | (value[1] << 16) | (value[2] << 8) | value[3]) >>> 0;
+        break;
+      default:
+        if (!others.includes(code)) others.push(code);
+    }
+  }
+  return { families, routeRefresh, extendedMessage, fourOctetAs, gracefulRestart, others };
+}
+
+/** One line a capability, as a person reads it. */
+export function formatCapabilities(capabilities: Capabilities): string[] {
+  const lines: string[] = [];
+  for (const family of capabilities.families ?? []) lines.push(`${familyNames[family]} unicast`);
+  if (capabilities.routeRefresh) lines.push(capabilityNames[CapabilityCode.routeRefresh]);
+  if (capabilities.extendedMessage) lines.push(capabilityNames[CapabilityCode.extendedMessage]);
+  const { gracefulRestart, fourOctetAs } = capabilities;
+  if (gracefulRestart !== undefined) lines.push(formatGracefulRestart(gracefulRestart));
+  if (fourOctetAs !== undefined) lines.push(`${capabilityNames[CapabilityCode.fourOctetAs]} ${fourOctetAs}`);
+  for (const code of capabilities.others) lines.push(capabilityNames[code] ?? `capability ${code}`);
+  return lines;
+}
+
+const familyNames = { ipv4: 'IPv4', ipv6: 'IPv6' } as const satisfies Record<Family, string>;
+
+function formatGracefulRestart(capability: GracefulRestartCapability): string {
+  const parts = [`graceful restart ${capability.restartTimeSeconds} s`];
+  if (capability.restarting) parts.push('restarting (R)');
+  for (const { family, forwardingPreserved } of capability.families) {
+    parts.push(`${familyNames[family]}${forwardingPreserved ? ' forwarding preserved (F)' : ''}`);
+  }
+  return parts.join(', ');
+}
+
+/** In the first octet of the capability, above the time's high bits. */
+const restartBit = 0x80;
+const forwardingBit = 0x80;
+
+function decodeGracefulRestart(value: Uint8Array): GracefulRestartCapability {
+  const families: { family: Family; forwardingPreserved: boolean }[] = [];
+  for (let at = 2; at < value.length; at += 4) {
+    const family = familyOfNumbers((value[at] << 8) | value[at + 1], value[at + 2]);
+    if (family !== undefined) families.push({ family, forwardingPreserved: (value[at + 3] & forwardingBit) !== 0 });
+  }
+  const restarting = (value[0] & restartBit) !== 0;
+  return { restarting, restartTimeSeconds: ((value[0] & 0x0f) << 8) | value[1], families };
+}
+
+function* capabilitiesIn(parameters: readonly Uint8Array[]): Generator<[code: number, value: Uint8Array]> {
+  for (const bytes of parameters) {
+    for (let at = 0; at < bytes.length;) {
+      const end = at + 2 + (bytes[at + 1] ?? 0);
+      if (at + 2 > bytes.length || end > bytes.length) {
+        throw new ProtocolError(ErrorCode.open, OpenError.unspecific, 'a capability is longer than its parameter');
+      }
+      yield [bytes[at], bytes.subarray(at + 2, end)];
+      at = end;
+    }
+  }
+}
+
+function checkLength(code: number, value: Uint8Array, right: boolean): void {
+  if (right) return;
+  const message = `the capability '${capabilityNames[code]}' has length ${value.length}`;
+  throw new ProtocolError(ErrorCode.open, OpenError.unspecific, message);
+}
