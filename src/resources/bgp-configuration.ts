@@ -1,0 +1,105 @@
+/**
+ * BGPConfiguration: BGP as the whole cluster (`default`) or one node (`node.NAME`) speaks it.
+ * Holds: no field has a default of its own; what neither object says comes from bgpDefaults, so that a node's object
+ * overrides only what it names.
+ */
+
+import { z } from 'zod';
+import { defineCustomResource, type CustomObject } from './define.ts';
+import { asNumber, duration } from './fields.ts';
+
+/** What holds where no BGPConfiguration says otherwise. */
+export const bgpDefaults = {
+  asNumber: 64512,
+  nodeToNodeMeshEnabled: true,
+  listenPort: 179,
+  holdTime: 90,
+  maximumPaths: 16,
+  nodeMeshMaxRestartTime: 120,
+} as const satisfies Required<BgpConfiguration['spec']>;
+
+const spec = z.strictObject({
+  asNumber: asNumber().optional().meta({ description: 'AS number of the nodes, a number or "x.y". Default: 64512.' }),
+  nodeToNodeMeshEnabled: z
+    .boolean()
+    .optional()
+    .meta({ description: 'Whether every node peers with every other. Only in `default`. Default: true.' }),
+  listenPort: z
+    .number()
+    .int()
+    .min(1)
+    .max(65535)
+    .optional()
+    .meta({ description: 'TCP port on which nodes accept BGP connections. Default: 179.' }),
+  holdTime: duration({ least: 3, most: 65535, orZero: true }).optional().meta({
+    description:
+      'Hold time proposed to peers (RFC 4271 §4.2): 0s (the session has no keepalives) or at least 3s. Default: 90s.',
+  }),
+  maximumPaths: z
+    .number()
+    .int()
+    .min(1)
+    .max(64)
+    .optional()
+    .meta({
+      description: 'Equal paths to one prefix that the kernel is given (ECMP); 1 turns multipath off. Default: 16.',
+    }),
+  nodeMeshMaxRestartTime: duration({ least: 0, most: 4095 }).optional().meta({
+    description:
+      'How long peers keep our routes while the agent restarts (RFC 4724 restart time); 0s turns graceful restart off. Default: 120s.',
+  }),
+});
+
+export const bgpConfigurationDefinition = defineCustomResource({
+  kind: 'BGPConfiguration',
+  plural: 'bgpconfigurations',
+  shortNames: ['bgpconfig'],
+  description:
+    'BGP as the whole cluster speaks it (the object named `default`), or one node (`node.NAME`, which overrides only the fields it names).',
+  name: {
+    cel: "self.metadata.name == 'default' || self.metadata.name.startsWith('node.')",
+    reason: 'must be "default" or "node.NAME"',
+    holds: (name) => name === 'default' || (name.startsWith('node.') && name.length > 'node.'.length),
+  },
+  spec,
+  specOptional: true,
+  objectRules: [
+    {
+      cel: "self.metadata.name == 'default' || !has(self.spec) || !has(self.spec.nodeToNodeMeshEnabled)",
+      holds: (name, { nodeToNodeMeshEnabled }) => name === 'default' || nodeToNodeMeshEnabled === undefined,
+      field: 'nodeToNodeMeshEnabled',
+      reason: 'only the object "default" may set it: the mesh is the whole cluster\'s',
+    },
+  ],
+  status: false,
+  columns: [
+    { name: 'AS', type: 'string', jsonPath: '.spec.asNumber' },
+    { name: 'Mesh', type: 'boolean', jsonPath: '.spec.nodeToNodeMeshEnabled' },
+    { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
+  ],
+  example: `apiVersion: godwit.dev/v1
+kind: BGPConfiguration
+metadata:
+  name: default
+spec:
+  asNumber: 64512
+  nodeToNodeMeshEnabled: false
+`,
+});
+
+export type BgpConfiguration = CustomObject<'BGPConfiguration', typeof spec>;
+
+/** Every field filled in; times are in seconds. */
+export type EffectiveBgpConfiguration = Readonly<Required<BgpConfiguration['spec']>>;
+
+/** BGPConfiguration as it holds for a node: `node.NAME`, else `default`, else bgpDefaults, field by field. */
+export function bgpConfigurationOf(
+  configurations: ReadonlyMap<string, BgpConfiguration>,
+  nodeName: string,
+): EffectiveBgpConfiguration {
+  return {
+    ...bgpDefaults,
+    ...configurations.get('default')?.spec,
+    ...configurations.get(`node.${nodeName}`)?.spec,
+  };
+}

@@ -1,0 +1,219 @@
+/**
+ * BGPPeer: sessions of some nodes with one address, with a range of addresses, or with other nodes.
+ * Leaves out: passwords, BFD, peering with workloads.
+ */
+
+import { z } from 'zod';
+import { defineCustomResource, withRules, type CustomObject } from './define.ts';
+import { asNumber, cidr, duration, peerAddress, selector } from './fields.ts';
+
+const fields = z.strictObject({
+  node: z
+    .string()
+    .min(1)
+    .max(253)
+    .optional()
+    .meta({ description: 'The one node that has this peering. Without `node` and `nodeSelector`: every node.' }),
+  nodeSelector: selector().optional().meta({ description: 'The nodes that have this peering, by their labels.' }),
+  peerIP: peerAddress()
+    .optional()
+    .meta({
+      description:
+        'The peer: `IP`, `IPv4:PORT` or `[IPv6]:PORT`. Port 179, or the `listenPort` of the node that has the address.',
+    }),
+  peerRange: cidr()
+    .optional()
+    .meta({
+      description:
+        'Every neighbour whose address lies in this CIDR is accepted (dynamic neighbours). Implies `passive`.',
+    }),
+  peerSelector: selector()
+    .optional()
+    .meta({
+      description:
+        'The peers are the nodes with these labels (route reflectors, as a rule); one session a common address family.',
+    }),
+  asNumber: asNumber()
+    .optional()
+    .meta({
+      description:
+        'AS number of the peer, a number or "x.y". Required, except with `peerSelector`, where the nodes\' own holds.',
+    }),
+  localASNumber: asNumber().optional().meta({ description: "Our AS number towards this peer. Default: the node's." }),
+  passive: z
+    .boolean()
+    .optional()
+    .meta({ description: 'Never connects, only accepts. Default: false; true with `peerRange`.' }),
+  reflectorClient: z
+    .boolean()
+    .default(false)
+    .meta({ description: 'The peer is our route reflection client (RFC 4456); iBGP only.' }),
+  families: z
+    .array(z.enum(['ipv4', 'ipv6']))
+    .min(1)
+    .max(2)
+    .refine((families) => new Set(families).size === families.length, { error: 'names a family twice' })
+    .prefault(['ipv4', 'ipv6'])
+    .meta({ description: 'Address families offered on the session.', 'x-kubernetes-list-type': 'set' }),
+  holdTime: duration({ least: 3, most: 65535, orZero: true })
+    .optional()
+    .meta({
+      description: 'Hold time proposed to this peer: 0s or at least 3s. Default: that of the BGPConfiguration.',
+    }),
+  keepaliveTime: duration({ least: 1, most: 21845 })
+    .optional()
+    .meta({ description: 'Time between KEEPALIVE messages. Default: a third of the negotiated hold time.' }),
+  connectRetryTime: duration({ least: 1, most: 65535 })
+    .prefault('5s')
+    .meta({ description: 'Rest between attempts to connect (RFC 4271 ConnectRetryTimer).' }),
+  maxRestartTime: duration({ least: 0, most: 4095 })
+    .optional()
+    .meta({
+      description:
+        'Graceful restart time offered to this peer (RFC 4724); 0s turns it off. Default: `nodeMeshMaxRestartTime` of the BGPConfiguration.',
+    }),
+  nextHopMode: z
+    .enum(['Auto', 'Self', 'Keep'])
+    .default('Auto')
+    .meta({
+      description:
+        'Next hop of the routes told to the peer. Auto: as RFC 4271 §5.1.3 says (eBGP: ourselves; iBGP: unchanged).',
+    }),
+  numAllowedLocalASNumbers: z
+    .number()
+    .int()
+    .min(0)
+    .max(10)
+    .default(0)
+    .meta({ description: 'How often our own AS number may stand in the AS path of a received route.' }),
+  sourceAddress: z
+    .enum(['UseNodeIP', 'None'])
+    .default('UseNodeIP')
+    .meta({ description: "Source address of the connection: the node's address, or the kernel's choice." }),
+  ttlSecurity: z
+    .number()
+    .int()
+    .min(1)
+    .max(254)
+    .optional()
+    .meta({ description: 'GTSM (RFC 5082): packets from farther than this many hops are dropped.' }),
+  ebgpMultihop: z
+    .number()
+    .int()
+    .min(1)
+    .max(255)
+    .optional()
+    .meta({ description: 'IP TTL of eBGP packets. Default: 1, the peer is on a connected network.' }),
+  filters: z
+    .array(z.string().min(1).max(253))
+    .max(32)
+    .default([])
+    .meta({ description: 'Names of BGPFilters, asked in this order; the first rule that matches decides.' }),
+  importClusterRoutes: z
+    .boolean()
+    .default(false)
+    .meta({
+      description:
+        "Accept prefixes inside the cluster's pools from this eBGP peer (fabrics that carry pod routes between nodes).",
+    }),
+  reversePeering: z
+    .enum(['Auto', 'Manual'])
+    .default('Auto')
+    .meta({ description: 'With `peerSelector`: whether the selected nodes peer back by themselves.' }),
+  description: z.string().max(255).optional().meta({ description: 'Free text, printed by `show protocols all`.' }),
+});
+
+const oneOfThree = ({
+  peerIP,
+  peerRange,
+  peerSelector,
+}: Pick<z.output<typeof fields>, 'peerIP' | 'peerRange' | 'peerSelector'>) =>
+  [peerIP, peerRange, peerSelector].filter((way) => way !== undefined).length;
+
+const spec = withRules(fields, [
+  {
+    cel: '!has(self.node) || !has(self.nodeSelector)',
+    holds: ({ node, nodeSelector }) => node === undefined || nodeSelector === undefined,
+    field: 'nodeSelector',
+    reason: 'node and nodeSelector exclude each other',
+  },
+  {
+    cel: '(has(self.peerIP) ? 1 : 0) + (has(self.peerRange) ? 1 : 0) + (has(self.peerSelector) ? 1 : 0) > 0',
+    holds: (peer) => oneOfThree(peer) > 0,
+    field: 'peerIP',
+    reason: 'one of peerIP, peerRange and peerSelector is required',
+  },
+  {
+    cel: '(has(self.peerIP) ? 1 : 0) + (has(self.peerRange) ? 1 : 0) + (has(self.peerSelector) ? 1 : 0) < 2',
+    holds: (peer) => oneOfThree(peer) < 2,
+    field: 'peerIP',
+    reason: 'peerIP, peerRange and peerSelector exclude each other',
+  },
+  {
+    cel: '!has(self.peerSelector) || !has(self.asNumber)',
+    holds: ({ peerSelector, asNumber }) => peerSelector === undefined || asNumber === undefined,
+    field: 'asNumber',
+    reason: "not allowed with peerSelector: the selected nodes' own AS number holds",
+  },
+  {
+    cel: '!(has(self.peerIP) || has(self.peerRange)) || has(self.asNumber)',
+    holds: ({ peerIP, peerRange, asNumber }) =>
+      (peerIP === undefined && peerRange === undefined) || asNumber !== undefined,
+    field: 'asNumber',
+    reason: 'required with peerIP and peerRange',
+  },
+  {
+    cel: '!has(self.peerRange) || !has(self.passive) || self.passive',
+    holds: ({ peerRange, passive }) => peerRange === undefined || passive !== false,
+    field: 'passive',
+    reason: 'must not be false with peerRange: members of a range are only accepted, never called',
+  },
+  {
+    cel: '!has(self.ttlSecurity) || !has(self.ebgpMultihop)',
+    holds: ({ ttlSecurity, ebgpMultihop }) => ttlSecurity === undefined || ebgpMultihop === undefined,
+    field: 'ebgpMultihop',
+    reason: 'ttlSecurity and ebgpMultihop exclude each other',
+  },
+  {
+    cel: "!has(self.keepaliveTime) || !has(self.holdTime) || duration(self.holdTime) == duration('0s') || duration(self.keepaliveTime) < duration(self.holdTime)",
+    holds: ({ keepaliveTime, holdTime }) =>
+      keepaliveTime === undefined || holdTime === undefined || holdTime === 0 || keepaliveTime < holdTime,
+    field: 'keepaliveTime',
+    reason: 'must be shorter than holdTime',
+  },
+]);
+
+export const bgpPeerDefinition = defineCustomResource({
+  kind: 'BGPPeer',
+  plural: 'bgppeers',
+  shortNames: [],
+  description: 'Sessions of some nodes with one address, with every neighbour of a range, or with other nodes.',
+  spec,
+  status: true,
+  columns: [
+    { name: 'Peer', type: 'string', jsonPath: '.spec.peerIP' },
+    { name: 'AS', type: 'string', jsonPath: '.spec.asNumber' },
+    { name: 'Node', type: 'string', jsonPath: '.spec.node' },
+    { name: 'Node-Selector', type: 'string', jsonPath: '.spec.nodeSelector', wide: true },
+    { name: 'Peer-Selector', type: 'string', jsonPath: '.spec.peerSelector', wide: true },
+    { name: 'Range', type: 'string', jsonPath: '.spec.peerRange', wide: true },
+    { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
+  ],
+  example: `apiVersion: godwit.dev/v1
+kind: BGPPeer
+metadata:
+  name: rack-1-tor
+spec:
+  nodeSelector: rack == '1'
+  peerIP: 10.1.1.1
+  asNumber: 65001
+`,
+});
+
+/** Times are in seconds. `passive` undefined is false, except with `peerRange`: ask isPassive. */
+export type BgpPeer = CustomObject<'BGPPeer', typeof spec>;
+
+/** Whether the peering only accepts: said so, or a range. */
+export function isPassive({ spec }: BgpPeer): boolean {
+  return spec.peerRange !== undefined || spec.passive === true;
+}

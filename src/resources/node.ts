@@ -1,0 +1,76 @@
+/**
+ * Node (v1), trimmed to what routing needs: labels, annotations, pod ranges, addresses.
+ * Holds: podCIDRs includes podCIDR; texts are canonical; the annotations of ours are valid or the object is refused.
+ */
+
+import { z } from 'zod';
+import { familyOfText, parseAddress, type Family } from '../../bgp/ip.ts';
+import { objectMeta, type DeepReadonly } from './define.ts';
+import { address, cidr, parseAsNumber } from './fields.ts';
+
+/** Makes the node a route reflector; the value is its cluster id in IPv4 form (RFC 4456 §7). */
+export const clusterIdAnnotation = 'godwit.dev/route-reflector-cluster-id';
+/** The node's own AS number, where not that of the BGPConfiguration. */
+export const asNumberAnnotation = 'godwit.dev/as-number';
+
+const ipAddressTypes: readonly string[] = ['InternalIP', 'ExternalIP'];
+
+export const nodeSchema = z
+  .object({
+    apiVersion: z.literal('v1'),
+    kind: z.literal('Node'),
+    metadata: objectMeta(),
+    spec: z
+      .object({ podCIDR: cidr().optional(), podCIDRs: z.array(cidr()).default([]) })
+      .prefault({})
+      .transform(({ podCIDR, podCIDRs }) => ({
+        podCIDRs: podCIDR === undefined || podCIDRs.includes(podCIDR) ? podCIDRs : [podCIDR, ...podCIDRs],
+      })),
+    status: z
+      .object({
+        addresses: z.array(nodeAddress()).default([]),
+      })
+      .prefault({}),
+  })
+  .superRefine(({ metadata: { annotations } }, context) => {
+    const complain = (annotation: string, message: string) =>
+      context.addIssue({ code: 'custom', path: ['metadata', 'annotations', annotation], message, input: annotations });
+    const clusterId = annotations[clusterIdAnnotation];
+    if (clusterId !== undefined && (clusterId.includes(':') || !parseAddress(clusterId) || clusterId === '0.0.0.0')) {
+      complain(clusterIdAnnotation, `${JSON.stringify(clusterId)} is not a cluster id of the form 10.0.0.1`);
+    }
+    const asNumber = annotations[asNumberAnnotation];
+    const parsed = asNumber === undefined ? undefined : parseAsNumber(asNumber);
+    if (parsed !== undefined && 'reason' in parsed) complain(asNumberAnnotation, parsed.reason);
+  });
+
+/** An address of another type than an IP's (Hostname, InternalDNS) is any text. */
+function nodeAddress() {
+  return z.object({ type: z.string(), address: z.string() }).superRefine((entry, context) => {
+    if (!ipAddressTypes.includes(entry.type)) return;
+    const checked = address().safeParse(entry.address);
+    if (checked.success) return;
+    context.addIssue({ code: 'custom', path: ['address'], message: checked.error.issues[0].message, input: entry });
+  });
+}
+
+export type Node = DeepReadonly<z.output<typeof nodeSchema>>;
+
+/** The first InternalIP of the family, canonical text. */
+export function internalIp(node: Node, family: Family): string | undefined {
+  return node.status.addresses.find(({ type, address }) => type === 'InternalIP' && familyOfText(address) === family)
+    ?.address;
+}
+
+/** The node's own AS number, where an annotation gives one. */
+export function annotatedAsNumber(node: Node): number | undefined {
+  const text = node.metadata.annotations[asNumberAnnotation];
+  if (text === undefined) return undefined;
+  const parsed = parseAsNumber(text);
+  return 'asNumber' in parsed ? parsed.asNumber : undefined;
+}
+
+/** The cluster id, where the node is a route reflector. */
+export function routeReflectorClusterId(node: Node): string | undefined {
+  return node.metadata.annotations[clusterIdAnnotation];
+}
