@@ -1,0 +1,205 @@
+/**
+ * A set of path attributes as the RIB keeps it: canonical bytes, so that equal sets are equal byte strings.
+ *
+ *     next hop length (0: ourselves, 4, 16) | next hop | attributes in ascending order of their codes
+ *
+ * Each attribute has its flags (as the table says, plus the partial bit), code, length (extended only where it must be) and
+ * value. Left out: NEXT_HOP, MP_REACH_NLRI, MP_UNREACH_NLRI, AS4_PATH, AS4_AGGREGATOR. AS numbers have four octets.
+ * Implements: RFC 4271 §4.3 (attribute header), §5 (order); RFC 1997 and RFC 8092 (community text).
+ */
+
+import { formatAddress } from '../../ip.ts';
+import type { RouteChanges } from '../../filter/filter.ts';
+import { ByteWriter } from '../byte-writer.ts';
+import { readU16, readU32 } from '../byte-reader.ts';
+import { AttributeCode, AttributeFlag, attributeTable } from './table.ts';
+import { asNumbers, formatAsPath, writePrepended } from './as-path.ts';
+
+/** RFC 1997: communities that every speaker obeys. */
+export const WellKnownCommunity = {
+  noExport: 0xffffff01,
+  noAdvertise: 0xffffff02,
+  noExportSubconfed: 0xffffff03,
+} as const;
+
+/** Walks the attributes of a canonical set. Reused: no object an attribute. */
+export class AttributeCursor {
+  bytes: Uint8Array = new Uint8Array(0);
+  flags = 0;
+  code = 0;
+  valueStart = 0;
+  valueEnd = 0;
+  #next = 0;
+  #end = 0;
+
+  start(bytes: Uint8Array, start: number, end: number): void {
+    this.bytes = bytes;
+    this.#next = start + 1 + bytes[start];
+    this.#end = end;
+  }
+
+  /** @returns whether there was one more */
+  next(): boolean {
+    const at = this.#next;
+    if (at >= this.#end) return false;
+    const { bytes } = this;
+    this.flags = bytes[at];
+    this.code = bytes[at + 1];
+    const extended = (this.flags & AttributeFlag.extendedLength) !== 0;
+    this.valueStart = extended ? at + 4 : at + 3;
+    this.valueEnd = this.valueStart + (extended ? readU16(bytes, at + 2) : bytes[at + 2]);
+    this.#next = this.valueEnd;
+    return true;
+  }
+}
+
+/** Writes flags, code and length of an attribute. */
+export function writeAttributeHeader(writer: ByteWriter, flags: number, code: number, length: number): void {
+  if (length > 255) {
+    writer.u8(flags | AttributeFlag.extendedLength);
+    writer.u8(code);
+    writer.u16(length);
+  } else {
+    writer.u8(flags & ~AttributeFlag.extendedLength);
+    writer.u8(code);
+    writer.u8(length);
+  }
+}
+
+/** What a canonical set holds, as text and numbers: for filters and for people, never for the decision. */
+export class AttributeView {
+  readonly bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+  }
+
+  /** 4 or 16 bytes; empty: ourselves. */
+  get nextHopBytes(): Uint8Array {
+    return this.bytes.subarray(1, 1 + this.bytes[0]);
+  }
+
+  get nextHop(): string {
+    const bytes = this.nextHopBytes;
+    return bytes.length === 0 ? '' : formatAddress(bytes);
+  }
+
+  get origin(): 'IGP' | 'EGP' | 'incomplete' {
+    return (['IGP', 'EGP', 'incomplete'] as const)[this.value(AttributeCode.origin)?.[0] ?? 2];
+  }
+
+  get asPath(): number[] {
+    return asNumbers(this.value(AttributeCode.asPath) ?? new Uint8Array(0));
+  }
+
+  get asPathText(): string {
+    return formatAsPath(this.value(AttributeCode.asPath) ?? new Uint8Array(0));
+  }
+
+  get med(): number | undefined {
+    return this.#number(AttributeCode.multiExitDisc);
+  }
+
+  get localPref(): number | undefined {
+    return this.#number(AttributeCode.localPref);
+  }
+
+  get originatorId(): string | undefined {
+    const value = this.value(AttributeCode.originatorId);
+    return value && formatAddress(value);
+  }
+
+  get clusterList(): string[] {
+    return this.#each(AttributeCode.clusterList, 4, (value, at) => formatAddress(value.subarray(at, at + 4)));
+  }
+
+  /** `aa:nn` */
+  get communities(): string[] {
+    return this.#each(AttributeCode.communities, 4, (value, at) => `${readU16(value, at)}:${readU16(value, at + 2)}`);
+  }
+
+  /** `aa:nn:mm` */
+  get largeCommunities(): string[] {
+    return this.#each(
+      AttributeCode.largeCommunities,
+      12,
+      (value, at) => `${readU32(value, at)}:${readU32(value, at + 4)}:${readU32(value, at + 8)}`,
+    );
+  }
+
+  /** The value of an attribute, or undefined where the set has none. */
+  value(code: number): Uint8Array | undefined {
+    const cursor = new AttributeCursor();
+    cursor.start(this.bytes, 0, this.bytes.length);
+    while (cursor.next()) if (cursor.code === code) return this.bytes.subarray(cursor.valueStart, cursor.valueEnd);
+    return undefined;
+  }
+
+  #number(code: number): number | undefined {
+    const value = this.value(code);
+    return value && readU32(value, 0);
+  }
+
+  #each(code: number, size: number, format: (value: Uint8Array, at: number) => string): string[] {
+    const value = this.value(code);
+    return value ? Array.from({ length: value.length / size }, (_, i) => format(value, i * size)) : [];
+  }
+}
+
+/** The set of a route that this speaker originates: ORIGIN IGP, an empty AS_PATH, itself as next hop. */
+export function originatedAttributes(communities: readonly string[]): Uint8Array {
+  const writer = new ByteWriter(64);
+  writer.u8(0);
+  writeAttributeHeader(writer, attributeTable[AttributeCode.origin].flags, AttributeCode.origin, 1);
+  writer.u8(0);
+  writeAttributeHeader(writer, attributeTable[AttributeCode.asPath].flags, AttributeCode.asPath, 0);
+  return applyRouteChanges(writer.copy(), { addCommunities: communities });
+}
+
+/**
+ * The set that a filter's changes make of another.
+ * @throws RangeError where a community is not `aa:nn`.
+ */
+export function applyRouteChanges(set: Uint8Array, changes: RouteChanges): Uint8Array {
+  const values = new Map<number, { flags: number; value: Uint8Array }>();
+  const cursor = new AttributeCursor();
+  cursor.start(set, 0, set.length);
+  while (cursor.next()) {
+    values.set(cursor.code, { flags: cursor.flags, value: set.subarray(cursor.valueStart, cursor.valueEnd) });
+  }
+  const put = (code: keyof typeof attributeTable, write: (writer: ByteWriter) => void) => {
+    const writer = new ByteWriter(16);
+    write(writer);
+    values.set(code, { flags: values.get(code)?.flags ?? attributeTable[code].flags, value: writer.copy() });
+  };
+  const { addCommunities = [], prependAsPath = [], localPref, med } = changes;
+  if (prependAsPath.length > 0) {
+    const path = values.get(AttributeCode.asPath)?.value ?? new Uint8Array(0);
+    put(AttributeCode.asPath, (writer) => writePrepended(writer, prependAsPath, path, 0, path.length));
+  }
+  if (med !== undefined) put(AttributeCode.multiExitDisc, (writer) => writer.u32(med));
+  if (localPref !== undefined) put(AttributeCode.localPref, (writer) => writer.u32(localPref));
+  if (addCommunities.length > 0) {
+    const present = values.get(AttributeCode.communities)?.value ?? new Uint8Array(0);
+    const all = new Set<number>();
+    for (let at = 0; at < present.length; at += 4) all.add(readU32(present, at));
+    for (const text of addCommunities) all.add(parseCommunity(text));
+    put(AttributeCode.communities, (writer) => {
+      for (const community of all) writer.u32(community);
+    });
+  }
+  const writer = new ByteWriter(set.length + 32);
+  writer.bytes(set, 0, 1 + set[0]);
+  for (const [code, { flags, value }] of [...values].sort((a, b) => a[0] - b[0])) {
+    writeAttributeHeader(writer, flags, code, value.length);
+    writer.bytes(value);
+  }
+  return writer.copy();
+}
+
+function parseCommunity(text: string): number {
+  const match = /^(\d{1,5}):(\d{1,5})$/.exec(text);
+  const [high, low] = match ? [Number(match[1]), Number(match[2])] : [Infinity, Infinity];
+  if (high > 0xffff || low > 0xffff) throw new RangeError(`community '${text}' is not aa:nn with two 16-bit numbers`);
+  return high * 0x10000 + low;
+}

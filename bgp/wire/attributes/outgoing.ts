@@ -1,0 +1,157 @@
+/**
+ * From a canonical set to the attributes that one class of peers is sent.
+ * Implements: RFC 4271 §5.1 (AS_PATH, NEXT_HOP, MED, LOCAL_PREF on the way out), RFC 4456 §8 (ORIGINATOR_ID, CLUSTER_LIST),
+ *   RFC 6793 §4.2.2 (towards 2-octet peers).
+ * Leaves out: MP_REACH_NLRI, which holds the prefixes: update.ts. Who is told what: rib/reflection.ts.
+ * Holds: attributes leave in ascending order; what a reflector passes on is otherwise unchanged.
+ */
+
+import { asTrans } from '../../registry.ts';
+import { readU32 } from '../byte-reader.ts';
+import { ByteWriter } from '../byte-writer.ts';
+import { writeNarrowed, writePrepended } from './as-path.ts';
+import { AttributeCursor, writeAttributeHeader } from './attribute-set.ts';
+import { AttributeCode, attributeTable } from './table.ts';
+
+export interface OutgoingForm {
+  /** Our own AS towards eBGP peers; empty within the AS. */
+  readonly prepend: readonly number[];
+  /** LOCAL_PREF is sent, 100 where the set has none (RFC 4271 §5.1.5); false: it is taken out, and so are reflection's attributes. */
+  readonly internal: boolean;
+  readonly fourOctetAs: boolean;
+  /** Set when reflecting: written where the set has no ORIGINATOR_ID. */
+  readonly originatorId?: number;
+  /** Set when reflecting: put in front of CLUSTER_LIST. */
+  readonly clusterId?: number;
+  /** MULTI_EXIT_DISC stays. */
+  readonly keepMed: boolean;
+}
+
+export const defaultLocalPref = 100;
+
+const cursor = new AttributeCursor();
+const path = new ByteWriter(1024);
+const narrow = new ByteWriter(1024);
+
+/** Writes the attributes. @param nextHop the NEXT_HOP attribute's address, or undefined to write none (MP_REACH_NLRI has it) */
+export function writeOutgoing(
+  writer: ByteWriter,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  nextHop: Uint8Array | undefined,
+  form: OutgoingForm,
+): void {
+  let written = 0;
+  let wideAggregator = -1;
+  let narrowed = false;
+  /** What the set lacks and the form adds, up to (not including) this code. */
+  const addUpTo = (code: number) => {
+    if (written < AttributeCode.nextHop && code > AttributeCode.nextHop && nextHop !== undefined) {
+      header(writer, AttributeCode.nextHop, 4);
+      writer.bytes(nextHop);
+    }
+    if (written < AttributeCode.localPref && code > AttributeCode.localPref && form.internal) {
+      header(writer, AttributeCode.localPref, 4);
+      writer.u32(defaultLocalPref);
+    }
+    if (written < AttributeCode.originatorId && code > AttributeCode.originatorId && form.originatorId !== undefined) {
+      header(writer, AttributeCode.originatorId, 4);
+      writer.u32(form.originatorId);
+    }
+    if (written < AttributeCode.clusterList && code > AttributeCode.clusterList && form.clusterId !== undefined) {
+      header(writer, AttributeCode.clusterList, 4);
+      writer.u32(form.clusterId);
+    }
+    if (narrowed && written < AttributeCode.as4Path && code > AttributeCode.as4Path) writeAs4Path(writer);
+    if (wideAggregator >= 0 && written < AttributeCode.as4Aggregator && code > AttributeCode.as4Aggregator) {
+      header(writer, AttributeCode.as4Aggregator, 8);
+      writer.bytes(bytes, wideAggregator, wideAggregator + 8);
+    }
+    written = code;
+  };
+
+  cursor.start(bytes, start, end);
+  while (cursor.next()) {
+    const { code, valueStart, valueEnd } = cursor;
+    const from = valueStart;
+    switch (code) {
+      case AttributeCode.asPath:
+        addUpTo(code);
+        path.reset();
+        writePrepended(path, form.prepend, bytes, from, valueEnd);
+        narrowed = writeAsPath(writer, form.fourOctetAs);
+        break;
+      case AttributeCode.multiExitDisc:
+        if (!form.keepMed) break;
+        addUpTo(code);
+        copy(writer, bytes);
+        break;
+      case AttributeCode.localPref:
+      case AttributeCode.originatorId:
+        if (!form.internal) break;
+        addUpTo(code);
+        copy(writer, bytes);
+        break;
+      case AttributeCode.clusterList: {
+        if (!form.internal) break;
+        addUpTo(code);
+        const own = form.clusterId === undefined ? 0 : 4;
+        header(writer, code, valueEnd - from + own);
+        if (form.clusterId !== undefined) writer.u32(form.clusterId);
+        writer.bytes(bytes, from, valueEnd);
+        break;
+      }
+      case AttributeCode.aggregator:
+        addUpTo(code);
+        if (form.fourOctetAs) {
+          copy(writer, bytes);
+          break;
+        }
+        writeAttributeHeader(writer, cursor.flags, code, 6);
+        if (readU32(bytes, from) > 0xffff) {
+          wideAggregator = from;
+          writer.u16(asTrans);
+        } else writer.bytes(bytes, from + 2, from + 4);
+        writer.bytes(bytes, from + 4, from + 8);
+        break;
+      default:
+        addUpTo(code);
+        copy(writer, bytes);
+    }
+  }
+  addUpTo(256);
+}
+
+function copy(writer: ByteWriter, bytes: Uint8Array): void {
+  writeAttributeHeader(writer, cursor.flags, cursor.code, cursor.valueEnd - cursor.valueStart);
+  writer.bytes(bytes, cursor.valueStart, cursor.valueEnd);
+}
+
+function header(writer: ByteWriter, code: keyof typeof attributeTable, length: number): void {
+  writeAttributeHeader(writer, attributeTable[code].flags, code, length);
+}
+
+/** @returns whether AS4_PATH is needed */
+function writeAsPath(writer: ByteWriter, fourOctetAs: boolean): boolean {
+  if (fourOctetAs) {
+    header(writer, AttributeCode.asPath, path.length);
+    writer.bytes(path.buffer, 0, path.length);
+    return false;
+  }
+  narrow.reset();
+  const wide = writeNarrowed(narrow, path.buffer, 0, path.length);
+  header(writer, AttributeCode.asPath, narrow.length);
+  writer.bytes(narrow.buffer, 0, narrow.length);
+  return wide;
+}
+
+/** RFC 6793 §4.2.2: the whole path as it is, without confederation segments. */
+function writeAs4Path(writer: ByteWriter): void {
+  narrow.reset();
+  for (let at = 0; at < path.length; at += 2 + path.buffer[at + 1] * 4) {
+    if (path.buffer[at] <= 2) narrow.bytes(path.buffer, at, at + 2 + path.buffer[at + 1] * 4);
+  }
+  header(writer, AttributeCode.as4Path, narrow.length);
+  writer.bytes(narrow.buffer, 0, narrow.length);
+}
