@@ -98,7 +98,7 @@ function setDiffers(name: string, held: HeldSet, wanted: NftSet): string | undef
     if (verdict !== expected) return `map ${name} has ${key} : ${verdict} in place of ${expected}`;
   }
   if (held.elements.size === wanted.elements.size) return undefined;
-  const foreign = held.elements.keys().find((key) => !wanted.elements.has(key));
+  const foreign = [...held.elements.keys()].find((key) => !wanted.elements.has(key));
   return `set ${name} has a foreign element ${foreign}`;
 }
 
