@@ -47,6 +47,8 @@ export interface NeighborSettings {
   /** Seconds; undefined: a third of the negotiated hold time. */
   readonly keepaliveTimeSeconds?: number;
   readonly connectRetrySeconds: number;
+  /** RFC 4724: the restart time offered to this peer, where not the speaker's; 0 turns graceful restart off. */
+  readonly gracefulRestartSeconds?: number;
   /** IP TTL of eBGP packets; undefined: 1 for eBGP, the system's for iBGP. */
   readonly ttl?: number;
   /** GTSM (RFC 5082): hops allowed to the peer, 1..254. */

@@ -1,0 +1,191 @@
+/**
+ * From cluster state to what the BGP speaker of this node is told.
+ * Implements: the values that RFC 4271 §10, RFC 4724 and RFC 5082 leave to configuration.
+ * Leaves out: passwords, BFD.
+ * Holds: pure, and deterministic down to the order of neighbours: equal states give equal settings.
+ */
+
+import type { NeighborSettings, RouteFilter, SpeakerSettings } from '../../bgp/index.ts';
+import { families } from '../../bgp/ip.ts';
+import { bgpConfigurationOf, type EffectiveBgpConfiguration } from '../resources/bgp-configuration.ts';
+import type { BgpPeer } from '../resources/bgp-peer.ts';
+import type { ClusterState } from '../resources/cluster-state.ts';
+import { toAdvertisements } from './advertisements.ts';
+import { refused, type Condition } from './condition.ts';
+import { toDefaultPolicies, type DefaultPolicies } from './default-policy.ts';
+import { toInventory, type Inventory, type Self } from './inventory.ts';
+import { toPeerings, transportFamily, type Peering } from './peering.ts';
+import { toRouteFilter } from './route-filters.ts';
+
+export interface SpeakerConfig {
+  readonly settings: SpeakerSettings;
+  readonly conditions: readonly Condition[];
+  readonly inventory: Inventory;
+}
+
+/** RFC 4271 §10 suggests 120 s; a cluster's nodes come and go together, and wait for each other. */
+const meshConnectRetrySeconds = 5;
+
+/** Between nodes of different AS numbers any number of routers may lie. */
+const clusterTtl = 255;
+
+export function toSpeakerSettings(state: ClusterState, self: Self): SpeakerConfig {
+  const inventory = toInventory(state, self);
+  const node = inventory.self;
+  const configuration = bgpConfigurationOf(state.bgpConfigurations, self.nodeName);
+  const { peerings, conditions } = toPeerings(inventory, state.bgpPeers, configuration.nodeToNodeMeshEnabled);
+  const advertisements = toAdvertisements(inventory);
+  const reflects = node.clusterId !== undefined || peerings.some((peering) => peering.reflectorClient);
+  const context: NeighborContext = {
+    inventory,
+    configuration,
+    reflects,
+    filters: state.bgpFilters,
+    policies: toDefaultPolicies(inventory, peerings.some(isEbgp)),
+    nextHopSelf: advertisements.nextHopSelf,
+  };
+  return {
+    settings: {
+      asNumber: node.asNumber,
+      routerId: node.routerId,
+      // RFC 4456 §7: the router id, where no cluster id is configured.
+      ...(reflects && { clusterId: node.clusterId ?? node.routerId }),
+      listenPort: node.listenPort,
+      gracefulRestartSeconds: configuration.nodeMeshMaxRestartTime,
+      // Only the kernel uses equal paths; a speaker without kernel routes need not look for them.
+      maximumPaths: self.roles.includes('routes') ? configuration.maximumPaths : 1,
+      neighbors: peerings.map((peering) => toNeighbor(peering, context)),
+      originated: advertisements.originated,
+    },
+    conditions: [
+      ...inventory.conditions,
+      ...conditions,
+      ...advertisements.conditions,
+      ...missingFilters(peerings, state),
+    ],
+    inventory,
+  };
+}
+
+interface NeighborContext {
+  readonly inventory: Inventory;
+  readonly configuration: EffectiveBgpConfiguration;
+  readonly reflects: boolean;
+  readonly filters: ClusterState['bgpFilters'];
+  readonly policies: DefaultPolicies;
+  readonly nextHopSelf: NonNullable<NeighborSettings['nextHopSelf']>;
+}
+
+const nextHopModes = { Auto: 'auto', Self: 'self', Keep: 'keep' } as const satisfies Record<
+  BgpPeer['spec']['nextHopMode'],
+  NeighborSettings['nextHopMode']
+>;
+
+function toNeighbor(peering: Peering, context: NeighborContext): NeighborSettings {
+  const { inventory, configuration, nextHopSelf } = context;
+  const { self } = inventory;
+  const spec = peering.peer?.spec;
+  const localAddress = spec?.sourceAddress === 'None' ? undefined : self.addresses[transportFamily(peering)];
+  const ttl = ttlOf(peering);
+  return {
+    name: peering.name,
+    remote: peering.remote,
+    remoteAs: peering.remoteAs,
+    ...(peering.localAs !== self.asNumber && { localAs: peering.localAs }),
+    ...(localAddress !== undefined && { localAddress }),
+    nextHopSelf,
+    passive: peering.passive,
+    reflectorClient: peering.reflectorClient,
+    families: spec?.families ?? families,
+    holdTimeSeconds: spec?.holdTime ?? configuration.holdTime,
+    ...(spec?.keepaliveTime !== undefined && { keepaliveTimeSeconds: spec.keepaliveTime }),
+    connectRetrySeconds: spec?.connectRetryTime ?? meshConnectRetrySeconds,
+    ...(spec?.maxRestartTime !== undefined && { gracefulRestartSeconds: spec.maxRestartTime }),
+    ...(ttl !== undefined && { ttl }),
+    ...(spec?.ttlSecurity !== undefined && { ttlSecurityHops: spec.ttlSecurity }),
+    nextHopMode: nextHopModes[spec?.nextHopMode ?? 'Auto'],
+    allowedOwnAs: spec?.numAllowedLocalASNumbers ?? 0,
+    ...policyOf(peering, context),
+    ...(spec?.description !== undefined && { description: spec.description }),
+  };
+}
+
+function isEbgp({ remoteAs, localAs }: Peering): boolean {
+  return remoteAs !== localAs;
+}
+
+/** @returns undefined: the speaker's own rule (1 to an eBGP peer). */
+function ttlOf(peering: Peering): number | undefined {
+  if (!isEbgp(peering) || peering.peer?.spec.ttlSecurity !== undefined) return undefined;
+  return peering.peer?.spec.ebgpMultihop ?? (peering.node === undefined ? undefined : clusterTtl);
+}
+
+interface Policy {
+  readonly importFilter?: RouteFilter;
+  readonly exportFilter?: RouteFilter;
+  readonly policyText: string;
+}
+
+function policyOf(peering: Peering, { filters, policies, reflects }: NeighborContext): Policy {
+  const peerType = isEbgp(peering) ? 'eBGP' : 'iBGP';
+  const names = peering.peer?.spec.filters ?? [];
+  const defaults = defaultPolicyOf(peering, policies, reflects);
+  const request = { peerType, names, filters } as const;
+  const importFilter = toRouteFilter({ ...request, direction: 'import', defaultPolicy: defaults.importPolicy });
+  const exportFilter = toRouteFilter({ ...request, direction: 'export', defaultPolicy: defaults.exportPolicy });
+  const first = names.length === 0 ? '' : `filters ${names.join(', ')}, then `;
+  return {
+    ...(importFilter && { importFilter }),
+    ...(exportFilter && { exportFilter }),
+    policyText: `import: ${first}${defaults.importText}; export: ${first}${defaults.exportText}`,
+  };
+}
+
+interface DefaultPolicy {
+  readonly importPolicy: RouteFilter | undefined;
+  readonly exportPolicy: RouteFilter | undefined;
+  readonly importText: string;
+  readonly exportText: string;
+}
+
+function defaultPolicyOf(peering: Peering, policies: DefaultPolicies, reflects: boolean): DefaultPolicy {
+  const inside = {
+    importPolicy: policies.importInside,
+    importText: 'all, pod prefixes only from the node that owns them',
+  };
+  if (!isEbgp(peering)) {
+    const exportText = reflects ? 'own pod ranges, and iBGP routes as a route reflector' : 'own pod ranges';
+    return { ...inside, exportPolicy: policies.exportIbgp, exportText };
+  }
+  if (peering.node !== undefined) {
+    return { ...inside, exportPolicy: policies.exportEbgpNode, exportText: 'own pod ranges' };
+  }
+  const outside = {
+    exportPolicy: policies.exportEbgpOutside,
+    exportText: 'own pod ranges whose pool allows it',
+  };
+  return peering.peer?.spec.importClusterRoutes
+    ? {
+        ...outside,
+        importPolicy: policies.importFabric,
+        importText: 'all, pod prefixes only with the AS of the node that owns them',
+      }
+    : { ...outside, importPolicy: policies.importOutside, importText: 'all but prefixes of the cluster' };
+}
+
+/** Only of BGPPeers that are in use here. */
+function missingFilters(peerings: readonly Peering[], state: ClusterState): readonly Condition[] {
+  const peers = new Map(peerings.flatMap(({ peer }) => (peer === undefined ? [] : [[peer.metadata.name, peer]])));
+  return [...peers.values()].flatMap(({ metadata, spec }) =>
+    spec.filters
+      .filter((name) => !state.bgpFilters.has(name))
+      .map((name) =>
+        refused(
+          'BGPPeer',
+          metadata.name,
+          'FilterMissing',
+          `no BGPFilter ${name}: every route is refused until there is one`,
+        ),
+      ),
+  );
+}
