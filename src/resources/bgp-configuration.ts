@@ -35,15 +35,9 @@ const spec = z.strictObject({
     description:
       'Hold time proposed to peers (RFC 4271 §4.2): 0s (the session has no keepalives) or at least 3s. Default: 90s.',
   }),
-  maximumPaths: z
-    .number()
-    .int()
-    .min(1)
-    .max(64)
-    .optional()
-    .meta({
-      description: 'Equal paths to one prefix that the kernel is given (ECMP); 1 turns multipath off. Default: 16.',
-    }),
+  maximumPaths: z.number().int().min(1).max(64).optional().meta({
+    description: 'Equal paths to one prefix that the kernel is given (ECMP); 1 turns multipath off. Default: 16.',
+  }),
   nodeMeshMaxRestartTime: duration({ least: 0, most: 4095 }).optional().meta({
     description:
       'How long peers keep our routes while the agent restarts (RFC 4724 restart time); 0s turns graceful restart off. Default: 120s.',

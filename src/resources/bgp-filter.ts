@@ -66,11 +66,9 @@ function rule(family: Family) {
         .enum(['Equal', 'NotEqual', 'In', 'NotIn'])
         .optional()
         .meta({ description: 'Equal: the prefix is `cidr`. In: it lies inside `cidr` (or is it).' }),
-      prefixLength: prefixLength
-        .optional()
-        .meta({
-          description: 'The length of the prefix must lie between `min` and `max` (both inclusive). Needs `cidr`.',
-        }),
+      prefixLength: prefixLength.optional().meta({
+        description: 'The length of the prefix must lie between `min` and `max` (both inclusive). Needs `cidr`.',
+      }),
       source: z
         .enum(['RemotePeers'])
         .optional()

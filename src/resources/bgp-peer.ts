@@ -15,30 +15,21 @@ const fields = z.strictObject({
     .optional()
     .meta({ description: 'The one node that has this peering. Without `node` and `nodeSelector`: every node.' }),
   nodeSelector: selector().optional().meta({ description: 'The nodes that have this peering, by their labels.' }),
-  peerIP: peerAddress()
-    .optional()
-    .meta({
-      description:
-        'The peer: `IP`, `IPv4:PORT` or `[IPv6]:PORT`. Port 179, or the `listenPort` of the node that has the address.',
-    }),
-  peerRange: cidr()
-    .optional()
-    .meta({
-      description:
-        'Every neighbour whose address lies in this CIDR is accepted (dynamic neighbours). Implies `passive`.',
-    }),
-  peerSelector: selector()
-    .optional()
-    .meta({
-      description:
-        'The peers are the nodes with these labels (route reflectors, as a rule); one session a common address family.',
-    }),
-  asNumber: asNumber()
-    .optional()
-    .meta({
-      description:
-        'AS number of the peer, a number or "x.y". Required, except with `peerSelector`, where the nodes\' own holds.',
-    }),
+  peerIP: peerAddress().optional().meta({
+    description:
+      'The peer: `IP`, `IPv4:PORT` or `[IPv6]:PORT`. Port 179, or the `listenPort` of the node that has the address.',
+  }),
+  peerRange: cidr().optional().meta({
+    description: 'Every neighbour whose address lies in this CIDR is accepted (dynamic neighbours). Implies `passive`.',
+  }),
+  peerSelector: selector().optional().meta({
+    description:
+      'The peers are the nodes with these labels (route reflectors, as a rule); one session a common address family.',
+  }),
+  asNumber: asNumber().optional().meta({
+    description:
+      'AS number of the peer, a number or "x.y". Required, except with `peerSelector`, where the nodes\' own holds.',
+  }),
   localASNumber: asNumber().optional().meta({ description: "Our AS number towards this peer. Default: the node's." }),
   passive: z
     .boolean()
@@ -55,30 +46,23 @@ const fields = z.strictObject({
     .refine((families) => new Set(families).size === families.length, { error: 'names a family twice' })
     .prefault(['ipv4', 'ipv6'])
     .meta({ description: 'Address families offered on the session.', 'x-kubernetes-list-type': 'set' }),
-  holdTime: duration({ least: 3, most: 65535, orZero: true })
-    .optional()
-    .meta({
-      description: 'Hold time proposed to this peer: 0s or at least 3s. Default: that of the BGPConfiguration.',
-    }),
+  holdTime: duration({ least: 3, most: 65535, orZero: true }).optional().meta({
+    description: 'Hold time proposed to this peer: 0s or at least 3s. Default: that of the BGPConfiguration.',
+  }),
   keepaliveTime: duration({ least: 1, most: 21845 })
     .optional()
     .meta({ description: 'Time between KEEPALIVE messages. Default: a third of the negotiated hold time.' }),
   connectRetryTime: duration({ least: 1, most: 65535 })
     .prefault('5s')
     .meta({ description: 'Rest between attempts to connect (RFC 4271 ConnectRetryTimer).' }),
-  maxRestartTime: duration({ least: 0, most: 4095 })
-    .optional()
-    .meta({
-      description:
-        'Graceful restart time offered to this peer (RFC 4724); 0s turns it off. Default: `nodeMeshMaxRestartTime` of the BGPConfiguration.',
-    }),
-  nextHopMode: z
-    .enum(['Auto', 'Self', 'Keep'])
-    .default('Auto')
-    .meta({
-      description:
-        'Next hop of the routes told to the peer. Auto: as RFC 4271 §5.1.3 says (eBGP: ourselves; iBGP: unchanged).',
-    }),
+  maxRestartTime: duration({ least: 0, most: 4095 }).optional().meta({
+    description:
+      'Graceful restart time offered to this peer (RFC 4724); 0s turns it off. Default: `nodeMeshMaxRestartTime` of the BGPConfiguration.',
+  }),
+  nextHopMode: z.enum(['Auto', 'Self', 'Keep']).default('Auto').meta({
+    description:
+      'Next hop of the routes told to the peer. Auto: as RFC 4271 §5.1.3 says (eBGP: ourselves; iBGP: unchanged).',
+  }),
   numAllowedLocalASNumbers: z
     .number()
     .int()
@@ -109,13 +93,10 @@ const fields = z.strictObject({
     .max(32)
     .default([])
     .meta({ description: 'Names of BGPFilters, asked in this order; the first rule that matches decides.' }),
-  importClusterRoutes: z
-    .boolean()
-    .default(false)
-    .meta({
-      description:
-        "Accept prefixes inside the cluster's pools from this eBGP peer (fabrics that carry pod routes between nodes).",
-    }),
+  importClusterRoutes: z.boolean().default(false).meta({
+    description:
+      "Accept prefixes inside the cluster's pools from this eBGP peer (fabrics that carry pod routes between nodes).",
+  }),
   reversePeering: z
     .enum(['Auto', 'Manual'])
     .default('Auto')

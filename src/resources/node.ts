@@ -44,13 +44,19 @@ export const nodeSchema = z
     if (parsed !== undefined && 'reason' in parsed) complain(asNumberAnnotation, parsed.reason);
   });
 
-/** An address of another type than an IP's (Hostname, InternalDNS) is any text. */
+/** The address of a type that is an IP's, in canonical text; that of another type (Hostname, InternalDNS) is any text. */
 function nodeAddress() {
-  return z.object({ type: z.string(), address: z.string() }).superRefine((entry, context) => {
-    if (!ipAddressTypes.includes(entry.type)) return;
+  return z.object({ type: z.string(), address: z.string() }).transform((entry, context) => {
+    if (!ipAddressTypes.includes(entry.type)) return entry;
     const checked = address().safeParse(entry.address);
-    if (checked.success) return;
-    context.addIssue({ code: 'custom', path: ['address'], message: checked.error.issues[0].message, input: entry });
+    if (checked.success) return { type: entry.type, address: checked.data };
+    context.issues.push({
+      code: 'custom',
+      path: ['address'],
+      message: checked.error.issues[0].message,
+      input: entry.address,
+    });
+    return z.NEVER;
   });
 }
 
