@@ -4,7 +4,7 @@
  * Holds: the result is canonical: equal sets of addresses give equal texts, in rising order, without overlaps.
  */
 
-import { addressLength, formatAddress, parsePrefix, type Family } from '../../bgp/ip.ts';
+import { addressLength, formatAddress, parseAddress, parsePrefix, type Family } from '../../bgp/ip.ts';
 
 /** Both ends belong to it. */
 interface Range {
@@ -35,10 +35,31 @@ export function blocksToRanges(blocks: readonly CidrBlock[]): Readonly<Record<Fa
   };
 }
 
+/** @param ranges as blocksToRanges() gives them */
+export function rangesContain(ranges: readonly string[], address: Uint8Array): boolean {
+  const number = toNumber(address);
+  return ranges.some((text) => {
+    if (text.includes('/')) {
+      const { range } = toRange(text);
+      return range.first <= number && number <= range.last;
+    }
+    const [first, last = first] = text.split('-').map((end) => toNumber(parseAddress(end)!));
+    return first <= number && number <= last;
+  });
+}
+
 /** Numbers from 0 to 65535 as `80` and `8000-8100`: sorted, merged. */
 export function portsToRanges(ports: readonly { readonly first: number; readonly last: number }[]): string[] {
   const ranges = ports.map(({ first, last }) => ({ first: BigInt(first), last: BigInt(last) }));
   return merge(ranges).map(({ first, last }) => (first === last ? `${first}` : `${first}-${last}`));
+}
+
+/** @param ranges as portsToRanges() gives them */
+export function portsContain(ranges: readonly string[], port: number): boolean {
+  return ranges.some((text) => {
+    const [first, last = first] = text.split('-').map(Number);
+    return first <= port && port <= last;
+  });
 }
 
 function toRange(cidr: string): { family: Family; range: Range } {

@@ -19,6 +19,7 @@ export interface PodEntry {
   readonly labels: Labels;
   /** Canonical texts; empty while the pod has no address. */
   readonly addresses: Readonly<Record<Family, readonly string[]>>;
+  readonly nodeName: string | undefined;
   /** It runs on this node. */
   readonly local: boolean;
   /** Ports that carry a name, by portKey(). */
@@ -31,6 +32,8 @@ export type Exclusion = 'hostNetwork' | 'ended';
 export interface Selection {
   readonly selector: PodSelector;
   readonly members: ReadonlyMap<string, PodEntry>;
+  /** Those of this node. */
+  readonly localMembers: ReadonlyMap<string, PodEntry>;
   /** Grows with every change of the members or of what is known of them. */
   readonly version: number;
 }
@@ -47,6 +50,7 @@ export interface NamedPort {
 
 interface LiveSelection extends Selection {
   readonly members: Map<string, PodEntry>;
+  readonly localMembers: Map<string, PodEntry>;
   version: number;
   users: number;
 }
@@ -57,7 +61,6 @@ export class PodIndex {
   readonly #excluded = new Map<string, Exclusion>();
   readonly #byNamespace = new Map<string, Map<string, PodEntry>>();
   readonly #byAddress = new Map<string, Map<string, PodEntry>>();
-  readonly #local = new Map<string, PodEntry>();
   readonly #namespaceLabels = new Map<string, Labels>();
   readonly #selections = new Map<string, LiveSelection>();
   /** Selections over one namespace by its name, and those over any. */
@@ -73,11 +76,6 @@ export class PodIndex {
   /** Grows with every change that policy can see. */
   get version(): number {
     return this.#version;
-  }
-
-  /** Pods of this node that policy may isolate, by key. */
-  get local(): ReadonlyMap<string, PodEntry> {
-    return this.#local;
   }
 
   pod(key: string): PodEntry | undefined {
@@ -126,10 +124,10 @@ export class PodIndex {
       known.users++;
       return known;
     }
-    const selection: LiveSelection = { selector, members: new Map(), version: 0, users: 1 };
+    const selection: LiveSelection = { selector, members: new Map(), localMembers: new Map(), version: 0, users: 1 };
     const { namespace } = selector;
     for (const entry of typeof namespace === 'string' ? this.#in(namespace).values() : this.#pods.values()) {
-      if (this.matches(selector, entry)) selection.members.set(entry.key, entry);
+      this.#update(selection, entry.key, entry);
     }
     this.#selections.set(selector.id, selection);
     if (typeof namespace !== 'string') this.#wideSelections.add(selection);
@@ -157,6 +155,15 @@ export class PodIndex {
     return inNamespace && matchesPod(entry.labels);
   }
 
+  /** How many pods a selector means now; for people, it walks over them. */
+  count(selector: PodSelector): number {
+    const known = this.#selections.get(selector.id);
+    if (known !== undefined) return known.members.size;
+    let count = 0;
+    for (const entry of this.#pods.values()) if (this.matches(selector, entry)) count++;
+    return count;
+  }
+
   /** @param key by portKey() */
   namedPort(key: string): NamedPort {
     return setFor(this.#namedPorts, key, () => ({ pods: new Map(), version: 0 }));
@@ -165,7 +172,6 @@ export class PodIndex {
   #replace(key: string, namespace: string, before: PodEntry | undefined, after: PodEntry | undefined): void {
     this.#version++;
     put(this.#pods, key, after);
-    put(this.#local, key, after?.local ? after : undefined);
     const inNamespace = setFor(this.#byNamespace, namespace, () => new Map<string, PodEntry>());
     put(inNamespace, key, after);
     if (inNamespace.size === 0) this.#byNamespace.delete(namespace);
@@ -199,6 +205,7 @@ export class PodIndex {
     const after = entry !== undefined && this.matches(selection.selector, entry) ? entry : undefined;
     if (before === after) return;
     put(selection.members, key, after);
+    put(selection.localMembers, key, after?.local ? after : undefined);
     selection.version++;
   }
 
@@ -219,7 +226,7 @@ function exclusionOf(pod: Pod): Exclusion | undefined {
   return phase === 'Succeeded' || phase === 'Failed' ? 'ended' : undefined;
 }
 
-function toEntry(pod: Pod, key: string, nodeName: string): PodEntry {
+function toEntry(pod: Pod, key: string, ownNode: string): PodEntry {
   const addresses: Record<Family, string[]> = { ipv4: [], ipv6: [] };
   for (const { ip } of pod.status.podIPs) addresses[familyOfText(ip)].push(canonicalAddress(ip) ?? ip);
   const ports = new Map<string, number[]>();
@@ -229,12 +236,13 @@ function toEntry(pod: Pod, key: string, nodeName: string): PodEntry {
     if (!numbers.includes(containerPort)) numbers.push(containerPort);
   }
   const { namespace, labels } = pod.metadata;
-  return { key, namespace, labels, addresses, local: pod.spec.nodeName === nodeName, namedPorts: ports };
+  const { nodeName } = pod.spec;
+  return { key, namespace, labels, addresses, nodeName, local: nodeName === ownNode, namedPorts: ports };
 }
 
 function sameEntry(a: PodEntry, b: PodEntry): boolean {
   return (
-    a.local === b.local &&
+    a.nodeName === b.nodeName &&
     addressesOf(a).join() === addressesOf(b).join() &&
     sameLabels(a.labels, b.labels) &&
     a.namedPorts.size === b.namedPorts.size &&
