@@ -1,0 +1,83 @@
+/** The words of `godwit lab`. */
+
+import { dirname, join, resolve } from 'node:path';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { defaultRunFolder } from './run-folder.ts';
+
+export const labCommands = ['up', 'status', 'check', 'shell', 'down', 'demo'] as const;
+export type LabCommand = (typeof labCommands)[number];
+
+export interface LabArguments {
+  readonly command: LabCommand;
+  /** Of `shell`: the machine. */
+  readonly machine?: string;
+  /** The run folder. */
+  readonly runFolder: string;
+  /** The folder with lab.yaml. */
+  readonly labFolder: string;
+  /** Stands in for lab.yaml's name. */
+  readonly name?: string;
+}
+
+/** The command line is wrong. */
+export class LabUsageError extends Error {}
+
+export const labUsage = `godwit lab: a cluster of network namespaces on this machine, with the real BIRD and FRR as its switches (root only)
+
+  godwit lab up           make it
+  godwit lab status       machines, agents and BGP sessions
+  godwit lab check        pings, NetworkPolicies, tunnels on the wire, the switches' tables; ends with status 1 if anything is wrong
+  godwit lab shell NAME   a shell in a node, pod (shop/web-1), switch or outside host
+  godwit lab down         take it away, whatever became of it
+  godwit lab demo         up, check, and a live picture until Ctrl-C; then down
+
+  --dir PATH    folder of the running lab (${defaultRunFolder})
+  --lab PATH    folder with lab.yaml, manifests/, policies/ and switches/ (the two racks that come with Godwit)
+  --name NAME   name of the lab, part of its namespaces' names (that of lab.yaml)`;
+
+/** @throws LabUsageError */
+export function parseLabArguments(args: readonly string[]): LabArguments {
+  const { values, positionals } = parse(args);
+  const [command, machine, ...rest] = positionals;
+  if (command === undefined) throw new LabUsageError(labUsage);
+  if (!isCommand(command)) throw new LabUsageError(`godwit lab ${command}: no such command\n\n${labUsage}`);
+  if (command === 'shell' && machine === undefined) throw new LabUsageError('godwit lab shell: name a machine');
+  if (rest.length > 0 || (command !== 'shell' && machine !== undefined)) {
+    throw new LabUsageError(`godwit lab ${command}: ${rest[0] ?? machine} is one word too many`);
+  }
+  if (values.name !== undefined && !/^[a-z0-9][a-z0-9-]{0,30}$/.test(values.name)) {
+    throw new LabUsageError(`--name ${values.name}: use small letters, digits and "-", at most 31`);
+  }
+  return {
+    command,
+    ...(machine !== undefined && { machine }),
+    runFolder: resolve(values.dir ?? defaultRunFolder),
+    labFolder: values.lab === undefined ? bundledLabFolder() : resolve(values.lab),
+    ...(values.name !== undefined && { name: values.name }),
+  };
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: { dir: { type: 'string' }, lab: { type: 'string' }, name: { type: 'string' } },
+    });
+  } catch (error) {
+    throw new LabUsageError(`godwit lab: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  }
+}
+
+function isCommand(word: string): word is LabCommand {
+  return (labCommands as readonly string[]).includes(word);
+}
+
+/** deploy/lab/two-racks of the package that this file belongs to, compiled or not. */
+function bundledLabFolder(): string {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(folder, 'package.json')) && folder !== dirname(folder)) folder = dirname(folder);
+  return join(folder, 'deploy', 'lab', 'two-racks');
+}

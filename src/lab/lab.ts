@@ -1,0 +1,116 @@
+/**
+ * `godwit lab`: the commands and their exit statuses.
+ * Holds: whatever `up` and `demo` begin they take away again, when they fail and when a signal ends them.
+ */
+
+import { LabUsageError, parseLabArguments } from './arguments.ts';
+import type { LabArguments } from './arguments.ts';
+import { checkLab } from './check/check.ts';
+import { CommandError } from './command.ts';
+import { takeDown } from './down.ts';
+import { readLabFolder } from './manifests.ts';
+import { showLivePicture } from './picture.ts';
+import { printedProgress } from './progress.ts';
+import type { Progress } from './progress.ts';
+import { requirePrograms, requireRoot, RequirementError } from './requirements.ts';
+import { LabStateError, openRunningLab, readRecord, RunFolder } from './run-folder.ts';
+import { openShell } from './shell.ts';
+import { printStatus } from './status.ts';
+import { LabFileError } from './topology.ts';
+import { bringUp } from './up.ts';
+
+/** SIGINT or SIGTERM. */
+class Interrupted extends Error {
+  readonly exitStatus: number;
+
+  constructor(signal: 'SIGINT' | 'SIGTERM') {
+    super(`ended by ${signal}`);
+    this.exitStatus = signal === 'SIGINT' ? 130 : 143;
+  }
+}
+
+/**
+ * @param args the words after `godwit lab`.
+ * @returns the exit status: 0; 1 when something is not as it should be; 2 for a wrong command line; 128 + N after signal N.
+ */
+export async function runLab(args: readonly string[]): Promise<number> {
+  const interruption = new AbortController();
+  const onSignal = (signal: NodeJS.Signals): void =>
+    interruption.abort(new Interrupted(signal === 'SIGINT' ? 'SIGINT' : 'SIGTERM'));
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  try {
+    return await runCommand(parseLabArguments(args), interruption.signal);
+  } catch (error) {
+    const cause: unknown = interruption.signal.aborted ? interruption.signal.reason : error;
+    if (cause instanceof Interrupted) return cause.exitStatus;
+    if (!isExpected(cause)) throw cause;
+    process.stderr.write(`${cause.message}\n`);
+    return cause instanceof LabUsageError ? 2 : 1;
+  } finally {
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+  }
+}
+
+async function runCommand(args: LabArguments, signal: AbortSignal): Promise<number> {
+  const folder = new RunFolder(args.runFolder);
+  const write = (text: string): boolean => process.stdout.write(text);
+  const progress = printedProgress(write, process.stdout.isTTY === true);
+  requireRoot(args.command);
+  switch (args.command) {
+    case 'up': {
+      await requirePrograms();
+      const { topology } = await bringUp({ ...args, folder }, progress, signal);
+      progress.line(`The lab ${topology.name} is up. Next: godwit lab check, status, shell node-1, down.`);
+      return 0;
+    }
+    case 'status':
+      return (await printStatus(await openRunningLab(folder), write)) ? 0 : 1;
+    case 'check':
+      await requirePrograms();
+      return (await checkLab(await openRunningLab(folder), write, signal)) ? 0 : 1;
+    case 'shell':
+      return openShell(await openRunningLab(folder), args.machine ?? '');
+    case 'down':
+      await goDown(args, folder, progress);
+      return 0;
+    case 'demo':
+      await requirePrograms();
+      return demonstrate(args, folder, progress, signal);
+    default:
+      return args.command satisfies never;
+  }
+}
+
+async function demonstrate(
+  args: LabArguments,
+  folder: RunFolder,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<number> {
+  const write = (text: string): boolean => process.stdout.write(text);
+  const lab = await bringUp({ ...args, folder }, progress, signal);
+  try {
+    const passed = await checkLab(lab, write, signal);
+    if (process.stdout.isTTY) await showLivePicture(lab, process.stdout, signal);
+    return passed ? 0 : 1;
+  } finally {
+    await goDown({ ...args, name: lab.topology.name }, folder, progress);
+  }
+}
+
+async function goDown(args: LabArguments, folder: RunFolder, progress: Progress): Promise<void> {
+  // Without a record (the run folder was removed by hand) the name tells which namespaces are the lab's.
+  const name = (await readRecord(folder))?.name ?? args.name ?? (await readLabFolder(args.labFolder)).name;
+  await progress.step(
+    `taking the lab ${name} away`,
+    () => takeDown(folder, name),
+    ({ processes, namespaces }) => `the lab ${name} is gone: ${processes} processes, ${namespaces} namespaces`,
+  );
+}
+
+/** An error that is said in one line; any other is a fault of ours and shows where it came from. */
+function isExpected(error: unknown): error is Error {
+  return [LabUsageError, RequirementError, LabStateError, LabFileError, CommandError].some(
+    (kind) => error instanceof kind,
+  );
+}
