@@ -2,6 +2,15 @@
 
 export type * from './types.ts';
 export type { Clock } from './clock.ts';
+export { removeAll } from './cleanup.ts';
+export { HostRoutes } from './host-routes.ts';
+export { LinkMonitor } from './links.ts';
+export { KernelError } from './netlink/kernel-error.ts';
+export { Rtnetlink } from './netlink/rtnetlink.ts';
+export { godwitMetric, godwitProtocol } from './ownership.ts';
+export { RouteTable } from './route-table.ts';
+export { Sysctl } from './sysctl.ts';
+export { TunnelDevices } from './tunnels.ts';
 export {
   emptyRuleset,
   nftComment,

@@ -1,0 +1,43 @@
+/**
+ * Takes away what is ours in the kernel's routing, and nothing else: for `godwit cleanup`.
+ * Leaves out: the nftables table (nft/), settings (sysctl.ts remembers those of a running agent only).
+ * Holds: routes go by our protocol number in every table, devices by our names and kinds.
+ */
+
+import { parsePrefix } from '../bgp/ip.ts';
+import { KernelError } from './netlink/kernel-error.ts';
+import { readLink, writeDeleteLink, writeDumpLinks } from './netlink/link.ts';
+import { readRoute, writeDeleteRoute, writeDumpRoutes } from './netlink/route.ts';
+import type { Rtnetlink } from './netlink/rtnetlink.ts';
+import { godwitProtocol, isOurDevice } from './ownership.ts';
+
+/**
+ * @returns how many routes went, and which devices.
+ * @throws KernelError where the kernel refuses; what came before is gone.
+ */
+export function removeAll(kernel: Rtnetlink): { routes: number; devices: string[] } {
+  const { commands } = kernel;
+  const routes = (['ipv4', 'ipv6'] as const)
+    .flatMap((family) =>
+      commands.dump(
+        `dump of our ${family} routes`,
+        (writer, sequence) => writeDumpRoutes(writer, sequence, { family, protocol: godwitProtocol }),
+        readRoute,
+      ),
+    )
+    .flatMap((route) => {
+      const prefix = parsePrefix(route.prefix);
+      return prefix && route.protocol === godwitProtocol ? [{ ...route, prefix }] : [];
+    });
+  const refusals = commands.batch(routes.length, (i, writer, sequence) =>
+    writeDeleteRoute(writer, sequence, routes[i]),
+  );
+  for (const { code, errno, detail } of refusals.values()) {
+    if (errno !== 'ESRCH') throw new KernelError('removal of our routes', code, errno, detail);
+  }
+  const devices = commands.dump('dump of the links', writeDumpLinks, readLink).filter(isOurDevice);
+  for (const { index, name } of devices) {
+    commands.execute(`removal of ${name}`, (writer, sequence) => writeDeleteLink(writer, sequence, index));
+  }
+  return { routes: routes.length, devices: devices.map(({ name }) => name) };
+}
