@@ -1,0 +1,127 @@
+/**
+ * The flags of `godwit agent`.
+ * Holds: a flag that cannot be honoured is refused, naming the flag and the reason; nothing is guessed.
+ */
+
+import { hostname } from 'node:os';
+import { resolve } from 'node:path';
+import { canonicalAddress, familyOfText } from '../../bgp/ip.ts';
+import type { Family } from '../../bgp/ip.ts';
+import { apiPathBeside, defaultSocketPath } from '../control/socket-path.ts';
+import { parseFlags } from './parse-flags.ts';
+import { UsageError } from './usage.ts';
+
+export const roles = ['bgp', 'routes', 'policy'] as const;
+export type Role = (typeof roles)[number];
+
+/** Roles of later versions: refused with that reason. */
+const laterRoles: readonly string[] = ['services', 'cni'];
+
+const logLevels = ['trace', 'debug', 'info', 'warn', 'error'] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+export interface AgentFlags {
+  readonly nodeName: string;
+  readonly source: SourceFlag;
+  /** In the order of `roles`, without duplicates; never empty. */
+  readonly roles: readonly Role[];
+  /** Path of the socket that speaks BIRD's protocol. */
+  readonly socket: string;
+  /** Path of the socket that speaks framed JSON. */
+  readonly api: string;
+  readonly stateFolder: string;
+  /** Canonical text; families that are absent come from the Node object. */
+  readonly nodeIps: Readonly<Partial<Record<Family, string>>>;
+  readonly logLevel: LogLevel;
+}
+
+export type SourceFlag = { readonly kind: 'directory'; readonly path: string } | { readonly kind: 'kube' };
+
+/**
+ * @param args the words after `agent`.
+ * @throws UsageError
+ */
+export function parseAgentFlags(args: readonly string[]): AgentFlags {
+  const { values, positionals } = parseFlags(args, {
+    node: { type: 'string' },
+    source: { type: 'string' },
+    roles: { type: 'string' },
+    socket: { type: 'string', short: 's' },
+    api: { type: 'string' },
+    state: { type: 'string' },
+    'node-ip': { type: 'string', multiple: true },
+    'log-level': { type: 'string' },
+  });
+  if (positionals.length > 0) throw new UsageError(`agent takes only flags, not '${positionals[0]}'`);
+  const socket = socketFlag('socket', values.socket ?? defaultSocketPath);
+  const api = socketFlag('api', values.api ?? apiPathBeside(socket));
+  if (socket === api) throw new UsageError(`--api: is the same path as --socket (${api})`);
+  return {
+    nodeName: nodeName(values.node ?? hostname()),
+    source: source(values.source),
+    roles: roleList(values.roles),
+    socket,
+    api,
+    stateFolder: path('state', values.state ?? '/var/lib/godwit'),
+    nodeIps: nodeIps(values['node-ip'] ?? []),
+    logLevel: oneOf('log-level', logLevels, values['log-level'] ?? 'info'),
+  };
+}
+
+function nodeName(text: string): string {
+  // A Node's name is a DNS subdomain (RFC 1123); host names may hold capitals, Kubernetes lowers them.
+  const name = text.toLowerCase();
+  if (name.length <= 253 && /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/.test(name)) return name;
+  throw new UsageError(`--node: '${text}' is not the name of a Node (letters, digits, '-' and '.')`);
+}
+
+function source(text: string | undefined): SourceFlag {
+  if (text === undefined) throw new UsageError('--source: is required: dir:PATH or kube');
+  if (text === 'kube') return { kind: 'kube' };
+  if (text.startsWith('dir:')) return { kind: 'directory', path: path('source', text.slice(4)) };
+  throw new UsageError(`--source: '${text}' is neither dir:PATH nor kube`);
+}
+
+function roleList(text: string | undefined): readonly Role[] {
+  if (text === undefined) return roles;
+  const wanted = text.split(',').map((word) => word.trim());
+  for (const word of wanted) {
+    if (laterRoles.includes(word)) throw new UsageError(`--roles: '${word}' is not in this version`);
+    oneOf('roles', roles, word);
+  }
+  return roles.filter((role) => wanted.includes(role));
+}
+
+function nodeIps(texts: readonly string[]): Partial<Record<Family, string>> {
+  const result: Partial<Record<Family, string>> = {};
+  for (const text of texts) {
+    const address = canonicalAddress(text);
+    if (address === undefined) throw new UsageError(`--node-ip: '${text}' is not an IP address`);
+    const family = familyOfText(address);
+    const before = result[family];
+    if (before !== undefined) throw new UsageError(`--node-ip: two addresses of one family, ${before} and ${address}`);
+    result[family] = address;
+  }
+  return result;
+}
+
+/** Absolute, so that it means the same after a change of folder. */
+function path(flag: string, text: string): string {
+  if (text === '') throw new UsageError(`--${flag}: the path is empty`);
+  return resolve(text);
+}
+
+/** The kernel's sockaddr_un holds 107 bytes of path. */
+const longestSocketPath = 107;
+
+function socketFlag(flag: string, text: string): string {
+  const absolute = path(flag, text);
+  if (Buffer.byteLength(absolute) <= longestSocketPath) return absolute;
+  throw new UsageError(`--${flag}: the path is longer than the ${longestSocketPath} bytes of a socket's: ${absolute}`);
+}
+
+function oneOf<const T extends string>(flag: string, allowed: readonly T[], word: string): T {
+  const found = allowed.find((value) => value === word);
+  if (found === undefined) throw new UsageError(`--${flag}: '${word}' is none of ${allowed.join(', ')}`);
+  return found;
+}

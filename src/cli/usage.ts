@@ -1,0 +1,42 @@
+/** What a user may type, and the error for everything else. */
+
+/** The command line is wrong: printed without a stack, exit code 2. The message names the flag or word and the reason. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+export const exitCodes = { ok: 0, refused: 1, usage: 2, noConnection: 3 } as const;
+
+export const usageText = `godwit: BGP network controller for Kubernetes
+
+  godwit agent --node NAME --source kube|dir:PATH [flags]   run the agent of one node
+  godwit [-s SOCKET] show WHAT                               ask a running agent
+  godwit lab up|status|check|shell NODE|down                 a cluster in network namespaces
+  godwit cleanup                                             remove everything of Godwit's from this host
+
+Flags of agent:
+  --node NAME           this node's name (default: the host name)
+  --source dir:PATH     a folder of manifests, watched; or kube
+  --roles LIST          of bgp,routes,policy (default: all three)
+  --socket PATH         control socket, BIRD's protocol (default /run/godwit/godwit.ctl)
+  --api PATH            control socket, framed JSON (default: api.sock beside it)
+  --state DIR           state that survives a restart (default /var/lib/godwit)
+  --node-ip ADDRESS     the node's address, once a family (default: the Node's InternalIP)
+  --log-level LEVEL     trace, debug, info, warn or error (default info)
+
+What show can tell:
+  show status
+  show protocols [all] [NAME | "PATTERN"]
+  show route [all] [PREFIX | for ADDRESS | in PREFIX] [table master4|master6]
+             [protocol NAME | export NAME | filtered] [primary] [count]
+  show policy [NAMESPACE/]POD
+  show why PREFIX|ADDRESS
+  show memory
+
+Flags of show:
+  -s, --socket SOCKET   the agent's control socket (default /run/godwit/godwit.ctl)
+  --json                one JSON document, from the framed-JSON socket
+  --api PATH            that socket (default: api.sock beside SOCKET)
+
+Exit codes: 0 done, 1 the agent refused, 2 wrong command line, 3 no connection.
+`;
