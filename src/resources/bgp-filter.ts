@@ -7,7 +7,7 @@
 import { z } from 'zod';
 import type { Family } from '../../bgp/ip.ts';
 import { defineCustomResource, withRules, type CustomObject } from './define.ts';
-import { asNumber, cidr, community } from './fields.ts';
+import { cidr, community, pathAsNumber } from './fields.ts';
 
 const number32 = () => z.number().int().min(0).max(0xffff_ffff);
 
@@ -20,7 +20,7 @@ const operation = withRules(
     prependASPath: z
       .strictObject({
         prefix: z
-          .array(asNumber())
+          .array(pathAsNumber())
           .min(1)
           .max(10)
           .meta({ description: 'AS numbers, left to right as they will stand at the beginning of the path.' }),
@@ -79,7 +79,7 @@ function rule(family: Family) {
         .optional()
         .meta({ description: 'The route carries at least one of these communities.' }),
       asPathPrefix: z
-        .array(asNumber())
+        .array(pathAsNumber())
         .min(1)
         .max(10)
         .optional()
@@ -113,7 +113,8 @@ function rule(family: Family) {
   );
 }
 
-const rules = (family: Family, description: string) => z.array(rule(family)).max(256).default([]).meta({ description });
+const rules = (family: Family, description: string) =>
+  z.array(rule(family)).max(256).prefault([]).meta({ description });
 
 const spec = z.strictObject({
   importV4: rules('ipv4', 'Rules for IPv4 routes that the peer sends.'),
@@ -127,7 +128,7 @@ export const bgpFilterDefinition = defineCustomResource({
   plural: 'bgpfilters',
   shortNames: [],
   description:
-    'Which routes are taken from a peer and told to it, and how they are changed on the way. A BGPPeer names the filters it uses; the first rule that matches decides, and a route that no rule matches is treated as without a filter.',
+    'Which routes are taken from a peer and told to it, and how they are changed on the way. A BGPPeer names the filters it uses; the first rule that matches decides, and a route that no rule matches is treated as without a filter. A filter that is named but does not exist refuses every route.',
   spec,
   specOptional: true,
   status: false,

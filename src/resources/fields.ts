@@ -9,22 +9,24 @@ import { canonicalAddress, formatPrefix, parseAddress, parsePrefix, compareBytes
 import { show } from './problems.ts';
 import { longestSelector, parseSelector, SelectorError } from './selector.ts';
 
-/** Reads one text; throws FieldError with the reason where it is refused. */
-type Reader<T> = (text: string) => T;
-
+/** Why a value is refused; never leaves this file. */
 class FieldError extends Error {}
 
-/** A string that `read` turns into its canonical value. */
-function text<T>(read: Reader<T>) {
-  return z.string().transform((value, context): T => {
+/** What the schema lets through, turned into its canonical value; `read` throws FieldError with the reason. */
+function reading<Written, Value>(schema: z.ZodType<Written>, read: (written: Written) => Value) {
+  return schema.transform((written, context): Value => {
     try {
-      return read(value);
+      return read(written);
     } catch (error) {
       if (!(error instanceof FieldError)) throw error;
-      context.issues.push({ code: 'custom', message: error.message, input: value });
+      context.issues.push({ code: 'custom', message: error.message, input: written });
       return z.NEVER;
     }
   });
+}
+
+function text<Value>(read: (written: string) => Value) {
+  return reading(z.string(), read);
 }
 
 /** The keys of JSON Schema that Kubernetes adds and that our fields use. */
@@ -42,6 +44,19 @@ const reservedAsNumbers: ReadonlyMap<number, string> = new Map([
   [largestAsNumber, '4294967295 is reserved (RFC 7300)'],
 ]);
 
+// An API server has no arithmetic at hand for texts: the ranges are written out.
+const upTo65535 = '(0|[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])';
+const upTo4294967295 =
+  '(0|[1-9][0-9]{0,8}|[1-3][0-9]{9}|4[01][0-9]{8}|42[0-8][0-9]{7}|429[0-3][0-9]{6}|4294[0-8][0-9]{5}|42949[0-5][0-9]{4}|429496[0-6][0-9]{3}|4294967[01][0-9]{2}|42949672[0-8][0-9]|429496729[0-5])';
+
+/** RFC 5396: asplain or asdot. */
+const asNumberTextPattern = new RegExp(`^(${upTo4294967295}|${upTo65535}[.]${upTo65535})$`);
+
+const reservedAsTexts = [...reservedAsNumbers.keys()].flatMap((number) => [
+  String(number),
+  `${Math.floor(number / 0x1_0000)}.${number % 0x1_0000}`,
+]);
+
 /** @returns the number of `65000`, `"65000"` or `"1.10"` (RFC 5396 asdot). Throws FieldError with the reason. */
 function readAsNumber(value: number | string): number {
   const number = typeof value === 'number' ? value : asNumberOfText(value);
@@ -55,35 +70,29 @@ function readAsNumber(value: number | string): number {
 }
 
 function asNumberOfText(value: string): number {
-  const parts = /^(\d{1,10})(?:\.(\d{1,5}))?$/.exec(value);
-  if (parts === null) throw new FieldError(`${show(value)} is not an AS number (a number, or "x.y")`);
-  if (parts[2] === undefined) return Number(parts[1]);
-  if (Number(parts[1]) > 0xffff || Number(parts[2]) > 0xffff) {
-    throw new FieldError(`${show(value)} is not an AS number (each half of "x.y" is at most 65535)`);
-  }
-  return Number(parts[1]) * 0x1_0000 + Number(parts[2]);
+  if (!asNumberTextPattern.test(value)) throw new FieldError(`${show(value)} is not an AS number (a number, or "x.y")`);
+  const [high, low] = value.split('.').map(Number);
+  return low === undefined ? high : high * 0x1_0000 + low;
 }
 
 /** A 4-octet AS number, written as a number or as "x.y". */
 export function asNumber() {
-  return z
-    .union([z.number(), z.string()])
-    .transform((value, context): number => {
-      try {
-        return readAsNumber(value);
-      } catch (error) {
-        if (!(error instanceof FieldError)) throw error;
-        context.issues.push({ code: 'custom', message: error.message, input: value });
-        return z.NEVER;
-      }
-    })
-    .meta({
-      'x-kubernetes-int-or-string': true,
-      ...validations({
-        rule: "type(self) == int ? (self >= 1 && self <= 4294967294 && self != 23456 && self != 65535) : self.matches('^[0-9]{1,10}([.][0-9]{1,5})?$')",
-        message: 'must be an AS number that is not reserved: 1 to 4294967294, or "x.y"',
-      }),
-    });
+  return reading(z.union([z.number(), z.string()]), readAsNumber).meta({
+    'x-kubernetes-int-or-string': true,
+    minimum: 1,
+    maximum: largestAsNumber - 1,
+    maxLength: 11,
+    pattern: asNumberTextPattern.source,
+    ...validations({
+      rule: `type(self) == int ? !(self in [23456, 65535]) : !(self in [${reservedAsTexts.map((text) => `'${text}'`).join(', ')}])`,
+      message: 'is reserved',
+    }),
+  });
+}
+
+/** An AS number as it may stand in a path, a number only: AS_TRANS and the like occur there. */
+export function pathAsNumber() {
+  return z.number().int().min(1).max(largestAsNumber);
 }
 
 /** An AS number given as text where no schema reads it (an annotation). */
@@ -130,10 +139,13 @@ export function duration(range: { readonly least: number; readonly most: number;
 function readAddress(value: string): string {
   const canonical = canonicalAddress(value);
   if (canonical === undefined) throw new FieldError(`${show(value)} is not an IP address`);
-  if (canonical.startsWith('::ffff:') && canonical.includes('.')) {
-    throw new FieldError(`${value} is an IPv4-mapped IPv6 address; write the IPv4 address`);
-  }
+  if (isIpv4Mapped(canonical)) throw new FieldError(`${value} is IPv4 mapped into IPv6 (write the IPv4 address)`);
   return canonical;
+}
+
+/** @param canonical an address or CIDR in canonical text. */
+function isIpv4Mapped(canonical: string): boolean {
+  return canonical.startsWith('::ffff:') && canonical.includes('.');
 }
 
 /** An IPv4 or IPv6 address; canonical text. */
@@ -162,7 +174,7 @@ export function peerAddress() {
     type: 'string',
     maxLength: 64,
     ...validations({
-      rule: "isIP(self) || (self.matches('^[0-9.]+:[1-9][0-9]{0,4}$') && isIP(self.split(':')[0])) || (self.matches('^[[][0-9a-fA-F:.]+[]](:[1-9][0-9]{0,4})?$') && isIP(self.substring(1, self.indexOf(']'))))",
+      rule: "isIP(self) || (self.matches('^[0-9.]+:[1-9][0-9]{0,4}$') && isIP(self.split(':')[0])) || (self.matches('^\\\\[[0-9a-fA-F:.]+\\\\](:[1-9][0-9]{0,4})?$') && isIP(self.substring(1, self.indexOf(']'))))",
       message: 'must be an IP address, IPv4:PORT or [IPv6]:PORT',
     }),
   });
@@ -218,6 +230,7 @@ function readCidr(value: string, family: Family | undefined): string {
   if (written === undefined || compareBytes(written, prefix.bytes) !== 0) {
     throw new FieldError(`${value} has host bits set (write ${canonical})`);
   }
+  if (isIpv4Mapped(canonical)) throw new FieldError(`${value} is IPv4 mapped into IPv6 (write the IPv4 CIDR)`);
   if (family !== undefined && prefix.family !== family) {
     throw new FieldError(`${value} is not an ${familyNames[family]} CIDR`);
   }
@@ -237,27 +250,16 @@ export function selector() {
   }).meta({ type: 'string', minLength: 1, maxLength: longestSelector });
 }
 
+const communityPattern = new RegExp(
+  `^(${upTo65535}:${upTo65535}|${upTo4294967295}:${upTo4294967295}:${upTo4294967295})$`,
+);
+
 /** `aa:nn` (RFC 1997) or `aa:nn:mm` (RFC 8092). */
 export function community() {
-  return text((value) => {
-    const parts = value.split(':');
-    const most = parts.length === 2 ? 0xffff : largestAsNumber;
-    const sound =
-      (parts.length === 2 || parts.length === 3) &&
-      parts.every((part) => /^(0|[1-9]\d{0,9})$/.test(part) && Number(part) <= most);
-    if (!sound) throw new FieldError(`${show(value)} is not a community (aa:nn, or aa:nn:mm for a large one)`);
-    return value;
-  }).meta({
-    type: 'string',
-    pattern: '^(0|[1-9][0-9]{0,9})(:(0|[1-9][0-9]{0,9})){1,2}$',
-    maxLength: 32,
-    ...validations({
-      rule: "self.split(':').all(n, int(n) <= (size(self.split(':')) == 2 ? 65535 : 4294967295))",
-      message: 'must be aa:nn with numbers up to 65535, or aa:nn:mm with numbers up to 4294967295',
-    }),
-  });
-}
-
-export function port() {
-  return z.number().int().min(1).max(65535);
+  return z
+    .string()
+    .refine((value) => communityPattern.test(value), {
+      error: ({ input }) => `${show(input)} is not a community (aa:nn, or aa:nn:mm for a large one)`,
+    })
+    .meta({ pattern: communityPattern.source, maxLength: 32 });
 }

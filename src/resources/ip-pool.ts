@@ -20,17 +20,14 @@ const spec = withRules(
         'IP-in-IP between nodes. CrossSubnet: only where the other node is not on a connected subnet. IPv4 only.',
     }),
     vxlanMode: encapsulation().meta({ description: 'VXLAN between nodes; the modes mean the same as of `ipipMode`.' }),
-    nodeSelector: selector()
-      .prefault('all()')
-      .meta({ description: 'The nodes that use the tunnels of this pool and advertise its ranges, by their labels.' }),
-    disabled: z
-      .boolean()
-      .default(false)
-      .meta({ description: 'The pool counts as not there for encapsulation; its range stays reserved.' }),
+    nodeSelector: selector().prefault('all()').meta({
+      description: 'The nodes that advertise their ranges of this pool and use its tunnels, by their labels.',
+    }),
+    disabled: z.boolean().default(false).meta({ description: 'No tunnels for this pool; its range stays reserved.' }),
     disableBGPExport: z
       .boolean()
       .default(false)
-      .meta({ description: 'Ranges of this pool are not told to eBGP peers.' }),
+      .meta({ description: 'Ranges of this pool are not told to eBGP peers outside the cluster.' }),
   }),
   [
     {
