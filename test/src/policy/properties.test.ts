@@ -1,0 +1,189 @@
+/** Random clusters: the specification, the compiled rules and the rendered table give one answer. */
+
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { diffRulesets } from '../../../dataplane/nft/diff.ts';
+import { emptyRuleset, type Ruleset } from '../../../dataplane/nft/ruleset.ts';
+import { PolicyEngine } from '../../../src/policy/engine.ts';
+import type { Namespace } from '../../../src/resources/namespace.ts';
+import type { Resource, ResourceChange } from '../../../src/resources/resource.ts';
+import { runCommands, runRuleset, type Packet } from '../../kit/nft-machine.ts';
+import { namespace, pod, policy, upserts, deletions } from './manifests.ts';
+import { oracleAllows, type OracleFlow, type World } from './oracle.ts';
+
+const labels = fc.dictionary(fc.constantFrom('app', 'tier'), fc.constantFrom('a', 'b', 'c'), { maxKeys: 2 });
+const selector = fc.record(
+  {
+    matchLabels: fc.dictionary(fc.constantFrom('app', 'tier'), fc.constantFrom('a', 'b'), { maxKeys: 1 }),
+    matchExpressions: fc.array(
+      fc.oneof(
+        fc.record({
+          key: fc.constantFrom('app', 'tier'),
+          operator: fc.constantFrom('In', 'NotIn'),
+          values: fc.uniqueArray(fc.constantFrom('a', 'b', 'c'), { minLength: 1, maxLength: 2 }),
+        }),
+        fc.record({ key: fc.constantFrom('app', 'tier'), operator: fc.constantFrom('Exists', 'DoesNotExist') }),
+      ),
+      { maxLength: 1 },
+    ),
+  },
+  { requiredKeys: [] },
+);
+const block = fc.constantFrom(
+  { cidr: '10.1.0.0/29', except: ['10.1.0.3/32', '10.1.0.4/31'] },
+  { cidr: '10.1.0.0/16' },
+  { cidr: '0.0.0.0/0', except: ['10.1.0.0/16'] },
+  { cidr: '192.0.2.0/24', except: ['192.0.2.0/25'] },
+  { cidr: 'fd00::/64', except: ['fd00::4/126'] },
+  { cidr: '::/0' },
+);
+const peer = fc.oneof(
+  fc.record({ podSelector: selector }),
+  fc.record({ namespaceSelector: selector }),
+  fc.record({ podSelector: selector, namespaceSelector: selector }),
+  fc.record({ ipBlock: block }),
+);
+const protocol = fc.constantFrom('TCP', 'UDP', 'SCTP');
+const port = fc.oneof(
+  fc.record({ protocol }, { requiredKeys: [] }),
+  fc.record({ protocol, port: fc.constantFrom(80, 81, 8080) }),
+  fc.record({ protocol, port: fc.constantFrom(80, 82), endPort: fc.constantFrom(82, 8080) }),
+  fc.record({ protocol, port: fc.constantFrom('http', 'dns') }),
+);
+const peers = fc.array(peer, { maxLength: 2 });
+const ports = fc.array(port, { maxLength: 2 });
+const policySpec = fc.record(
+  {
+    podSelector: selector,
+    policyTypes: fc.uniqueArray(fc.constantFrom('Ingress', 'Egress'), { maxLength: 2 }),
+    ingress: fc.array(fc.record({ from: peers, ports }), { maxLength: 2 }),
+    egress: fc.array(fc.record({ to: peers, ports }), { maxLength: 2 }),
+  },
+  { requiredKeys: ['podSelector'] },
+);
+const namespaceName = fc.constantFrom('default', 'shop', 'wild');
+const policies = fc
+  .array(fc.record({ namespace: namespaceName, spec: policySpec }), { maxLength: 5 })
+  .map((list) => list.map((each, i) => policy(`${each.namespace}/p${i}`, each.spec)));
+const pods = fc
+  .array(
+    fc.record({
+      namespace: namespaceName,
+      labels,
+      node: fc.constantFrom('here', 'there'),
+      hostNetwork: fc.constantFrom(false, false, false, true),
+      phase: fc.constantFrom('Running', 'Running', 'Running', 'Succeeded'),
+      ports: fc.uniqueArray(
+        fc.constantFrom(
+          { name: 'http', containerPort: 80 },
+          { name: 'http', containerPort: 8080 },
+          { name: 'dns', containerPort: 81, protocol: 'UDP' },
+        ),
+        { maxLength: 1 },
+      ),
+    }),
+    { minLength: 2, maxLength: 7 },
+  )
+  .map((list) => list.map((each, i) => pod(`pod${i}`, { ...each, ips: [`10.1.0.${i + 1}`, `fd00::${i + 1}`] })));
+// The namespace "wild" is nowhere described.
+const namespaces: fc.Arbitrary<Namespace[]> = fc
+  .tuple(labels, labels)
+  .map(([first, second]) => [namespace('default', first), namespace('shop', second)]);
+const world: fc.Arbitrary<World> = fc.record({ pods, namespaces, policies });
+
+const outside = { ipv4: ['192.0.2.1', '192.0.2.200'], ipv6: ['2001:db8::1'] };
+
+function flowsOf({ pods }: World): OracleFlow[] {
+  const flows: OracleFlow[] = [];
+  for (const family of ['ipv4', 'ipv6'] as const) {
+    const own = pods.map(({ status }) =>
+      status.podIPs.map(({ ip }) => ip).find((ip) => ip.includes(':') === (family === 'ipv6'))!,
+    );
+    const ends = [...own, ...outside[family]];
+    for (const from of ends) {
+      for (const to of ends) {
+        for (const protocol of ['TCP', 'UDP', 'SCTP', 'ICMP'] as const) {
+          for (const port of protocol === 'ICMP' ? [0] : [80, 81, 8080]) flows.push({ from, to, protocol, port });
+        }
+      }
+    }
+  }
+  return flows;
+}
+
+function packetOf({ from, to, protocol, port }: OracleFlow): Packet {
+  const name = protocol === 'ICMP' ? (from.includes(':') ? 'ipv6-icmp' : 'icmp') : protocol.toLowerCase();
+  return { initiator: from, responder: to, protocol: name as Packet['protocol'], ...(protocol !== 'ICMP' && { port }) };
+}
+
+function engineWith(nodeName: string, objects: readonly Resource[]): PolicyEngine {
+  const engine = new PolicyEngine({ nodeName });
+  engine.onChanges(upserts(...objects));
+  return engine;
+}
+
+function objectsOf({ pods, namespaces, policies }: World): Resource[] {
+  return [...pods, ...namespaces, ...policies];
+}
+
+test('the specification, explainFlow and the tables of both nodes agree on every flow', () => {
+  fc.assert(
+    fc.property(world, (cluster) => {
+      const engines = ['here', 'there'].map((nodeName) => engineWith(nodeName, objectsOf(cluster)));
+      const tables = engines.map((engine) => engine.render());
+      for (const flow of flowsOf(cluster)) {
+        const expected = oracleAllows(cluster, flow);
+        const verdict = engines[0].explainFlow(flow);
+        const passes = tables.every((table) => runRuleset(table, packetOf(flow)) === 'accept');
+        if (verdict.kind !== 'judged' || verdict.allowed !== expected || passes !== expected) {
+          throw new Error(`${JSON.stringify(flow)}: expected ${expected}, ${JSON.stringify(verdict)}, table ${passes}`);
+        }
+      }
+    }),
+    { numRuns: 120 },
+  );
+});
+
+test('the table depends on the objects only, not on their order, nor on what was there before', () => {
+  const story = fc.tuple(world, world).chain(([before, after]) =>
+    fc.record({
+      before: fc.constant(before),
+      after: fc.constant(after),
+      changes: fc.shuffledSubarray(changesBetween(before, after), { minLength: changesBetween(before, after).length }),
+    }),
+  );
+  fc.assert(
+    fc.property(story, ({ before, after, changes }) => {
+      const engine = engineWith('here', objectsOf(before));
+      let kernel = runCommands(emptyRuleset, diffRulesets(emptyRuleset, engine.render()));
+      for (const change of changes) {
+        const held = engine.render();
+        engine.onChanges([change]);
+        // Every step is a transaction that a strict kernel takes.
+        kernel = runCommands(kernel, diffRulesets(held, engine.render()));
+      }
+      const fresh = engineWith('here', objectsOf(after)).render();
+      expect(sorted(engine.render())).toEqual(sorted(fresh));
+      expect(sorted(kernel)).toEqual(sorted(fresh));
+    }),
+    { numRuns: 80 },
+  );
+});
+
+function changesBetween(before: World, after: World): ResourceChange[] {
+  const key = ({ kind, metadata }: Resource) =>
+    `${kind} ${'namespace' in metadata ? metadata.namespace : ''}/${metadata.name}`;
+  const wanted = new Set(objectsOf(after).map(key));
+  return [
+    ...upserts(...objectsOf(after)),
+    ...deletions(...objectsOf(before).filter((object) => !wanted.has(key(object)))),
+  ];
+}
+
+function sorted({ sets, chains }: Ruleset) {
+  const entries = <T>(map: ReadonlyMap<string, T>) => [...map].sort(([a], [b]) => (a < b ? -1 : 1));
+  return {
+    sets: entries(sets).map(([name, set]) => [name, { ...set, elements: entries(set.elements) }]),
+    chains: entries(chains),
+  };
+}
