@@ -144,6 +144,11 @@ export class RouteTable {
     return this.#actual.size;
   }
 
+  /** What was found at the start, is not desired so far, and is kept until released. */
+  adoptedPrefixes(): ReadonlySet<string> {
+    return new Set(this.#held);
+  }
+
   /** From now on, what was found and is not desired goes (at the next apply). */
   releaseAdopted(): void {
     for (const key of this.#held) this.#toRemove.add(key);
