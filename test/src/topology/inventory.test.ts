@@ -1,0 +1,120 @@
+import { describe, expect, test } from 'vitest';
+import { parsePrefix } from '../../../bgp/ip.ts';
+import { toInventory, tunnelAddressOf } from '../../../src/topology/inventory.ts';
+import { clusterOf, node, ours, selfOf } from '../../kit/cluster.ts';
+
+const prefix = (text: string) => parsePrefix(text)!;
+
+describe('identity of a node', () => {
+  const cases: readonly [string, object[], Record<string, unknown>][] = [
+    ['the router id is the IPv4 node address', [node('a', '10.0.0.1 fd00::1')], { routerId: '10.0.0.1' }],
+    ['the AS number is 64512 where nothing says otherwise', [node('a', '10.0.0.1')], { asNumber: 64512 }],
+    [
+      'BGPConfiguration default says the AS number',
+      [node('a', '10.0.0.1'), ours('BGPConfiguration', 'default', '{ asNumber: 65000 }')],
+      { asNumber: 65000 },
+    ],
+    [
+      'BGPConfiguration node.NAME wins over default',
+      [
+        node('a', '10.0.0.1'),
+        ours('BGPConfiguration', 'default', '{ asNumber: 65000, listenPort: 1179 }'),
+        ours('BGPConfiguration', 'node.a', '{ asNumber: 65010 }'),
+      ],
+      { asNumber: 65010, listenPort: 1179 },
+    ],
+    [
+      'the annotation wins over every BGPConfiguration',
+      [node('a', '10.0.0.1', { asNumber: 65020 }), ours('BGPConfiguration', 'node.a', '{ asNumber: 65010 }')],
+      { asNumber: 65020 },
+    ],
+    ['the annotation makes a reflector', [node('a', '10.0.0.1', { clusterId: '1.1.1.1' })], { clusterId: '1.1.1.1' }],
+  ];
+  test.each(cases)('%s', (_, manifests, wanted) => {
+    expect(toInventory(clusterOf(...manifests), selfOf('a')).self).toMatchObject(wanted);
+  });
+
+  test('without an IPv4 address the router id is a hash of the name: stable, not zero, different for another name', () => {
+    const routerId = (name: string) => toInventory(clusterOf(node(name, 'fd00::1')), selfOf(name)).self.routerId;
+    expect(routerId('a')).toMatch(/^\d+\.\d+\.\d+\.\d+$/);
+    expect(routerId('a')).toBe(routerId('a'));
+    expect(routerId('a')).not.toBe('0.0.0.0');
+    expect(routerId('a')).not.toBe(routerId('b'));
+  });
+
+  test('an address of the command line wins over the Node object', () => {
+    const self = { ...selfOf('a'), nodeIps: { ipv4: '192.0.2.9' } };
+    expect(toInventory(clusterOf(node('a', '10.0.0.1 fd00::1')), self).self).toMatchObject({
+      addresses: { ipv4: '192.0.2.9', ipv6: 'fd00::1' },
+      routerId: '192.0.2.9',
+    });
+  });
+
+  test('a missing Node object of our own is a condition, not an end', () => {
+    const { self, conditions } = toInventory(clusterOf(), { ...selfOf('a'), nodeIps: { ipv4: '10.0.0.1' } });
+    expect(self).toMatchObject({ name: 'a', asNumber: 64512, podPrefixes: [] });
+    expect(conditions).toMatchObject([{ object: { kind: 'Node', name: 'a' }, status: false, reason: 'NodeMissing' }]);
+  });
+});
+
+describe('who owns a prefix', () => {
+  const inventory = toInventory(
+    clusterOf(
+      node('a', '10.0.0.1 fd00::1', { pods: ['10.244.0.0/16', 'fd00:10::/64'] }),
+      node('b', '10.0.0.2', { pods: ['10.244.1.0/24'] }),
+      ours('IPPool', 'pods', '{ cidr: 10.244.0.0/16, vxlanMode: CrossSubnet }'),
+      ours('IPPool', 'retired', '{ cidr: 10.9.0.0/16, vxlanMode: Always, disabled: true }'),
+    ),
+    selfOf('a'),
+  );
+  test.each([
+    ['10.244.1.0/24', 'b'],
+    ['10.244.1.128/25', 'b'],
+    ['10.244.1.7/32', 'b'],
+    ['10.244.2.0/24', 'a'],
+    ['10.244.0.0/16', 'a'],
+    ['10.244.0.0/15', undefined],
+    ['10.0.0.0/8', undefined],
+    ['0.0.0.0/0', undefined],
+    ['fd00:10::5/128', 'a'],
+    ['fd00:11::/64', undefined],
+  ])('%s is of node %s: the most specific range that covers it whole', (text, owner) => {
+    expect(inventory.ownerOf(prefix(text))?.name).toBe(owner);
+  });
+
+  test('a disabled pool keeps its range and tunnels nothing', () => {
+    expect(inventory.poolOf(prefix('10.9.1.0/24'))).toMatchObject({ name: 'retired', tunnel: undefined });
+    expect(inventory.isClusterPrefix(prefix('10.9.1.0/24'))).toBe(true);
+    expect(inventory.isClusterPrefix(prefix('10.8.0.0/15'))).toBe(false);
+  });
+
+  test('an IPv4-mapped address finds its node', () => {
+    expect(inventory.nodeByAddress('::ffff:10.0.0.2')?.name).toBe('b');
+    expect(inventory.nodeByAddress('fd00::1')?.name).toBe('a');
+    expect(inventory.nodeByAddress('10.0.0.3')).toBeUndefined();
+  });
+
+  test('the tunnel address is the first of the range', () => {
+    expect(tunnelAddressOf(inventory.nodes.get('b')!, 'ipv4')).toBe('10.244.1.0');
+    expect(tunnelAddressOf(inventory.self, 'ipv6')).toBe('fd00:10::');
+    expect(tunnelAddressOf(inventory.nodes.get('b')!, 'ipv6')).toBeUndefined();
+  });
+
+  test('of two nodes with one range the first by name keeps it, and the other gets a condition', () => {
+    const { ownerOf, conditions } = toInventory(
+      clusterOf(node('b', '10.0.0.2', { pods: ['10.244.1.0/24'] }), node('a', '10.0.0.1', { pods: ['10.244.1.0/24'] })),
+      selfOf('a'),
+    );
+    expect(ownerOf(prefix('10.244.1.0/24'))?.name).toBe('a');
+    expect(conditions).toMatchObject([{ object: { name: 'b' }, reason: 'PodCIDRConflict' }]);
+  });
+
+  test('of two nodes with one address the first by name has it, and the other gets a condition', () => {
+    const { nodeByAddress, conditions } = toInventory(
+      clusterOf(node('b', '10.0.0.1'), node('a', '10.0.0.1')),
+      selfOf('a'),
+    );
+    expect(nodeByAddress('10.0.0.1')?.name).toBe('a');
+    expect(conditions).toMatchObject([{ object: { name: 'b' }, reason: 'AddressConflict' }]);
+  });
+});
