@@ -1,3 +1,5 @@
-/** The program's version: the one of package.json, which the installed program does not carry (a test holds them equal). */
+/** This program's version, as package.json says. */
 
-export const version = '0.1.0';
+import packageJson from '../package.json' with { type: 'json' };
+
+export const version: string = packageJson.version;

@@ -1,0 +1,287 @@
+/**
+ * The agent: one function that wires everything.
+ *
+ *     source ──changes──► ClusterWatch ──topology──► toSpeakerSettings ──► Speaker ──best paths──► RouteKeeper ──► kernel routes, tunnels
+ *                              │                          └──inventory──────────────────────────────► │
+ *                              └──policy───► PolicyKeeper ──► nftables                       links ───┘
+ *     control sockets ──► AgentControlModel ──► all of them (reads only)
+ *
+ * Order at the start: sockets are claimed (a second agent is refused), the source is read, policy is put in force, routes of the run
+ * before are adopted, and only then does the speaker open its mouth. At the end everything in the kernel stays.
+ */
+
+import { Speaker, TcpDriver } from '../../bgp/index.ts';
+import {
+  HostRoutes,
+  KernelError,
+  LinkMonitor,
+  NftTable,
+  nftProcess,
+  RouteTable,
+  Rtnetlink,
+  Sysctl,
+  TunnelDevices,
+} from '../../dataplane/index.ts';
+import type { AgentFlags } from '../cli/agent-flags.ts';
+import { exitCodes } from '../cli/usage.ts';
+import type { AgentStatus, StatusCondition } from '../control/model.ts';
+import { ControlServers } from '../control/server.ts';
+import { PolicyEngine } from '../policy/engine.ts';
+import type { ResourceChange } from '../resources/resource.ts';
+import { DirectorySource } from '../source/directory.ts';
+import type { Source } from '../source/source.ts';
+import type { Self } from '../topology/inventory.ts';
+import { toSpeakerSettings } from '../topology/speaker-config.ts';
+import { version } from '../version.ts';
+import { missingCapabilities } from './capabilities.ts';
+import { dataplaneClock, speakerClock } from './clocks.ts';
+import { ClusterWatch } from './cluster-watch.ts';
+import { AgentControlModel } from './control-model.ts';
+import { createLog, type Log } from './log.ts';
+import { PolicyKeeper } from './policy-keeper.ts';
+import { RouteKeeper } from './route-keeper.ts';
+import { readBootId, readEarlierRun, writeRunRecord } from './run-record.ts';
+
+/** @returns the process's exit code, once a signal has ended the agent or it could not start. */
+export async function runAgent(flags: AgentFlags): Promise<number> {
+  const log = createLog(flags.logLevel, flags.nodeName);
+  const missing = missingCapabilities(flags.roles);
+  if (missing.length > 0) {
+    log.fatal(
+      `the roles ${flags.roles.join(',')} need ${missing.join(' and ')}: run the agent as root, or give it the capabilities`,
+    );
+    return exitCodes.refused;
+  }
+  try {
+    const stop = await startAgent(flags, log);
+    const signal = await nextSignal();
+    log.info({ signal }, 'ending; routes and policy stay in the kernel');
+    await stop();
+    return exitCodes.ok;
+  } catch (error) {
+    log.fatal(
+      error instanceof Error ? { stack: error.stack } : {},
+      error instanceof Error ? error.message : String(error),
+    );
+    return exitCodes.refused;
+  }
+}
+
+/** @returns what ends it. @throws an Error with a message for the user where something it needs is not to be had. */
+async function startAgent(flags: AgentFlags, log: Log): Promise<() => Promise<void>> {
+  const startedAt = Date.now();
+  const { nodeName, roles } = flags;
+  const self: Self = { nodeName, nodeIps: flags.nodeIps, roles };
+  const control = await ControlServers.claim({ socket: flags.socket, api: flags.api, log });
+
+  const bootId = readBootId();
+  const earlier = readEarlierRun(flags.stateFolder, bootId, nodeName);
+  if (earlier.problem !== undefined)
+    log.warn({ problem: earlier.problem }, 'the record of the run before cannot be read');
+
+  const kernel = roles.includes('routes') || roles.includes('policy') ? new Rtnetlink() : undefined;
+  const links = kernel && new LinkMonitor({ kernel, clock: dataplaneClock });
+  const hostRoutes = links && new HostRoutes(links);
+  const policy = roles.includes('policy')
+    ? new PolicyKeeper({
+        engine: new PolicyEngine({ nodeName }),
+        table: new NftTable({
+          run: nftProcess(),
+          onDrift: (difference) => log.warn({ difference }, 'someone changed the policy table; it is mended'),
+        }),
+        clock: dataplaneClock,
+        log,
+      })
+    : undefined;
+
+  // The source's first listing is gathered before anything is told to anyone.
+  let running = false;
+  const firstPolicyChanges: ResourceChange[] = [];
+  const cluster = new ClusterWatch({
+    onPolicyChanged(changes) {
+      if (!running) {
+        firstPolicyChanges.push(...changes);
+        return;
+      }
+      policy?.onChanges(changes);
+      void policy?.flush();
+    },
+    onTopologyChanged: () => running && reconfigure(),
+  });
+  const source = openSource(flags);
+  source.onChanges((changes) => cluster.apply(changes));
+  source.onProblems((problems) => {
+    for (const { file, document, field, reason } of problems)
+      log.warn({ file, document, field, reason }, 'manifest refused');
+  });
+  await source.start();
+  await turn();
+
+  policy?.onChanges(firstPolicyChanges);
+  await policy?.flush();
+
+  let config = toSpeakerSettings(cluster.state, self);
+  let configuredAt = startedAt;
+  const ownConditions: StatusCondition[] = [];
+  if (roles.includes('routes')) ownConditions.push(...enableForwarding(log));
+  const routes =
+    kernel && links && roles.includes('routes')
+      ? new RouteKeeper({
+          inventory: config.inventory,
+          links,
+          table: new RouteTable({
+            kernel,
+            links,
+            clock: dataplaneClock,
+            onResyncFailed: (error) =>
+              log.error({ error: error.message }, 'the kernel table cannot be read; trying again'),
+          }),
+          devices: new TunnelDevices({ kernel, links, clock: dataplaneClock }),
+          clock: dataplaneClock,
+          log,
+        })
+      : undefined;
+
+  // The pods' own routes outlive the process as ours do: within one boot, forwarding is preserved (RFC 4724 §3, F bit).
+  const restarting = earlier.record !== undefined || (routes?.status().routes ?? 0) > 0;
+  let restartInProgress = restarting;
+  const speaker = new Speaker({
+    settings: config.settings,
+    driver: new TcpDriver(),
+    clock: speakerClock,
+    restarting,
+    forwardingPreserved: restarting,
+    onEvent(event) {
+      switch (event.kind) {
+        case 'restartComplete':
+          restartInProgress = false;
+          routes?.releaseAdopted();
+          break;
+        case 'peerEstablished':
+          log.info({ peer: event.peer }, 'session established');
+          break;
+        case 'peerDown':
+          log.warn({ peer: event.peer, reason: event.reason }, 'session down');
+          break;
+        default:
+          break;
+      }
+      routes?.onPeersChanged();
+    },
+  });
+  routes?.follow(
+    speaker.bestPathReader(() => routes.wake()),
+    () => speaker.peers(),
+  );
+
+  function reconfigure(): void {
+    const before = config;
+    config = toSpeakerSettings(cluster.state, self);
+    configuredAt = Date.now();
+    routes?.setInventory(config.inventory);
+    const { added, removed, reset } = speaker.configure(config.settings);
+    if (added.length + removed.length + reset.length > 0)
+      log.info({ added, removed, reset }, 'neighbours reconfigured');
+    const known = new Set(before.conditions.map(({ message }) => message));
+    for (const { object, status, reason, message } of config.conditions) {
+      if (!status && !known.has(message)) log.warn({ object: `${object.kind}/${object.name}`, reason }, message);
+    }
+  }
+
+  for (const { object, status, reason, message } of [...config.conditions, ...(routes?.conditions() ?? [])]) {
+    if (!status) log.warn({ object: `${object.kind}/${object.name}`, reason }, message);
+  }
+  await speaker.start();
+  running = true;
+  reconfigure();
+  try {
+    writeRunRecord(flags.stateFolder, { bootId, nodeName, startedAt });
+  } catch (error) {
+    // A full disk costs the next start its memory of this run, nothing else.
+    log.error({ error: String(error) }, 'the record of this run cannot be written');
+    ownConditions.push({ type: 'StateNotWritten', message: String(error), since: Date.now() });
+  }
+
+  control.serve(
+    new AgentControlModel({
+      nodeName,
+      version,
+      roles,
+      startedAt,
+      configuredAt: () => configuredAt,
+      config: () => config,
+      restartInProgress: () => restartInProgress,
+      sourceStatus: () => toSourceStatus(flags, source),
+      policyCounts: () => ({ policies: cluster.state.networkPolicies.size, pods: cluster.state.pods.size }),
+      ownConditions: () => ownConditions,
+      speaker,
+      routes,
+      policy,
+      hostRoutes,
+    }),
+  );
+  const { asNumber, routerId, neighbors } = config.settings;
+  log.info({ version, asNumber, routerId, neighbors: neighbors.length, roles, restarting }, 'running');
+
+  return async () => {
+    source.stop();
+    await control.close();
+    await speaker.stop('restart');
+    routes?.close();
+    policy?.close();
+    hostRoutes?.close();
+    links?.close();
+    kernel?.close();
+  };
+}
+
+/** @throws an Error: this version has no other source. */
+function openSource({ source }: AgentFlags): Source {
+  if (source.kind === 'directory') return new DirectorySource(source.path);
+  throw new Error('--source kube: the Kubernetes API is not a source in this version; use dir:PATH');
+}
+
+function toSourceStatus({ source: flag }: AgentFlags, source: Source): AgentStatus['source'] {
+  return {
+    text: flag.kind === 'directory' ? `dir:${flag.path}` : 'kube',
+    synced: source.synced,
+    problems: source
+      .problems()
+      .map(({ file, document, field, reason, since }) => ({ file, document, field, reason, since })),
+  };
+}
+
+/** A router forwards; where the setting cannot be written (a read-only /proc/sys), it must be so already. */
+function enableForwarding(log: Log): StatusCondition[] {
+  const sysctl = new Sysctl();
+  const conditions: StatusCondition[] = [];
+  for (const name of ['net.ipv4.ip_forward', 'net.ipv6.conf.all.forwarding']) {
+    try {
+      if (sysctl.write(name, '1')) log.info({ name }, 'forwarding switched on');
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      // A kernel without IPv6 has no such setting, and nothing to forward.
+      if (error.errno === 'ENOENT') continue;
+      log.error({ name, error: error.message }, 'forwarding is off and cannot be switched on');
+      conditions.push({
+        type: 'ForwardingOff',
+        message: `${name} is 0 and cannot be written: ${error.message}`,
+        since: Date.now(),
+      });
+    }
+  }
+  return conditions;
+}
+
+function nextSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal));
+  });
+}
+
+/** Lets what was scheduled for this turn happen. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}

@@ -1,0 +1,39 @@
+/**
+ * `godwit cleanup`: takes away everything of ours from this host's kernel and state folder, and nothing else.
+ * Leaves out: the settings ip_forward and forwarding, which others on the host may need by now; it says so.
+ */
+
+import { rmSync } from 'node:fs';
+import { KernelError, NftError, NftTable, nftProcess, removeAll, Rtnetlink } from '../../dataplane/index.ts';
+import { parseCleanupFlags } from '../cli/cleanup-flags.ts';
+import { exitCodes } from '../cli/usage.ts';
+import { missingCapabilities } from './capabilities.ts';
+
+/** @throws UsageError */
+export async function runCleanup(args: readonly string[]): Promise<number> {
+  const { stateFolder } = parseCleanupFlags(args);
+  const missing = missingCapabilities(['routes', 'policy']);
+  if (missing.length > 0) {
+    console.error(
+      `godwit cleanup changes the kernel's routes and nftables and needs ${missing.join(' and ')}: run it as root.`,
+    );
+    return exitCodes.refused;
+  }
+  try {
+    const kernel = new Rtnetlink();
+    const { routes, devices } = removeAll(kernel);
+    kernel.close();
+    console.log(`routes removed: ${routes}`);
+    console.log(`devices removed: ${devices.join(', ') || 'none'}`);
+    await new NftTable({ run: nftProcess() }).remove();
+    console.log('nftables table inet godwit removed');
+    rmSync(stateFolder, { recursive: true, force: true });
+    console.log(`state removed: ${stateFolder}`);
+    console.log('left as they are: net.ipv4.ip_forward, net.ipv6.conf.all.forwarding');
+    return exitCodes.ok;
+  } catch (error) {
+    if (!(error instanceof KernelError) && !(error instanceof NftError)) throw error;
+    console.error(`godwit cleanup: ${error.message}`);
+    return exitCodes.refused;
+  }
+}

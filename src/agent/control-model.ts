@@ -1,0 +1,230 @@
+/**
+ * What the control sockets answer, gathered from the running parts.
+ * Leaves out: the words of either protocol (src/control).
+ */
+
+import type { RouteStatus, Speaker } from '../../bgp/index.ts';
+import { canonicalPrefix, familyOfText, parseAddress, parsePrefix, prefixContains } from '../../bgp/ip.ts';
+import type { HostRoutes } from '../../dataplane/index.ts';
+import type {
+  AgentStatus,
+  ControlModel,
+  MemoryLine,
+  PolicyDirection,
+  PolicyReport,
+  ProtocolStatus,
+  RouteDetail,
+  RouteQuery,
+  RouteReport,
+  RouteReportStep,
+  StatusCondition,
+} from '../control/model.ts';
+import type { DirectionExplanation, RuleExplanation } from '../policy/explain.ts';
+import type { Condition } from '../topology/condition.ts';
+import type { SpeakerConfig } from '../topology/speaker-config.ts';
+import type { PolicyKeeper } from './policy-keeper.ts';
+import type { RouteKeeper } from './route-keeper.ts';
+
+/** What runs now; parts that a role leaves out are absent. */
+export interface RunningAgent {
+  readonly nodeName: string;
+  readonly version: string;
+  readonly roles: readonly string[];
+  readonly startedAt: number;
+  configuredAt(): number;
+  config(): SpeakerConfig;
+  restartInProgress(): boolean;
+  sourceStatus(): AgentStatus['source'];
+  policyCounts(): { policies: number; pods: number };
+  /** Why the agent could not do something of its own, beyond the conditions of objects. */
+  ownConditions(): readonly StatusCondition[];
+  readonly speaker: Speaker;
+  readonly routes: RouteKeeper | undefined;
+  readonly policy: PolicyKeeper | undefined;
+  readonly hostRoutes: HostRoutes | undefined;
+}
+
+export class AgentControlModel implements ControlModel {
+  readonly #agent: RunningAgent;
+
+  constructor(agent: RunningAgent) {
+    this.#agent = agent;
+  }
+
+  status(): AgentStatus {
+    const agent = this.#agent;
+    const { settings, conditions } = agent.config();
+    return {
+      nodeName: agent.nodeName,
+      version: agent.version,
+      routerId: settings.routerId,
+      asNumber: settings.asNumber,
+      ...(settings.clusterId !== undefined && { clusterId: settings.clusterId }),
+      startedAt: agent.startedAt,
+      configuredAt: agent.configuredAt(),
+      roles: agent.roles,
+      source: agent.sourceStatus(),
+      restart: { inProgress: agent.restartInProgress() },
+      ...(agent.routes && { kernel: agent.routes.status() }),
+      ...(agent.policy && { policy: agent.policy.status(agent.policyCounts()) }),
+      conditions: [
+        ...agent.ownConditions(),
+        ...[...conditions, ...(agent.routes?.conditions() ?? [])]
+          .filter(({ status }) => !status)
+          .map(toStatusCondition),
+      ],
+    };
+  }
+
+  protocols(): readonly ProtocolStatus[] {
+    const { startedAt, routes, speaker } = this.#agent;
+    const { originated } = this.#agent.config().settings;
+    const others: ProtocolStatus[] = [
+      { kind: 'other', name: 'device1', protocol: 'Device', state: 'up', since: startedAt },
+    ];
+    if (routes !== undefined) {
+      const { routes: count, failures } = routes.status();
+      for (const [name, table] of [
+        ['kernel4', 'master4'],
+        ['kernel6', 'master6'],
+      ]) {
+        others.push({
+          kind: 'other',
+          name,
+          protocol: 'Kernel',
+          table,
+          state: 'up',
+          since: startedAt,
+          ...(failures.length > 0 && { info: `${failures.length} of ${count + failures.length} routes refused` }),
+        });
+      }
+    }
+    for (const source of new Set(originated.map((route) => route.source))) {
+      const prefixes = originated.filter((route) => route.source === source).map(({ prefix }) => prefix);
+      others.push({
+        kind: 'other',
+        name: source,
+        protocol: 'Static',
+        state: 'up',
+        since: startedAt,
+        details: prefixes,
+      });
+    }
+    return [...others, ...speaker.peers().map((peer) => ({ kind: 'bgp' as const, peer }))];
+  }
+
+  *routes(query: RouteQuery): Generator<RouteDetail, void> {
+    const { protocol, primary, ...asked } = query;
+    const routes = this.#agent.speaker.routes({ ...asked, peer: protocol });
+    try {
+      for (let next = routes.next(); !next.done; next = routes.next()) {
+        if (primary && next.value.selected !== 'best') continue;
+        yield this.#detail(next.value);
+      }
+    } finally {
+      routes.return?.();
+    }
+  }
+
+  async policy(pod: string): Promise<PolicyReport | undefined> {
+    const explanation = await this.#agent.policy?.explain(pod);
+    if (explanation === undefined) return undefined;
+    const { addresses, local, nodeName, excluded } = explanation;
+    const interfaces = this.#agent.hostRoutes?.interfaces();
+    const interfaceName = addresses.map((address) => interfaces?.get(address)).find((name) => name !== undefined);
+    return {
+      pod: explanation.pod,
+      ...(nodeName !== undefined && { nodeName }),
+      addresses,
+      local,
+      ...(interfaceName !== undefined && { interfaceName }),
+      ingress: toPolicyDirection(explanation.ingress, 'from'),
+      egress: toPolicyDirection(explanation.egress, 'to'),
+      notes: excluded === undefined ? [] : [`no policy applies to it: ${excluded}`],
+    };
+  }
+
+  why(target: string): RouteReport {
+    const { speaker, routes } = this.#agent;
+    const prefix = this.#prefixOf(target);
+    if (prefix === undefined) {
+      const text = 'no peer tells a route for it; the kernel uses its own routes, if any';
+      return { target, prefix: undefined, steps: [{ subject: 'path', outcome: 'problem', text }], paths: [] };
+    }
+    const paths = [...collect(speaker.routes({ prefix })), ...collect(speaker.routes({ prefix, filtered: true }))];
+    const steps: RouteReportStep[] = routes === undefined ? [] : [...routes.why(prefix, paths)];
+    if (routes?.decide(prefix).route !== undefined) steps.push(this.#installedStep(routes, prefix));
+    return { target, prefix, steps, paths: paths.map((path) => this.#detail(path)) };
+  }
+
+  memory(): readonly MemoryLine[] {
+    const { rss, heapUsed, external, arrayBuffers } = process.memoryUsage();
+    return [
+      { name: 'Heap', bytes: heapUsed },
+      { name: 'Routing tables', bytes: arrayBuffers },
+      { name: 'Other buffers', bytes: external - arrayBuffers },
+      { name: 'Total', bytes: rss },
+    ];
+  }
+
+  #installedStep(routes: RouteKeeper, prefix: string): RouteReportStep {
+    if (routes.isInstalled(prefix)) return { subject: 'kernel', outcome: 'ok', text: 'the kernel has it so' };
+    const failure = routes.failures().find((candidate) => candidate.prefix === prefix);
+    const text = failure === undefined ? 'not in the kernel yet' : `the kernel refuses it: ${failure.message}`;
+    return { subject: 'kernel', outcome: 'problem', text };
+  }
+
+  /** The prefix itself, or the longest one that we know which holds the address. */
+  #prefixOf(target: string): string | undefined {
+    const address = parseAddress(target);
+    if (address === undefined) return canonicalPrefix(target);
+    const best = collect(this.#agent.speaker.routes({ for: target }))[0]?.prefix;
+    if (best !== undefined) return best;
+    // Filtered paths are no match for forwarding, but they are what the question is about.
+    for (const { prefix } of collect(this.#agent.speaker.routes({ family: familyOfText(target), filtered: true }))) {
+      if (prefixContains(parsePrefix(prefix)!, address)) return prefix;
+    }
+    return undefined;
+  }
+
+  #detail(route: RouteStatus): RouteDetail {
+    const hop = route.selected === 'no' ? undefined : this.#agent.routes?.decide(route.prefix).route?.nextHops[0];
+    if (hop === undefined) return route;
+    return {
+      ...route,
+      ...(hop.interfaceName !== undefined && { interfaceName: hop.interfaceName }),
+      ...(hop.gateway !== undefined && hop.gateway !== route.nextHop && { gateway: hop.gateway }),
+    };
+  }
+}
+
+function collect<T>(iterator: Iterator<T>): T[] {
+  const values: T[] = [];
+  for (let next = iterator.next(); !next.done; next = iterator.next()) values.push(next.value);
+  return values;
+}
+
+export function toStatusCondition({ object, reason, message }: Condition): StatusCondition {
+  return { type: reason, object: `${object.kind}/${object.name}`, message };
+}
+
+function toPolicyDirection(direction: DirectionExplanation, preposition: 'from' | 'to'): PolicyDirection {
+  return {
+    isolated: direction.isolated,
+    policies: direction.policies.map(({ policy }) => policy),
+    allows: direction.policies.flatMap(({ rules }) => rules.map((rule) => formatRule(rule, preposition))),
+  };
+}
+
+function formatRule({ rule, peers, ports, allowed }: RuleExplanation, preposition: 'from' | 'to'): string {
+  const what = ports === 'all' ? 'everything' : ports.join(', ');
+  const whom =
+    peers === 'all'
+      ? 'anyone'
+      : [
+          ...peers.pods.map(({ selector, count }) => `${selector} (${count} ${count === 1 ? 'pod' : 'pods'})`),
+          ...peers.blocks.map(({ cidr, except }) => (except.length === 0 ? cidr : `${cidr} but ${except.join(', ')}`)),
+        ].join('; ') || 'no one';
+  const packets = allowed === undefined ? '' : `, ${allowed.packets} packets`;
+  return `${what} ${preposition} ${whom} (${rule}${packets})`;
+}

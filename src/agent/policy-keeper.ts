@@ -1,0 +1,124 @@
+/**
+ * Keeps the kernel's policy table as the policies say: one transaction a change, retried where nft refuses, mended where others broke it.
+ * Holds: a refused ruleset leaves the last good one in force; nothing here removes rules when the agent ends.
+ */
+
+import { NftError, type Clock, type NftTable } from '../../dataplane/index.ts';
+import type { PolicyStatus } from '../control/model.ts';
+import type { PolicyEngine } from '../policy/engine.ts';
+import type { ResourceChange } from '../resources/resource.ts';
+import type { Log } from './log.ts';
+
+const firstRetryMilliseconds = 500;
+const longestRetryMilliseconds = 30_000;
+/** Someone may have flushed our table: `nft flush ruleset`, a firewall's reload. */
+const verifyEveryMilliseconds = 10_000;
+
+export interface PolicyKeeperOptions {
+  readonly engine: PolicyEngine;
+  readonly table: NftTable;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export class PolicyKeeper {
+  readonly #engine: PolicyEngine;
+  readonly #table: NftTable;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  #dirty = false;
+  #applying: Promise<void> | undefined;
+  #lastError: string | undefined;
+  #appliedAt: number | undefined;
+  #retryMilliseconds = firstRetryMilliseconds;
+  #cancelTimer: (() => void) | undefined;
+  #closed = false;
+
+  constructor(options: PolicyKeeperOptions) {
+    this.#engine = options.engine;
+    this.#table = options.table;
+    this.#clock = options.clock;
+    this.#log = options.log;
+  }
+
+  onChanges(changes: readonly ResourceChange[]): void {
+    this.#engine.onChanges(changes);
+  }
+
+  /**
+   * Puts what the engine knows into the kernel; calls during a transaction are one more transaction.
+   * @returns when the kernel holds it, or has refused it (see status)
+   */
+  flush(): Promise<void> {
+    this.#dirty = true;
+    this.#applying ??= this.#applyWhileDirty().finally(() => (this.#applying = undefined));
+    return this.#applying;
+  }
+
+  status(counts: { policies: number; pods: number }): PolicyStatus {
+    const state =
+      this.#lastError !== undefined
+        ? 'failed'
+        : this.#applying !== undefined || this.#appliedAt === undefined
+          ? 'pending'
+          : 'inForce';
+    return { state, ...counts, lastError: this.#lastError, appliedAt: this.#appliedAt };
+  }
+
+  /** @returns undefined: no such pod. */
+  async explain(pod: string) {
+    return this.#engine.explain(pod, this.#appliedAt === undefined ? undefined : await this.#table.counters());
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#cancelTimer?.();
+  }
+
+  async #applyWhileDirty(): Promise<void> {
+    while (this.#dirty && !this.#closed) {
+      this.#dirty = false;
+      try {
+        const result = await this.#table.apply(this.#engine.render());
+        if (result.kind !== 'unchanged') this.#log.debug({ result }, 'policy table changed');
+        this.#succeeded();
+      } catch (error) {
+        this.#failed(error);
+      }
+    }
+  }
+
+  #succeeded(): void {
+    this.#lastError = undefined;
+    this.#retryMilliseconds = firstRetryMilliseconds;
+    this.#appliedAt = this.#clock.now();
+    this.#schedule(verifyEveryMilliseconds, () => this.#verify());
+  }
+
+  /** Only nft's refusals are the world's; anything else is our own fault and ends the agent. */
+  #failed(error: unknown): void {
+    if (!(error instanceof NftError)) throw error;
+    this.#lastError = error.message;
+    this.#log.error(
+      { error: error.message, retryInMilliseconds: this.#retryMilliseconds },
+      'policy could not be put in force; the last good one stays',
+    );
+    this.#schedule(this.#retryMilliseconds, () => this.flush());
+    this.#retryMilliseconds = Math.min(this.#retryMilliseconds * 2, longestRetryMilliseconds);
+  }
+
+  async #verify(): Promise<void> {
+    try {
+      await this.#table.verify();
+      this.#succeeded();
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  #schedule(milliseconds: number, task: () => Promise<void>): void {
+    this.#cancelTimer?.();
+    if (this.#closed) return;
+    this.#cancelTimer = this.#clock.after(milliseconds, () => void task());
+  }
+}

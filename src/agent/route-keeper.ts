@@ -1,0 +1,211 @@
+/**
+ * From the speaker's best paths to kernel routes, in bounded slices: read changes, decide, apply, yield.
+ * Holds: tunnels are made before the routes that lead through them, and taken away when the kernel holds the routes that left them;
+ * a kernel that refuses costs nothing but the refused route.
+ */
+
+import type { BestPathReader, PeerStatus, RouteStatus } from '../../bgp/index.ts';
+import {
+  KernelError,
+  type Clock,
+  type LinkMonitor,
+  type RouteTable,
+  type TunnelDevices,
+  type Tunnel,
+} from '../../dataplane/index.ts';
+import type { KernelStatus, TunnelState } from '../control/model.ts';
+import { RouteProgrammer } from '../routing/route-programmer.ts';
+import type { TunnelSupports } from '../routing/encapsulation.ts';
+import type { Inventory } from '../topology/inventory.ts';
+import type { Log } from './log.ts';
+
+/** Prefixes of one turn; with their kernel batch about 2 ms. */
+const sliceSize = 500;
+const retryMilliseconds = 1000;
+/** Shown in `show status`; the number is always whole. */
+const mostUnroutableShown = 20;
+
+export interface RouteKeeperOptions {
+  readonly inventory: Inventory;
+  readonly links: LinkMonitor;
+  readonly table: RouteTable;
+  readonly devices: TunnelDevices;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export class RouteKeeper {
+  readonly #links: LinkMonitor;
+  readonly #table: RouteTable;
+  readonly #devices: TunnelDevices;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #programmer: RouteProgrammer;
+  readonly #stopListening: () => void;
+  #reader: BestPathReader | undefined;
+  #peers: (() => readonly PeerStatus[]) | undefined;
+  #peersChanged = false;
+  #tunnels: readonly Tunnel[] = [];
+  #cancelTurn: (() => void) | undefined;
+  #releaseWaits = false;
+  #closed = false;
+
+  /** Adopts what a run before left in the kernel. @throws KernelError */
+  constructor(options: RouteKeeperOptions) {
+    this.#links = options.links;
+    this.#table = options.table;
+    this.#devices = options.devices;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#table.adopt();
+    this.#programmer = new RouteProgrammer({
+      sink: {
+        setDesired: (route) => this.#table.setDesired(route),
+        removeDesired: (prefix) => this.#table.removeDesired(prefix),
+        setTunnels: (tunnels) => this.#setTunnels(tunnels),
+      },
+      inventory: options.inventory,
+      underlay: this.#links,
+      tunnelSupport: this.#tunnelSupport(),
+      adopted: this.#table.adoptedPrefixes(),
+    });
+    this.#stopListening = this.#links.onChange(() => {
+      this.#programmer.onLinksChanged();
+      this.wake();
+    });
+    this.wake();
+  }
+
+  /** @param peers asked after the best-path changes of the same moment have been read */
+  follow(reader: BestPathReader, peers: () => readonly PeerStatus[]): void {
+    this.#reader = reader;
+    this.#peers = peers;
+    this.wake();
+  }
+
+  setInventory(inventory: Inventory): void {
+    this.#programmer.setInventory(inventory);
+    this.wake();
+  }
+
+  /** A session came up, went down, or told its End-of-RIB. */
+  onPeersChanged(): void {
+    this.#peersChanged = true;
+    this.wake();
+  }
+
+  /** The graceful restart is over: what nobody told again goes, once everything told has been applied. */
+  releaseAdopted(): void {
+    this.#releaseWaits = true;
+    this.wake();
+  }
+
+  wake(): void {
+    this.#cancelTurn ??= this.#clock.after(0, () => this.#turn());
+  }
+
+  /** Leaves routes and tunnels as they are: the kernel goes on forwarding. */
+  close(): void {
+    this.#closed = true;
+    this.#cancelTurn?.();
+    this.#stopListening();
+    this.#reader?.close();
+    this.#table.close();
+    this.#devices.close();
+  }
+
+  isInstalled(prefix: string): boolean {
+    return this.#table.isInstalled(prefix);
+  }
+
+  why(prefix: string, paths: readonly RouteStatus[]) {
+    return this.#programmer.why(prefix, paths);
+  }
+
+  decide(prefix: string) {
+    return this.#programmer.decide(prefix);
+  }
+
+  conditions() {
+    return this.#programmer.conditions();
+  }
+
+  failures() {
+    return this.#table.failures();
+  }
+
+  status(): KernelStatus {
+    const totals = this.#table.totals();
+    const unroutable = [];
+    for (const entry of this.#programmer.unroutable()) {
+      if (unroutable.length >= mostUnroutableShown) break;
+      unroutable.push(entry);
+    }
+    return {
+      routes: totals.actual,
+      pending: totals.pending + totals.failures,
+      failures: this.#table.failures().map(({ prefix, message, since }) => ({ prefix, message, since })),
+      unroutable,
+      tunnels: this.#tunnelStates(),
+    };
+  }
+
+  #turn(): void {
+    this.#cancelTurn = undefined;
+    if (this.#closed) return;
+    const changes = this.#reader?.read(sliceSize) ?? [];
+    this.#programmer.onBestPathsChanged(changes);
+    let more = changes.length > 0;
+    if (!more && this.#peersChanged && this.#peers !== undefined) {
+      this.#peersChanged = false;
+      this.#programmer.setPeers(this.#peers());
+    }
+    more = this.#programmer.advance(sliceSize) || more;
+    try {
+      more = this.#table.apply(sliceSize) || more;
+      if (!more) more = this.#settle();
+    } catch (error) {
+      this.#kernelFailed(error);
+      return;
+    }
+    if (more) this.wake();
+  }
+
+  /** The kernel holds everything that was told. @returns whether that made new work */
+  #settle(): boolean {
+    this.#programmer.onApplied();
+    if (!this.#releaseWaits) return false;
+    this.#releaseWaits = false;
+    this.#programmer.releaseAdopted();
+    this.#table.releaseAdopted();
+    const removed = this.#devices.removeUnused();
+    if (removed.length > 0) this.#log.info({ removed }, 'tunnel devices of the run before removed');
+    return true;
+  }
+
+  #setTunnels(tunnels: readonly Tunnel[]): void {
+    this.#tunnels = tunnels;
+    for (const { name, message } of this.#devices.apply(tunnels)) this.#log.warn({ name, message }, 'tunnel device');
+    // A told device that is no longer wanted is removed; those of the run before wait for the end of the restart.
+    if (this.#table.totals().adopted === 0) this.#devices.removeUnused();
+  }
+
+  #tunnelSupport(): TunnelSupports {
+    return { ipip: this.#devices.supported('ipip'), vxlan: this.#devices.supported('vxlan') };
+  }
+
+  #tunnelStates(): TunnelState[] {
+    const failures = new Map(this.#devices.failures().map(({ name, message }) => [name, message]));
+    return this.#tunnels.map(({ name, kind, local }) => {
+      const reason = failures.get(name);
+      return reason === undefined ? { name, kind, local, state: 'up' } : { name, kind, local, state: 'failed', reason };
+    });
+  }
+
+  /** The netlink socket failed: the table looks for itself what became of it; we go on a little later. */
+  #kernelFailed(error: unknown): void {
+    if (!(error instanceof KernelError)) throw error;
+    this.#log.error({ error: error.message }, 'kernel routes');
+    this.#cancelTurn = this.#clock.after(retryMilliseconds, () => this.#turn());
+  }
+}

@@ -1,0 +1,13 @@
+/** The flags of `godwit cleanup`. */
+
+import { resolve } from 'node:path';
+import { defaultStateFolder } from './agent-flags.ts';
+import { parseFlags } from './parse-flags.ts';
+import { UsageError } from './usage.ts';
+
+/** @throws UsageError */
+export function parseCleanupFlags(args: readonly string[]): { readonly stateFolder: string } {
+  const { values, positionals } = parseFlags(args, { state: { type: 'string' } });
+  if (positionals.length > 0) throw new UsageError(`cleanup takes only flags, not '${positionals[0]}'`);
+  return { stateFolder: resolve(values.state ?? defaultStateFolder) };
+}
