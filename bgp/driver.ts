@@ -14,6 +14,8 @@ export interface Driver {
   /** @throws an Error that names the port and the reason where it cannot be had. */
   listen(port: number, onAccepted: (connection: Connection) => void): Promise<void>;
   stopListening(): Promise<void>;
+  /** Waits until the connections that are closing have said their last word; a second at most. */
+  flushed(): Promise<void>;
   /** Starts connecting. The handler hears `connected` or `closed`, never before this call has returned. */
   connect(request: ConnectRequest, handler: ConnectionHandler): Connection;
   /** Calls the task once, soon, after the input at hand. */

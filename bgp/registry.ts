@@ -54,7 +54,15 @@ export function familyOfNumbers(afi: number, safi: number): Family | undefined {
 /** RFC 6793 §3: stands in the 2-octet field for an AS number that does not fit. */
 export const asTrans = 23456;
 
-export const ErrorCode = { header: 1, open: 2, update: 3, holdTimerExpired: 4, fsm: 5, cease: 6, routeRefresh: 7 } as const;
+export const ErrorCode = {
+  header: 1,
+  open: 2,
+  update: 3,
+  holdTimerExpired: 4,
+  fsm: 5,
+  cease: 6,
+  routeRefresh: 7,
+} as const;
 
 export const HeaderError = { connectionNotSynchronized: 1, badMessageLength: 2, badMessageType: 3 } as const;
 

@@ -1,17 +1,39 @@
 /**
- * The speaker: every peer, the RIB between them, and the order of work.
+ * The speaker: every peer, the RIB between them, and the settings in force.
+ * Implements: RFC 4271 §9 in its outline (what is received goes into the RIB, what the RIB has to tell goes out);
+ * RFC 4724 §4 (both roles, with session/graceful-restart.ts and session/deferral.ts); RFC 2918 (route refresh).
+ * Leaves out: sessions (session/), routes (rib/), the order of work within a turn (work-order.ts).
+ * Holds: a session whose own settings are unchanged does not notice a change of settings.
  */
 
-import type { Clock, Driver } from './driver.ts';
-import type { Family } from './ip.ts';
-import type { SpeakerSettings } from './settings.ts';
-import type { BestPathChange, PeerStatus, RouteStatus } from './status.ts';
+import type { Clock, Connection, ConnectionHandler, Driver } from './driver.ts';
+import type { Family, Prefix } from './ip.ts';
+import { parseAddress, parsePrefix, prefixContains } from './ip.ts';
+import { Cease } from './registry.ts';
+import { Rib } from './rib/rib.ts';
+import type { BestPathReader, RibLocal, RibTotals, RouteQuery } from './rib/rib-types.ts';
+import { BestPathFeed } from './best-path-feed.ts';
+import { RestartDeferral } from './session/deferral.ts';
+import type { Negotiated } from './session/negotiate.ts';
+import { toPeerStatus } from './session/peer-status.ts';
+import type { Link, PeerHost } from './session/peer.ts';
+import { Peer } from './session/peer.ts';
+import type { LeaveCause, StopReason } from './session/session.ts';
+import { checkNeighbors, identityChanged, needsNewSession } from './session/settings-diff.ts';
+import { WakeQueue } from './session/wake-queue.ts';
+import type { NeighborSettings, SpeakerSettings } from './settings.ts';
+import type { PeerStatus, RouteStatus } from './status.ts';
+import { unreachable } from './unreachable.ts';
+import { extendedMessageLength, maximumMessageLength } from './wire/message.ts';
+import { WorkOrder } from './work-order.ts';
 
 export type SpeakerEvent =
   | { readonly kind: 'peerEstablished'; readonly peer: string }
   | { readonly kind: 'peerDown'; readonly peer: string; readonly reason: string }
   /** Comes once: every peer's End-of-RIB, or evidence that none will come. At once where we do not restart. */
-  | { readonly kind: 'restartComplete' };
+  | { readonly kind: 'restartComplete' }
+  /** A new listenPort in the settings could not be had. */
+  | { readonly kind: 'listenFailed'; readonly reason: string };
 
 export interface SpeakerOptions {
   readonly settings: SpeakerSettings;
@@ -34,46 +56,545 @@ export interface ConfigureResult {
   readonly reset: readonly string[];
 }
 
-export interface BestPathReader {
-  /** At most so many changes; empty: nothing to read now. The first reads give everything there is. */
-  read(maximum: number): BestPathChange[];
-  close(): void;
-}
-
-export interface RouteQuery {
-  readonly family?: Family;
-  /** Canonical text: exactly this prefix. */
-  readonly prefix?: string;
-  /** Canonical text of an address: the longest match. */
-  readonly for?: string;
-  /** Only what this peer sent. */
-  readonly peer?: string;
-  /** Only what this peer was told. */
-  readonly exportedTo?: string;
-  /** Only what the import filter rejected. */
-  readonly filtered?: boolean;
-}
-
-export interface RibTotals {
-  readonly prefixes: number;
-  readonly paths: number;
-  readonly attributes: number;
-}
-
 export type PeerAction = 'enable' | 'disable' | 'restart' | 'refreshIn' | 'refreshOut';
 
-export interface Speaker {
+interface Range {
+  readonly neighbor: NeighborSettings;
+  readonly prefix: Prefix;
+}
+
+export class Speaker {
+  private settings: SpeakerSettings;
+  private readonly options: SpeakerOptions;
+  private readonly driver: Driver;
+  private readonly clock: Clock;
+  private readonly host: PeerHost;
+  private readonly work: WorkOrder;
+  private rib: Rib;
+
+  private readonly peersByName = new Map<string, Peer>();
+  private readonly peersByAddress = new Map<string, Peer>();
+  private readonly peersByRibId = new Map<number, Peer>();
+  private ranges: readonly Range[] = [];
+  private readonly sleepers = new WakeQueue<Peer>();
+  private readonly feeds = new Set<BestPathFeed>();
+
+  private deferral: RestartDeferral | undefined;
+  private running = false;
+  private listeningOn: number | undefined;
+  private turnRequested = false;
+  private alarmAt = Infinity;
+  private bestPathsArrived = false;
+
+  constructor(options: SpeakerOptions) {
+    checkNeighbors(options.settings.neighbors);
+    this.options = options;
+    this.settings = options.settings;
+    this.driver = options.driver;
+    this.clock = options.clock;
+    this.host = this.makeHost();
+    this.work = new WorkOrder(options.clock);
+    this.rib = this.makeRib();
+  }
+
   /** Listens and starts every peer. @throws an Error where the port is taken. */
-  start(): Promise<void>;
-  /** Applies a whole new set of settings; sessions whose own fields are unchanged do not notice. */
-  configure(settings: SpeakerSettings): ConfigureResult;
-  peers(): PeerStatus[];
-  routes(query: RouteQuery): Iterator<RouteStatus>;
-  totals(): Record<Family, RibTotals>;
+  async start(): Promise<void> {
+    await this.listen();
+    this.running = true;
+    const now = this.clock.now();
+    this.ranges = rangesOf(this.settings);
+    this.rib.setOriginated(this.settings.originated);
+    if (this.options.restarting && this.settings.gracefulRestartSeconds > 0) {
+      this.deferral = new RestartDeferral(now);
+      this.rib.setDeferral(true);
+      if (this.ranges.length > 0) this.deferral.memberExpected(now);
+    }
+    for (const neighbor of this.settings.neighbors)
+      if (neighbor.remote.kind === 'address') this.addPeer(neighbor, undefined);
+    if (this.deferral === undefined) this.emit({ kind: 'restartComplete' });
+    this.requestTurn();
+  }
+
+  /**
+   * Applies a whole new set of settings; sessions whose own fields are unchanged do not notice.
+   * @throws RangeError where two neighbours have one name or one address; nothing is changed then.
+   */
+  configure(settings: SpeakerSettings): ConfigureResult {
+    checkNeighbors(settings.neighbors);
+    const before = this.settings;
+    this.settings = settings;
+    if (!this.running) return { added: [], removed: [], reset: [] };
+    const newIdentity = identityChanged(before, settings);
+    if (newIdentity) this.changeIdentity();
+    else this.rib.setLocal(this.ribLocal());
+    this.rib.setOriginated(settings.originated);
+    const removed = this.removePeers();
+    const reset = this.updatePeers(newIdentity);
+    const added = this.addPeers();
+    if (this.ranges.length === 0) this.deferral?.noMemberExpected();
+    if (before.listenPort !== settings.listenPort) void this.listenAnew();
+    this.requestTurn();
+    return { added, removed, reset };
+  }
+
+  peers(): PeerStatus[] {
+    return [...this.peersByName.values()].map((peer) => {
+      const id = peer.ribId;
+      const routes =
+        id === undefined
+          ? undefined
+          : { counters: (family: Family) => this.rib.counters(id, family), updatesSent: this.rib.updatesSent(id) };
+      return toPeerStatus(peer, routes, this.deferral !== undefined);
+    });
+  }
+
+  /** May be read bit by bit while the RIB changes. */
+  routes(query: RouteQuery): IterableIterator<RouteStatus> {
+    return this.rib.routes(query);
+  }
+
+  totals(): Record<Family, RibTotals> {
+    return { ipv4: this.rib.totals('ipv4'), ipv6: this.rib.totals('ipv6') };
+  }
+
   /** onReadable is called when there may be something to read; never from inside read(). */
-  bestPathReader(onReadable: () => void): BestPathReader;
-  /** @throws RangeError where there is no such peer. */
-  peerAction(name: string, action: PeerAction): void;
+  bestPathReader(onReadable: () => void): BestPathReader {
+    const feed = new BestPathFeed(this.rib, onReadable, () => this.feeds.delete(feed));
+    this.feeds.add(feed);
+    this.bestPathsArrived = true;
+    this.requestTurn();
+    return feed;
+  }
+
+  /** @throws RangeError where there is no such peer; Error where it cannot do this now. */
+  peerAction(name: string, action: PeerAction): void {
+    const peer = this.peersByName.get(name);
+    if (peer === undefined) throw new RangeError(`no peer ${name}`);
+    switch (action) {
+      case 'enable':
+        if (peer.disabled) peer.start();
+        break;
+      case 'disable':
+        peer.disabled = true;
+        peer.stop(stopReason(Cease.administrativeShutdown));
+        this.dropStale(peer, peer.restart.forget());
+        break;
+      case 'restart':
+        peer.reset(stopReason(Cease.administrativeReset));
+        break;
+      case 'refreshIn':
+        this.refreshIn(peer);
+        break;
+      case 'refreshOut':
+        for (const family of this.negotiatedOf(peer).families) this.rib.requestRefresh(ribIdOf(peer), family);
+        break;
+      default:
+        unreachable(action);
+    }
+    this.requestTurn();
+  }
+
   /** restart: connections just end, so that peers keep our routes; shutdown: Cease, administrative shutdown. */
-  stop(mode: 'restart' | 'shutdown'): Promise<void>;
+  async stop(mode: 'restart' | 'shutdown'): Promise<void> {
+    if (!this.running) return;
+    this.running = false;
+    this.driver.setAlarm(Infinity, () => {});
+    for (const peer of this.peersByName.values()) {
+      if (mode === 'shutdown') peer.stop(stopReason(Cease.administrativeShutdown));
+      else peer.abandon();
+    }
+    await this.driver.stopListening();
+    await this.driver.flushed();
+  }
+
+  private makeHost(): PeerHost {
+    return {
+      clock: this.clock,
+      random: this.options.random ?? Math.random,
+      speaker: () => ({
+        asNumber: this.settings.asNumber,
+        routerId: this.settings.routerId,
+        restartTimeSeconds: this.settings.gracefulRestartSeconds,
+        restarting: this.deferral !== undefined,
+        forwardingPreserved: this.options.forwardingPreserved,
+      }),
+      connect: (peer, handler) => this.connect(peer, handler),
+      inputArrived: (link, bytes) => this.inputArrived(link, bytes),
+      inputTaken: (bytes) => this.work.inputTaken(bytes),
+      outputDrained: (peer) => this.outputArrived(peer),
+      sessionEstablished: (peer, negotiated) => this.sessionEstablished(peer, negotiated),
+      sessionLeft: (peer, negotiated, cause) => this.sessionLeft(peer, negotiated, cause),
+      attemptFailed: (peer) => {
+        this.deferral?.peerUnavailable(peer.name);
+        this.checkDeferral();
+      },
+      deliverUpdate: (peer, body) => this.deliverUpdate(peer, body),
+      deliverRouteRefresh: (peer, family) => this.deliverRouteRefresh(peer, family),
+      deadlineChanged: (peer) => this.deadlineChanged(peer),
+    };
+  }
+
+  private makeRib(): Rib {
+    const rib = new Rib({ local: this.ribLocal() });
+    rib.onOutput = (id) => {
+      const peer = this.peersByRibId.get(id);
+      if (peer !== undefined) this.outputArrived(peer);
+    };
+    rib.onBestPaths = () => {
+      this.bestPathsArrived = true;
+      this.requestTurn();
+    };
+    rib.onWork = () => this.requestTurn();
+    return rib;
+  }
+
+  private ribLocal(): RibLocal {
+    const { asNumber, routerId, clusterId, maximumPaths } = this.settings;
+    return { asNumber, routerId, clusterId, maximumPaths };
+  }
+
+  private async listen(): Promise<void> {
+    const port = this.settings.listenPort;
+    if (port === undefined) return;
+    await this.driver.listen(port, (connection) => this.accept(connection));
+    this.listeningOn = port;
+  }
+
+  private async listenAnew(): Promise<void> {
+    try {
+      if (this.listeningOn !== undefined) await this.driver.stopListening();
+      this.listeningOn = undefined;
+      await this.listen();
+    } catch (error) {
+      this.emit({ kind: 'listenFailed', reason: error instanceof Error ? error.message : String(error) });
+    }
+  }
+
+  // Peers, as the settings want them.
+
+  private addPeers(): string[] {
+    const added: string[] = [];
+    this.ranges = rangesOf(this.settings);
+    for (const neighbor of this.settings.neighbors) {
+      if (neighbor.remote.kind !== 'address' || this.peersByName.has(neighbor.name)) continue;
+      this.addPeer(neighbor, undefined);
+      added.push(neighbor.name);
+    }
+    return added;
+  }
+
+  private addPeer(neighbor: NeighborSettings, range: string | undefined): Peer {
+    const peer = new Peer(this.host, neighbor, range);
+    this.peersByName.set(peer.name, peer);
+    this.peersByAddress.set(peer.address, peer);
+    this.deferral?.peerExpected(peer.name, neighbor.passive, this.clock.now());
+    peer.start();
+    return peer;
+  }
+
+  private removePeers(): string[] {
+    const removed: string[] = [];
+    const wanted = new Map(this.settings.neighbors.map((neighbor) => [neighbor.name, neighbor]));
+    const addresses = new Set(
+      this.settings.neighbors.map(({ remote }) => (remote.kind === 'address' ? remote.address : '')),
+    );
+    for (const peer of this.peersByName.values()) {
+      const neighbor = wanted.get(peer.range ?? peer.name);
+      const sameKind = neighbor !== undefined && (neighbor.remote.kind === 'range') === (peer.range !== undefined);
+      // A member whose address now has a neighbour of its own makes room for it.
+      const taken = peer.range !== undefined && addresses.has(peer.address);
+      if (sameKind && !taken && (peer.range === undefined || inRange(neighbor, peer.address))) continue;
+      this.removePeer(peer, stopReason(taken ? Cease.otherConfigurationChange : Cease.peerDeconfigured));
+      removed.push(peer.name);
+    }
+    return removed;
+  }
+
+  private removePeer(peer: Peer, reason: StopReason): void {
+    peer.stop(reason);
+    this.dropStale(peer, peer.restart.forget());
+    this.sleepers.forget(peer);
+    this.deferral?.peerUnavailable(peer.name);
+    this.peersByName.delete(peer.name);
+    if (this.peersByAddress.get(peer.address) === peer) this.peersByAddress.delete(peer.address);
+    this.checkDeferral();
+  }
+
+  private updatePeers(newIdentity: boolean): string[] {
+    const wanted = new Map(this.settings.neighbors.map((neighbor) => [neighbor.name, neighbor]));
+    const reset: string[] = [];
+    for (const peer of this.peersByName.values()) {
+      const configured = wanted.get(peer.range ?? peer.name);
+      if (configured === undefined) continue;
+      const after = peer.range === undefined ? configured : memberOf(configured, peer.address);
+      const before = peer.neighbor;
+      if (newIdentity || needsNewSession(before, after)) {
+        this.resetPeer(peer, after);
+        reset.push(peer.name);
+      } else {
+        peer.update(after);
+        if (peer.ribId !== undefined) this.rib.setFilters(peer.ribId, after.importFilter, after.exportFilter);
+        if (before.passive !== after.passive && !peer.disabled && peer.connection === undefined) peer.start();
+      }
+    }
+    return reset;
+  }
+
+  private resetPeer(peer: Peer, after: NeighborSettings): void {
+    if (this.peersByAddress.get(peer.address) === peer) this.peersByAddress.delete(peer.address);
+    peer.stop(stopReason(Cease.otherConfigurationChange));
+    this.dropStale(peer, peer.restart.forget());
+    peer.update(after);
+    this.peersByAddress.set(peer.address, peer);
+    if (!peer.disabled) peer.start();
+  }
+
+  /** Our AS number or identifier is another: every attribute in the RIB was judged by the old one. */
+  private changeIdentity(): void {
+    const old = this.rib;
+    this.rib = this.makeRib();
+    if (this.deferral !== undefined) this.rib.setDeferral(true);
+    for (const feed of this.feeds) feed.moveTo(this.rib, old);
+    this.peersByRibId.clear();
+    for (const peer of this.peersByName.values()) {
+      peer.restart.forget();
+      peer.ribId = undefined;
+      peer.stop(stopReason(Cease.otherConfigurationChange));
+    }
+    this.bestPathsArrived = true;
+  }
+
+  // Connections.
+
+  private connect(peer: Peer, handler: ConnectionHandler): Connection {
+    const { remote, localAddress } = peer.neighbor;
+    if (remote.kind !== 'address') throw new Error(`${peer.name} is a range`);
+    return this.driver.connect({ address: remote.address, port: remote.port, localAddress, hops: peer.hops }, handler);
+  }
+
+  private accept(connection: Connection): void {
+    if (!this.running) return connection.destroy();
+    const peer = this.peersByAddress.get(connection.remoteAddress) ?? this.acceptMember(connection.remoteAddress);
+    if (peer === undefined) return connection.destroy();
+    try {
+      connection.setHopLimit(peer.hops);
+    } catch (error) {
+      // The other end is gone already, or the system has no such option: without it the session would not be the one asked for.
+      peer.lastError = `connection refused: ${error instanceof Error ? error.message : String(error)}`;
+      return connection.destroy();
+    }
+    peer.accept(connection);
+  }
+
+  private acceptMember(address: string): Peer | undefined {
+    const bytes = parseAddress(address);
+    const range = bytes && this.ranges.find(({ prefix }) => prefixContains(prefix, bytes));
+    if (range === undefined) return undefined;
+    this.deferral?.memberExpected(this.clock.now());
+    return this.addPeer(memberOf(range.neighbor, address), range.neighbor.name);
+  }
+
+  // What sessions report.
+
+  private sessionEstablished(peer: Peer, negotiated: Negotiated): void {
+    const { neighbor, connection } = peer;
+    const id = this.rib.openPeer({
+      name: peer.name,
+      address: peer.address,
+      localAddress: connection?.localAddress ?? neighbor.localAddress ?? '',
+      remoteAs: negotiated.remoteAs,
+      localAs: peer.localAs,
+      peerType: peer.peerType,
+      remoteRouterId: negotiated.remoteRouterId,
+      reflectorClient: neighbor.reflectorClient,
+      families: negotiated.families,
+      fourOctetAs: negotiated.fourOctetAs,
+      maximumMessageSize: negotiated.extendedMessage ? extendedMessageLength : maximumMessageLength,
+      nextHopMode: neighbor.nextHopMode,
+      nextHopSelf: neighbor.nextHopSelf,
+      allowedOwnAs: neighbor.allowedOwnAs,
+      importFilter: neighbor.importFilter,
+      exportFilter: neighbor.exportFilter,
+    });
+    if (peer.ribId !== undefined) this.peersByRibId.delete(peer.ribId);
+    peer.ribId = id;
+    this.peersByRibId.set(id, peer);
+    for (const family of peer.restart.sessionReturned(negotiated, this.clock.now())) this.rib.dropStale(id, family);
+    this.deferral?.sessionEstablished(peer.name, negotiated);
+    this.emit({ kind: 'peerEstablished', peer: peer.name });
+    if (this.rib.hasOutput(id)) this.outputArrived(peer);
+    this.checkDeferral();
+  }
+
+  private sessionLeft(peer: Peer, negotiated: Negotiated, cause: LeaveCause): void {
+    const id = peer.ribId;
+    // Undefined: the RIB that it was in is gone.
+    if (id !== undefined) {
+      const keep = peer.restart.sessionLeft(negotiated, cause, this.clock.now());
+      peer.updatesSentBefore += this.rib.updatesSent(id);
+      this.rib.closePeer(id, keep);
+      if (keep.length === 0) this.forgetRibId(peer);
+    }
+    // It was there a moment ago and may be back at once: it is waited for once more.
+    this.deferral?.peerExpected(peer.name, peer.neighbor.passive, this.clock.now());
+    const reason =
+      cause === 'connectionReplaced' ? 'replaced by a new connection of the peer' : (peer.lastError ?? cause);
+    this.emit({ kind: 'peerDown', peer: peer.name, reason });
+    this.requestTurn();
+  }
+
+  private deliverUpdate(peer: Peer, body: Uint8Array): void {
+    const result = this.rib.receiveUpdate(ribIdOf(peer), body);
+    if (result.treatedAsWithdraw !== undefined) {
+      peer.treatedAsWithdrawn++;
+      peer.lastTreatedAsWithdrawn = result.treatedAsWithdraw;
+    }
+    if (result.endOfRib !== undefined) this.endOfRibReceived(peer, result.endOfRib);
+  }
+
+  private endOfRibReceived(peer: Peer, family: Family): void {
+    peer.endOfRibReceived.add(family);
+    this.rib.endOfRib(ribIdOf(peer), family);
+    peer.restart.endOfRibReceived(family);
+    this.deferral?.endOfRibReceived(peer.name, family);
+    this.checkDeferral();
+  }
+
+  private deliverRouteRefresh(peer: Peer, family: Family): void {
+    if (!this.negotiatedOf(peer).families.includes(family)) return;
+    this.rib.requestRefresh(ribIdOf(peer), family);
+    this.outputArrived(peer);
+  }
+
+  private refreshIn(peer: Peer): void {
+    const negotiated = this.negotiatedOf(peer);
+    if (!negotiated.routeRefresh) throw new Error(`${peer.name} does not support route refresh`);
+    for (const family of negotiated.families) peer.sendRouteRefresh(family);
+  }
+
+  private negotiatedOf(peer: Peer): Negotiated {
+    const { negotiated } = peer.session;
+    if (peer.state !== 'established' || negotiated === undefined) throw new Error(`${peer.name} is not established`);
+    return negotiated;
+  }
+
+  private dropStale(peer: Peer, families: readonly Family[]): void {
+    const id = peer.ribId;
+    if (id === undefined || families.length === 0) return;
+    for (const family of families) this.rib.dropStale(id, family);
+    if (peer.state !== 'established' && !peer.restart.active) this.forgetRibId(peer);
+    this.requestTurn();
+  }
+
+  private forgetRibId(peer: Peer): void {
+    if (peer.ribId !== undefined) this.peersByRibId.delete(peer.ribId);
+    peer.ribId = undefined;
+  }
+
+  private checkDeferral(): void {
+    if (this.deferral === undefined || !this.running || !this.deferral.isOver(this.clock.now())) return;
+    this.deferral = undefined;
+    this.rib.setDeferral(false);
+    this.bestPathsArrived = true;
+    this.emit({ kind: 'restartComplete' });
+    this.requestTurn();
+  }
+
+  private emit(event: SpeakerEvent): void {
+    this.options.onEvent?.(event);
+  }
+
+  // Time and turns.
+
+  private inputArrived(link: Link, bytes: number): void {
+    this.work.inputArrived(link, bytes);
+    this.requestTurn();
+  }
+
+  private outputArrived(peer: Peer): void {
+    this.work.outputArrived(peer);
+    this.requestTurn();
+  }
+
+  private deadlineChanged(peer: Peer): void {
+    this.sleepers.wake(peer, peer.nextDeadline());
+    this.setAlarm();
+  }
+
+  private requestTurn(): void {
+    if (this.turnRequested) return;
+    this.turnRequested = true;
+    this.driver.requestTurn(() => this.turn());
+  }
+
+  private turn(): void {
+    this.turnRequested = false;
+    if (!this.running) return;
+    this.wakePeers();
+    const more = this.work.turn(this.rib);
+    if (this.bestPathsArrived) {
+      this.bestPathsArrived = false;
+      for (const feed of this.feeds) feed.onReadable();
+    }
+    if (more) this.requestTurn();
+    this.setAlarm();
+  }
+
+  private wakePeers(): void {
+    const now = this.clock.now();
+    this.checkDeferral();
+    for (;;) {
+      const peer = this.sleepers.take(now);
+      if (peer === undefined) break;
+      if (this.peersByName.get(peer.name) !== peer) continue;
+      this.dropStale(peer, peer.restart.timeReached(now));
+      if (peer.expiresAt <= now) this.removePeer(peer, stopReason(Cease.peerDeconfigured));
+      else peer.timeReached(now);
+    }
+  }
+
+  /** One alarm for everything; it only ever asks for a turn, so that input that is there already is read first. */
+  private setAlarm(): void {
+    const at = Math.min(this.sleepers.next(), this.deferral?.deadline ?? Infinity);
+    if (at === this.alarmAt || !this.running) return;
+    this.alarmAt = at;
+    const ring = () => {
+      this.alarmAt = Infinity;
+      this.requestTurn();
+    };
+    this.driver.setAlarm(Math.max(0, at - this.clock.now()), ring);
+  }
+}
+
+/** Longest prefix first: the narrowest range decides. */
+function rangesOf(settings: SpeakerSettings): Range[] {
+  const ranges: Range[] = [];
+  for (const neighbor of settings.neighbors) {
+    if (neighbor.remote.kind !== 'range') continue;
+    const prefix = parsePrefix(neighbor.remote.prefix);
+    if (prefix === undefined)
+      throw new RangeError(`neighbour ${neighbor.name}: ${neighbor.remote.prefix} is not a prefix`);
+    ranges.push({ neighbor, prefix });
+  }
+  return ranges.sort((a, b) => b.prefix.length - a.prefix.length);
+}
+
+function memberOf(range: NeighborSettings, address: string): NeighborSettings {
+  const name = `${range.name}-${address}`;
+  return { ...range, name, remote: { kind: 'address', address, port: 0 }, passive: true };
+}
+
+function inRange(range: NeighborSettings, address: string): boolean {
+  const prefix = range.remote.kind === 'range' ? parsePrefix(range.remote.prefix) : undefined;
+  const bytes = parseAddress(address);
+  return prefix !== undefined && bytes !== undefined && prefixContains(prefix, bytes);
+}
+
+function ribIdOf(peer: Peer): number {
+  if (peer.ribId === undefined) throw new Error(`${peer.name} has no place in the RIB`);
+  return peer.ribId;
+}
+
+function stopReason(subcode: number): StopReason {
+  return { subcode, text: '' };
 }

@@ -74,7 +74,8 @@ function capabilityParameters(body: Uint8Array): Uint8Array[] {
   const start = extended ? 13 : 10;
   if (body.length < start) throw malformed('the optional parameters are cut off');
   const length = extended ? (body[11] << 8) | body[12] : body[9];
-  if (start + length !== body.length) throw malformed(`optional parameters of ${length} bytes in ${body.length - start}`);
+  if (start + length !== body.length)
+    throw malformed(`optional parameters of ${length} bytes in ${body.length - start}`);
   const found: Uint8Array[] = [];
   for (let at = start; at < body.length;) {
     const valueAt = at + 1 + lengthOctets;

@@ -1,0 +1,158 @@
+/**
+ * One TCP connection of a session, over node:net.
+ * Holds: its handler hears `closed` once and last, and nothing after it has closed the connection itself.
+ */
+
+import type { Socket } from 'node:net';
+import type { Connection, ConnectionHandler, HopLimit } from '../driver.ts';
+import { canonicalAddress, familyOfText } from '../ip.ts';
+import { setHopLimit, setTrafficClass } from './socket-options.ts';
+
+/** How long a connection that we end may take to send its last bytes: milliseconds. */
+const lingerMilliseconds = 1000;
+
+export class TcpConnection implements Connection {
+  readonly direction: 'incoming' | 'outgoing';
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  localAddress: string | undefined;
+
+  private readonly socket: Socket;
+  private readonly onGone: () => void;
+  private handler: ConnectionHandler | undefined;
+  private waitsForDrain = false;
+  private readonly written = () => {
+    if (!this.waitsForDrain || this.socket.writableLength > 0) return;
+    this.waitsForDrain = false;
+    this.handler?.drained();
+  };
+
+  /** @param onGone called once the socket is closed. */
+  constructor(
+    socket: Socket,
+    remote: { readonly direction: 'incoming' | 'outgoing'; readonly address: string; readonly port: number },
+    onGone: () => void,
+  ) {
+    this.socket = socket;
+    this.direction = remote.direction;
+    this.remoteAddress = remote.address;
+    this.remotePort = remote.port;
+    this.onGone = onGone;
+    this.localAddress = canonicalOf(socket.localAddress);
+    socket.on('connect', () => {
+      this.localAddress = canonicalOf(socket.localAddress);
+      this.handler?.connected();
+    });
+    socket.on('data', (bytes) => this.handler?.received(bytes));
+    socket.on('end', () => this.end('connection closed by the peer'));
+    socket.on('error', (error) => this.end(reasonOf(error)));
+    socket.on('close', () => {
+      this.end('connection closed');
+      this.onGone();
+    });
+    // Listening to 'data' has made it flow; what comes before there is a handler has to wait.
+    if (remote.direction === 'incoming') socket.pause();
+  }
+
+  get unsentBytes(): number {
+    return this.socket.writableLength;
+  }
+
+  get sentBytes(): number {
+    return this.socket.bytesWritten - this.socket.writableLength;
+  }
+
+  setHandler(handler: ConnectionHandler): void {
+    this.handler = handler;
+    this.socket.resume();
+  }
+
+  setHopLimit(hops: HopLimit): void {
+    const fd = descriptorOf(this.socket);
+    if (fd === undefined) throw new Error('the connection is gone already');
+    const family = familyOfText(this.remoteAddress);
+    setHopLimit(fd, family, hops);
+    setTrafficClass(fd, family);
+  }
+
+  write(buffers: readonly Uint8Array[]): void {
+    const { socket } = this;
+    if (!socket.writable) return;
+    if (buffers.length === 1) {
+      socket.write(buffers[0], this.written);
+    } else {
+      socket.cork();
+      const last = buffers.length - 1;
+      for (let i = 0; i < last; i++) socket.write(buffers[i]);
+      if (last >= 0) socket.write(buffers[last], this.written);
+      socket.uncork();
+    }
+    if (socket.writableLength > 0) this.waitsForDrain = true;
+  }
+
+  pauseReading(): void {
+    this.socket.pause();
+  }
+
+  resumeReading(): void {
+    this.socket.resume();
+  }
+
+  close(): void {
+    this.handler = undefined;
+    const { socket } = this;
+    if (socket.connecting) {
+      socket.destroy();
+      return;
+    }
+    // It reads on, into nothing: a socket that is closed with unread bytes resets the connection, and the peer would never
+    // see the NOTIFICATION.
+    socket.resume();
+    socket.end();
+    setTimeout(() => socket.destroy(), lingerMilliseconds).unref();
+  }
+
+  destroy(): void {
+    this.handler = undefined;
+    this.socket.destroy();
+  }
+
+  private end(reason: string): void {
+    const { handler } = this;
+    if (handler === undefined) return;
+    this.handler = undefined;
+    this.socket.destroy();
+    handler.closed(reason);
+  }
+}
+
+/** The file descriptor of a socket or a server; undefined once it is closed. Node keeps it in its private handle. */
+export function descriptorOf(owner: object): number | undefined {
+  const handle: unknown = Reflect.get(owner, '_handle');
+  if (typeof handle !== 'object' || handle === null) return undefined;
+  const fd: unknown = Reflect.get(handle, 'fd');
+  return typeof fd === 'number' && fd >= 0 ? fd : undefined;
+}
+
+/** Words for what a person can do something about; the code itself for the rest. */
+const reasons: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connection refused',
+  ECONNRESET: 'connection reset by the peer',
+  EPIPE: 'connection closed by the peer',
+  EHOSTUNREACH: 'host unreachable',
+  ENETUNREACH: 'network unreachable',
+  ETIMEDOUT: 'connection timed out',
+  EADDRNOTAVAIL: 'local address not available',
+  EACCES: 'forbidden by this host (EACCES)',
+  EPERM: 'forbidden by this host (EPERM)',
+};
+
+export function reasonOf(error: Error): string {
+  const code: unknown = Reflect.get(error, 'code');
+  if (typeof code !== 'string') return error.message;
+  return reasons[code] ?? `connection failed: ${code}`;
+}
+
+function canonicalOf(address: string | undefined): string | undefined {
+  return address === undefined ? undefined : canonicalAddress(address);
+}

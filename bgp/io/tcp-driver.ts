@@ -1,0 +1,163 @@
+/**
+ * The speaker's driver over node:net: listens, connects, and gives turns of Node's event loop.
+ * Implements: RFC 4271 §8.2.1 (listening on the port); RFC 5082 (with socket-options.ts).
+ * Holds: the only place of bgp/ with a clock and timers, but for the last second of a closing connection.
+ */
+
+import type { Server } from 'node:net';
+import { createServer, Socket } from 'node:net';
+import { performance } from 'node:perf_hooks';
+import type { Clock, Connection, ConnectionHandler, ConnectRequest, Driver } from '../driver.ts';
+import { canonicalAddress, familyOfText } from '../ip.ts';
+import { closeSocket, makeSocket, setHopLimit, setTrafficClass } from './socket-options.ts';
+import { descriptorOf, reasonOf, TcpConnection } from './tcp-connection.ts';
+
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  epoch: () => Date.now(),
+};
+
+export interface TcpDriverOptions {
+  /** Where to listen; unless told, all addresses of both families. */
+  readonly listenAddresses?: readonly string[];
+}
+
+/** Larger times are cut by the system's timer. */
+const longestAlarm = 2 ** 31 - 1;
+const backlog = 4096;
+const flushMilliseconds = 1000;
+
+export class TcpDriver implements Driver {
+  private readonly listenAddresses: readonly string[];
+  private readonly servers: Server[] = [];
+  private readonly open = new Set<TcpConnection>();
+  private alarm: NodeJS.Timeout | undefined;
+
+  constructor(options: TcpDriverOptions = {}) {
+    this.listenAddresses = options.listenAddresses ?? ['0.0.0.0', '::'];
+  }
+
+  async listen(port: number, onAccepted: (connection: Connection) => void): Promise<void> {
+    try {
+      for (const address of this.listenAddresses) await this.listenOn(address, port, onAccepted);
+    } catch (error) {
+      await this.stopListening();
+      throw error;
+    }
+  }
+
+  async stopListening(): Promise<void> {
+    // Not waiting for 'close', which comes after the last accepted connection has ended.
+    for (const server of this.servers.splice(0)) server.close();
+    await Promise.resolve();
+  }
+
+  async flushed(): Promise<void> {
+    const deadline = performance.now() + flushMilliseconds;
+    while (this.open.size > 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+
+  connect(request: ConnectRequest, handler: ConnectionHandler): Connection {
+    const { address, port, localAddress } = request;
+    const remote = { direction: 'outgoing', address, port } as const;
+    let socket: Socket;
+    try {
+      socket = connectingSocket(request);
+    } catch (error) {
+      // No socket could be had: an attempt that fails like any other.
+      socket = new Socket();
+      socket.destroy(error instanceof Error ? error : new Error(String(error)));
+      return this.track(socket, remote, handler);
+    }
+    const connection = this.track(socket, remote, handler);
+    socket.connect({ host: address, port, localAddress });
+    return connection;
+  }
+
+  requestTurn(task: () => void): void {
+    setImmediate(task);
+  }
+
+  setAlarm(milliseconds: number, task: () => void): void {
+    clearTimeout(this.alarm);
+    this.alarm = milliseconds === Infinity ? undefined : setTimeout(task, Math.min(longestAlarm, milliseconds));
+  }
+
+  private track(
+    socket: Socket,
+    remote: { readonly direction: 'incoming' | 'outgoing'; readonly address: string; readonly port: number },
+    handler: ConnectionHandler | undefined,
+  ): TcpConnection {
+    const connection = new TcpConnection(socket, remote, () => this.open.delete(connection));
+    this.open.add(connection);
+    if (handler !== undefined) connection.setHandler(handler);
+    return connection;
+  }
+
+  private async listenOn(address: string, port: number, onAccepted: (connection: Connection) => void): Promise<void> {
+    const server = createServer({ pauseOnConnect: true, noDelay: true });
+    server.on('connection', (socket) => {
+      const remoteAddress = canonicalAddress(socket.remoteAddress ?? '');
+      // Gone between the kernel's accept and ours.
+      if (remoteAddress === undefined || socket.remotePort === undefined) {
+        socket.destroy();
+        return;
+      }
+      onAccepted(
+        this.track(socket, { direction: 'incoming', address: remoteAddress, port: socket.remotePort }, undefined),
+      );
+    });
+    try {
+      await listening(server, address, port);
+    } catch (error) {
+      // A host without IPv6 is no error where the other family listens.
+      if (address === '::' && this.servers.length > 0 && hasCode(error, ['EAFNOSUPPORT', 'EADDRNOTAVAIL'])) return;
+      throw listenError(error, address, port);
+    }
+    this.servers.push(server);
+    const fd = descriptorOf(server);
+    // The answer to a SYN goes out before we know whose it is, and a peer with GTSM accepts it with this TTL only.
+    if (fd !== undefined) setHopLimit(fd, familyOfText(address), { ttl: 255 });
+  }
+}
+
+/** A socket with its options set, not yet connecting: Node has no descriptor before connect(), so the kernel is asked. */
+function connectingSocket({ address, hops }: ConnectRequest): Socket {
+  const family = familyOfText(address);
+  const fd = makeSocket(family);
+  try {
+    setHopLimit(fd, family, hops);
+    setTrafficClass(fd, family);
+    // manualStart: nothing is read before there is a connection.
+    const options = { fd, readable: true, writable: true, manualStart: true };
+    const socket = new Socket(options);
+    socket.setNoDelay(true);
+    return socket;
+  } catch (error) {
+    closeSocket(fd);
+    throw error;
+  }
+}
+
+async function listening(server: Server, host: string, port: number): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host, port, backlog, ipv6Only: true }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+function listenError(error: unknown, address: string, port: number): Error {
+  const where = `cannot listen for BGP on ${address} port ${port}`;
+  if (hasCode(error, ['EADDRINUSE']))
+    return new Error(`${where}: another program has it (EADDRINUSE)`, { cause: error });
+  if (hasCode(error, ['EACCES']))
+    return new Error(`${where}: needs root or CAP_NET_BIND_SERVICE (EACCES)`, { cause: error });
+  return new Error(`${where}: ${error instanceof Error ? reasonOf(error) : String(error)}`, { cause: error });
+}
+
+function hasCode(error: unknown, codes: readonly string[]): boolean {
+  return error instanceof Error && codes.includes(String(Reflect.get(error, 'code')));
+}

@@ -1,0 +1,132 @@
+/**
+ * Two OPENs make a session: what we offer, what the peer's OPEN must be, and what both can do.
+ * Implements: RFC 4271 §6.2; RFC 6286 §2.2 (identifiers); RFC 6793 §4 (4-octet AS); RFC 5492 §5 and RFC 4760 §8 (families);
+ * RFC 7607 (AS 0); RFC 4724 §3.
+ */
+
+import type { Family } from '../ip.ts';
+import { compareBytes, formatAddress } from '../ip.ts';
+import { addressFamilyNumber, CapabilityCode, ErrorCode, OpenError, unicast } from '../registry.ts';
+import type { Capabilities, GracefulRestartCapability } from '../wire/capabilities.ts';
+import type { Open } from '../wire/open.ts';
+import { asNumberField } from '../wire/open.ts';
+import { ProtocolError } from '../wire/protocol-error.ts';
+
+/** Our side of a session. */
+export interface LocalOffer {
+  readonly localAs: number;
+  /** 4 bytes. */
+  readonly bgpIdentifier: Uint8Array;
+  readonly remoteAs: number;
+  readonly families: readonly Family[];
+  readonly holdTimeSeconds: number;
+  /** Undefined: a third of the negotiated hold time. */
+  readonly keepaliveTimeSeconds: number | undefined;
+  /** 0: graceful restart is not offered. */
+  readonly restartTimeSeconds: number;
+  /** The R bit. */
+  readonly restarting: boolean;
+  /** The F bit of every family. */
+  readonly forwardingPreserved: boolean;
+}
+
+export interface Negotiated {
+  readonly remoteAs: number;
+  /** IPv4 form. */
+  readonly remoteRouterId: string;
+  readonly families: readonly Family[];
+  readonly fourOctetAs: boolean;
+  readonly extendedMessage: boolean;
+  /** The peer understands ROUTE-REFRESH. */
+  readonly routeRefresh: boolean;
+  /** The peer's capability, where we offered ours. */
+  readonly gracefulRestart: GracefulRestartCapability | undefined;
+  /** 0: no keepalives, no hold timer. */
+  readonly holdTimeSeconds: number;
+  readonly keepaliveTimeSeconds: number;
+  readonly remoteCapabilities: Capabilities;
+}
+
+export function toOpen(offer: LocalOffer): Open {
+  const { families, restarting, restartTimeSeconds, forwardingPreserved } = offer;
+  return {
+    asNumberField: asNumberField(offer.localAs),
+    holdTimeSeconds: offer.holdTimeSeconds,
+    bgpIdentifier: offer.bgpIdentifier,
+    capabilities: {
+      families,
+      routeRefresh: true,
+      extendedMessage: true,
+      fourOctetAs: offer.localAs,
+      gracefulRestart:
+        restartTimeSeconds === 0
+          ? undefined
+          : { restarting, restartTimeSeconds, families: families.map((family) => ({ family, forwardingPreserved })) },
+      others: [],
+    },
+  };
+}
+
+/** @throws ProtocolError 2/x where the peer's OPEN does not suit us. */
+export function negotiate(offer: LocalOffer, open: Open): Negotiated {
+  const { capabilities } = open;
+  const remoteAs = capabilities.fourOctetAs ?? open.asNumberField;
+  checkAsNumber(offer, remoteAs);
+  checkIdentifier(offer, open, remoteAs);
+  if (open.holdTimeSeconds === 1 || open.holdTimeSeconds === 2) {
+    throw openError(OpenError.unacceptableHoldTime, `a hold time of ${open.holdTimeSeconds} s; 0 or at least 3`);
+  }
+  const holdTimeSeconds = Math.min(offer.holdTimeSeconds, open.holdTimeSeconds);
+  return {
+    remoteAs,
+    remoteRouterId: formatAddress(open.bgpIdentifier),
+    families: commonFamilies(offer, capabilities),
+    fourOctetAs: capabilities.fourOctetAs !== undefined,
+    extendedMessage: capabilities.extendedMessage,
+    routeRefresh: capabilities.routeRefresh,
+    gracefulRestart: offer.restartTimeSeconds === 0 ? undefined : capabilities.gracefulRestart,
+    holdTimeSeconds,
+    keepaliveTimeSeconds: keepaliveTime(offer, holdTimeSeconds),
+    remoteCapabilities: capabilities,
+  };
+}
+
+function checkAsNumber(offer: LocalOffer, remoteAs: number): void {
+  if (remoteAs === offer.remoteAs && remoteAs !== 0) return;
+  throw openError(OpenError.badPeerAs, `expected ${offer.remoteAs}, got ${remoteAs}`);
+}
+
+function checkIdentifier(offer: LocalOffer, open: Open, remoteAs: number): void {
+  const zero = open.bgpIdentifier.every((byte) => byte === 0);
+  // RFC 6286 §2.2: the identifier is unique within an AS only.
+  const ours = remoteAs === offer.localAs && compareBytes(open.bgpIdentifier, offer.bgpIdentifier) === 0;
+  if (!zero && !ours) return;
+  const identifier = formatAddress(open.bgpIdentifier);
+  throw openError(OpenError.badBgpIdentifier, ours ? `${identifier} is our own` : identifier);
+}
+
+function commonFamilies(offer: LocalOffer, remote: Capabilities): Family[] {
+  const offered = remote.families ?? ['ipv4'];
+  const common = offer.families.filter((family) => offered.includes(family));
+  if (common.length > 0) return common;
+  // RFC 5492 §5: the data names the capabilities that we miss.
+  const data = offer.families.flatMap((family) => [
+    CapabilityCode.multiprotocol,
+    4,
+    0,
+    addressFamilyNumber[family],
+    0,
+    unicast,
+  ]);
+  const message = `none of our address families (${offer.families.join(', ')}) is offered`;
+  throw openError(OpenError.unsupportedCapability, message, Uint8Array.from(data));
+}
+
+/** Never longer than a third of the hold time: RFC 4271 §4.4. */
+function keepaliveTime(offer: LocalOffer, holdTimeSeconds: number): number {
+  return Math.min(offer.keepaliveTimeSeconds ?? Infinity, holdTimeSeconds / 3);
+}
+
+function openError(subcode: number, message: string, data?: Uint8Array): ProtocolError {
+  return new ProtocolError(ErrorCode.open, subcode, message, data);
+}

@@ -1,0 +1,84 @@
+/** What a person is shown of a peer. */
+
+import type { Family } from '../ip.ts';
+import type { FamilyStatus, PeerStatus } from '../status.ts';
+import type { RibFamilyCounters } from '../rib/rib-types.ts';
+import { formatCapabilities } from '../wire/capabilities.ts';
+import { toOpen } from './negotiate.ts';
+import type { Peer } from './peer.ts';
+
+/** What the RIB knows of the peer; undefined: it has nothing of it. */
+export interface PeerRoutes {
+  counters(family: Family): RibFamilyCounters;
+  readonly updatesSent: number;
+}
+
+const none: RibFamilyCounters = { imported: 0, filtered: 0, exported: 0, stale: 0, endOfRibSent: false };
+
+export function toPeerStatus(peer: Peer, routes: PeerRoutes | undefined, weRestart: boolean): PeerStatus {
+  const { neighbor, session, counters, connection } = peer;
+  const { negotiated } = session;
+  const established = peer.state === 'established';
+  const updatesSent = peer.updatesSentBefore + (established ? (routes?.updatesSent ?? 0) : 0);
+  const remote = negotiated?.remoteCapabilities;
+  return {
+    name: peer.name,
+    description: neighbor.description,
+    address: peer.address,
+    port: portOf(peer),
+    localAddress: connection?.localAddress ?? neighbor.localAddress,
+    peerType: peer.peerType,
+    remoteAs: neighbor.remoteAs,
+    localAs: peer.localAs,
+    range: peer.range,
+    passive: neighbor.passive,
+    reflectorClient: neighbor.reflectorClient,
+    state: peer.state,
+    since: peer.since,
+    lastError: peer.lastError,
+    lastTreatedAsWithdrawn: peer.lastTreatedAsWithdrawn,
+    remoteRouterId: negotiated?.remoteRouterId,
+    holdTimeSeconds: negotiated?.holdTimeSeconds,
+    keepaliveTimeSeconds: negotiated?.keepaliveTimeSeconds,
+    localCapabilities: formatCapabilities(toOpen(session.offer ?? peer.localOffer()).capabilities),
+    remoteCapabilities: remote === undefined ? [] : formatCapabilities(remote),
+    gracefulRestart: gracefulRestartState(peer, weRestart),
+    families: neighbor.families.map((family) => familyStatus(peer, family, routes)),
+    policyText: neighbor.policyText,
+    counters: {
+      messagesReceived: counters.messagesReceived,
+      messagesSent: counters.messagesSent + updatesSent,
+      updatesReceived: counters.updatesReceived,
+      updatesSent,
+      treatedAsWithdrawn: peer.treatedAsWithdrawn,
+      flaps: peer.flaps,
+    },
+  };
+}
+
+function portOf(peer: Peer): number {
+  const { remote } = peer.neighbor;
+  if (peer.range !== undefined && peer.connection !== undefined) return peer.connection.remotePort;
+  return remote.kind === 'address' ? remote.port : 0;
+}
+
+function gracefulRestartState(peer: Peer, weRestart: boolean): PeerStatus['gracefulRestart'] {
+  if (peer.state !== 'established') return peer.restart.active ? 'peerRestarting' : 'none';
+  if (peer.session.negotiated?.gracefulRestart === undefined) return 'none';
+  return weRestart ? 'weRestart' : 'ready';
+}
+
+function familyStatus(peer: Peer, family: Family, routes: PeerRoutes | undefined): FamilyStatus {
+  const { imported, filtered, exported, stale, endOfRibSent } = routes?.counters(family) ?? none;
+  const established = peer.state === 'established';
+  return {
+    family,
+    negotiated: established && (peer.session.negotiated?.families.includes(family) ?? false),
+    imported,
+    filtered,
+    exported,
+    stale,
+    endOfRibReceived: established && peer.endOfRibReceived.has(family),
+    endOfRibSent: established && endOfRibSent,
+  };
+}

@@ -1,0 +1,553 @@
+/**
+ * One neighbour: its session, the second connection while a collision is open, and what a person is told of it.
+ * Implements: RFC 4271 §8.2.1 (a machine for each connection), §6.8; RFC 4724 §4.2 (what is kept when the session ends).
+ * Leaves out: its routes (the speaker, with the RIB).
+ * Holds: at most one of its sessions is established; at most two connections are open.
+ */
+
+import type { Clock, Connection, ConnectionHandler, HopLimit } from '../driver.ts';
+import type { Family } from '../ip.ts';
+import { parseAddress } from '../ip.ts';
+import type { NeighborSettings } from '../settings.ts';
+import type { SessionState } from '../status.ts';
+import { unreachable } from '../unreachable.ts';
+import { maximumRestartTimeSeconds } from '../wire/capabilities.ts';
+import type { Open } from '../wire/open.ts';
+import { ProtocolError } from '../wire/protocol-error.ts';
+import { encodeRouteRefresh } from '../wire/route-refresh.ts';
+import { resolveCollision } from './collision.ts';
+import { PeerRestart } from './graceful-restart.ts';
+import type { LocalOffer, Negotiated } from './negotiate.ts';
+import type {
+  LeaveCause,
+  SessionAction,
+  SessionCounters,
+  SessionEvent,
+  SessionOptions,
+  StopReason,
+} from './session.ts';
+import { Session } from './session.ts';
+import { sendHoldTimeSeconds } from './timers.ts';
+import type { Sleeper } from './wake-queue.ts';
+
+/** What a peer needs of the speaker. */
+export interface PeerHost {
+  readonly clock: Clock;
+  random(): number;
+  /** Our AS number and identifier, the time we ask for, and whether we are in a restart. */
+  speaker(): {
+    readonly asNumber: number;
+    readonly routerId: string;
+    readonly restartTimeSeconds: number;
+    readonly restarting: boolean;
+    readonly forwardingPreserved: boolean;
+  };
+  connect(peer: Peer, handler: ConnectionHandler): Connection;
+  inputArrived(link: Link, bytes: number): void;
+  /** Input that was read, or is not going to be. */
+  inputTaken(bytes: number): void;
+  outputDrained(peer: Peer): void;
+  sessionEstablished(peer: Peer, negotiated: Negotiated): void;
+  sessionLeft(peer: Peer, negotiated: Negotiated, cause: LeaveCause): void;
+  /** An attempt or a session ended; the peer is not to be expected at once. */
+  attemptFailed(peer: Peer): void;
+  /** @throws ProtocolError */
+  deliverUpdate(peer: Peer, body: Uint8Array): void;
+  deliverRouteRefresh(peer: Peer, family: Family): void;
+  /** A deadline of the peer may have come nearer. */
+  deadlineChanged(peer: Peer): void;
+}
+
+export class Peer implements Sleeper {
+  readonly name: string;
+  /** Name of the range that it came by. */
+  readonly range: string | undefined;
+  neighbor: NeighborSettings;
+  wakeAt = Infinity;
+
+  /** The RIB's number for it, while it has a session or routes that are kept. */
+  ribId: number | undefined;
+  /** It waits for its turn to be sent what the RIB has for it. */
+  outputQueued = false;
+  readonly restart = new PeerRestart();
+  readonly endOfRibReceived = new Set<Family>();
+  treatedAsWithdrawn = 0;
+  lastTreatedAsWithdrawn: string | undefined;
+  /** UPDATEs of sessions that have ended. */
+  updatesSentBefore = 0;
+  flaps = 0;
+  lastError: string | undefined;
+  /** Milliseconds since the epoch. */
+  since: number;
+  /** Stopped by a person. */
+  disabled = false;
+  /** A member of a range is forgotten then, on the speaker's clock. */
+  expiresAt = Infinity;
+
+  private readonly host: PeerHost;
+  private readonly sessionOptions: SessionOptions;
+  private main: Link;
+  /** A connection that came while the main session has one, or is making one. */
+  private second: Link | undefined;
+  private lastState: SessionState = 'idle';
+  private hasBeenEstablished = false;
+
+  constructor(host: PeerHost, neighbor: NeighborSettings, range: string | undefined) {
+    this.host = host;
+    this.name = neighbor.name;
+    this.range = range;
+    this.neighbor = neighbor;
+    this.since = host.clock.epoch();
+    this.sessionOptions = {
+      passive: neighbor.passive,
+      connectRetrySeconds: neighbor.connectRetrySeconds,
+      offer: () => this.localOffer(),
+      random: () => host.random(),
+      counters: { messagesReceived: 0, messagesSent: 0, updatesReceived: 0, connectRetry: 0, oscillations: 0 },
+    };
+    this.main = new Link(this, new Session(this.sessionOptions));
+  }
+
+  get address(): string {
+    const { remote } = this.neighbor;
+    if (remote.kind !== 'address') throw new Error(`${this.name} is a range`);
+    return remote.address;
+  }
+
+  get state(): SessionState {
+    return this.main.session.state;
+  }
+
+  get session(): Session {
+    return this.main.session;
+  }
+
+  get counters(): Readonly<SessionCounters> {
+    return this.sessionOptions.counters;
+  }
+
+  /** The connection of the main session. */
+  get connection(): Connection | undefined {
+    return this.main.connection;
+  }
+
+  get localAs(): number {
+    return this.neighbor.localAs ?? this.host.speaker().asNumber;
+  }
+
+  get peerType(): 'iBGP' | 'eBGP' {
+    return this.localAs === this.neighbor.remoteAs ? 'iBGP' : 'eBGP';
+  }
+
+  get hops(): HopLimit {
+    const { ttl, ttlSecurityHops } = this.neighbor;
+    if (ttlSecurityHops !== undefined) return { ttl: 255, minimumTtl: 256 - ttlSecurityHops };
+    return { ttl: ttl ?? (this.peerType === 'eBGP' ? 1 : undefined) };
+  }
+
+  nextDeadline(): number {
+    const second = this.second?.session.timers.next() ?? Infinity;
+    return Math.min(this.main.session.timers.next(), second, this.restart.deadline, this.expiresAt);
+  }
+
+  start(): void {
+    this.disabled = false;
+    this.handle(this.main, { kind: this.neighbor.passive ? 'manualStartedPassively' : 'manualStarted' });
+  }
+
+  /** Ends every session with a Cease and stays down until it is started. */
+  stop(stop: StopReason): void {
+    if (this.second !== undefined) this.handle(this.second, { kind: 'manualStopped', stop });
+    this.handle(this.main, { kind: 'manualStopped', stop });
+  }
+
+  /** Ends every session with a Cease, then begins anew at once. */
+  reset(stop: StopReason): void {
+    this.stop(stop);
+    if (!this.disabled) this.start();
+  }
+
+  /** Drops every connection without a NOTIFICATION. */
+  abandon(): void {
+    for (const link of [this.main, this.second]) link?.destroyConnection();
+  }
+
+  /** Takes over what changed and needs no new session. */
+  update(neighbor: NeighborSettings): void {
+    this.neighbor = neighbor;
+    this.sessionOptions.passive = neighbor.passive;
+    this.sessionOptions.connectRetrySeconds = neighbor.connectRetrySeconds;
+  }
+
+  /** A connection came from the peer's address. */
+  accept(connection: Connection): void {
+    if (this.disabled) {
+      connection.destroy();
+      return;
+    }
+    const mainIsFree = this.state === 'idle' || this.state === 'active';
+    const link = mainIsFree ? this.main : new Link(this, new Session(this.sessionOptions));
+    if (!mainIsFree) {
+      // A third connection: the peer has given the second up.
+      this.second?.destroyConnection();
+      this.second = link;
+      this.handle(link, { kind: 'automaticStartedPassively' });
+    }
+    link.acceptedAt = this.host.clock.now();
+    link.attach(connection);
+    connection.setHandler(link);
+    this.handle(link, { kind: 'tcpAccepted' });
+  }
+
+  timeReached(now: number): void {
+    for (const link of [this.main, this.second]) {
+      if (link === undefined) continue;
+      // What has come in counts before the time it took us to read it.
+      if (link.hasInput && link.session.timers.hold <= now) link.session.timers.hold = now + unreadGraceMilliseconds;
+      if (link.session.timers.sendHold <= now) link.checkSendProgress(now, this.sendHoldMilliseconds);
+      for (;;) {
+        const actions = link.session.timeReached(now);
+        if (actions === undefined) break;
+        this.perform(link, actions);
+      }
+    }
+    this.settle();
+  }
+
+  /** Reads the next chunk of a connection's input. @returns whether there is more. */
+  read(link: Link): boolean {
+    const chunk = link.takeInput();
+    if (chunk === undefined) return false;
+    const { session } = link;
+    session.push(chunk);
+    for (;;) {
+      const actions = session.advance(this.host.clock.now(), link.deliver);
+      if (actions.length === 0) break;
+      this.perform(link, actions);
+    }
+    this.settle();
+    return link.hasInput;
+  }
+
+  /** Sends UPDATEs of the established session. */
+  sendUpdates(messages: readonly Uint8Array[]): void {
+    const now = this.host.clock.now();
+    this.main.session.updatesSent(now);
+    this.main.write(messages, now, this.sendHoldMilliseconds);
+  }
+
+  sendRouteRefresh(family: Family): void {
+    this.sessionOptions.counters.messagesSent++;
+    this.main.write([encodeRouteRefresh(family)], this.host.clock.now(), this.sendHoldMilliseconds);
+  }
+
+  /** @internal for Link */
+  connectionEvent(link: Link, event: 'connected' | 'drained' | { readonly closed: string }): void {
+    if (event === 'connected') this.handle(link, { kind: 'tcpConnected' });
+    else if (event === 'drained') {
+      link.session.timers.sendHold = Infinity;
+      if (link === this.main) this.host.outputDrained(this);
+    } else {
+      // What the peer sent before it closed is read first: it may be the NOTIFICATION that says why.
+      while (link.hasInput) this.read(link);
+      link.forgetConnection();
+      this.handle(link, { kind: 'tcpFailed', reason: event.closed });
+    }
+  }
+
+  /** @internal for Link */
+  inputArrived(link: Link, bytes: number): void {
+    this.host.inputArrived(link, bytes);
+  }
+
+  /** @internal for Link */
+  inputTaken(bytes: number): void {
+    this.host.inputTaken(bytes);
+  }
+
+  /** @internal for Link. @throws ProtocolError */
+  deliverUpdate(body: Uint8Array): void {
+    this.host.deliverUpdate(this, body);
+  }
+
+  /** What our next OPEN would say. */
+  localOffer(): LocalOffer {
+    const { neighbor } = this;
+    const speaker = this.host.speaker();
+    return {
+      localAs: this.localAs,
+      bgpIdentifier: identifierBytes(speaker.routerId),
+      remoteAs: neighbor.remoteAs,
+      families: neighbor.families,
+      holdTimeSeconds: neighbor.holdTimeSeconds,
+      keepaliveTimeSeconds: neighbor.keepaliveTimeSeconds,
+      restartTimeSeconds: Math.min(
+        maximumRestartTimeSeconds,
+        neighbor.gracefulRestartSeconds ?? speaker.restartTimeSeconds,
+      ),
+      restarting: speaker.restarting,
+      // A session that is lost while we run on loses no forwarding state.
+      forwardingPreserved: speaker.forwardingPreserved || this.hasBeenEstablished,
+    };
+  }
+
+  private get staleUntil(): number {
+    return this.restart.active ? this.restart.deadline : -Infinity;
+  }
+
+  private get sendHoldMilliseconds(): number {
+    return sendHoldTimeSeconds(this.session.negotiated?.holdTimeSeconds ?? 0) * 1000;
+  }
+
+  private handle(link: Link, event: SessionEvent): void {
+    this.perform(link, link.session.handle(event, this.host.clock.now()));
+    this.settle();
+  }
+
+  private perform(link: Link, actions: readonly SessionAction[]): void {
+    for (const action of actions) this.performOne(link, action);
+  }
+
+  private performOne(link: Link, action: SessionAction): void {
+    switch (action.kind) {
+      case 'connectTcp':
+        link.attach(this.host.connect(this, link));
+        return;
+      case 'closeTcp':
+        link.closeConnection();
+        return;
+      case 'send':
+        link.write([action.message], this.host.clock.now(), this.sendHoldMilliseconds);
+        return;
+      case 'resolveCollision':
+        this.resolveCollision(link, action.open, action.negotiated);
+        return;
+      case 'enterEstablished':
+        this.hasBeenEstablished = true;
+        this.endOfRibReceived.clear();
+        this.lastError = undefined;
+        this.host.sessionEstablished(this, action.negotiated);
+        return;
+      case 'leaveEstablished':
+        this.flaps++;
+        this.host.sessionLeft(this, action.negotiated, action.cause);
+        return;
+      case 'deliverUpdate':
+        try {
+          this.host.deliverUpdate(this, action.body);
+        } catch (error) {
+          if (!(error instanceof ProtocolError)) throw error;
+          this.handle(link, { kind: 'updateErrorFound', error });
+        }
+        return;
+      case 'deliverRouteRefresh':
+        this.host.deliverRouteRefresh(this, action.family);
+        return;
+      case 'reportReason':
+        if (link.quiet) return;
+        this.lastError = action.reason;
+        if (!this.hasOther(link)) this.host.attemptFailed(this);
+        return;
+      default:
+        unreachable(action);
+    }
+  }
+
+  private resolveCollision(link: Link, open: Open, negotiated: Negotiated): void {
+    const other = link === this.main ? this.second : this.main;
+    if (other !== undefined) {
+      const offer = link.session.offer ?? this.localOffer();
+      const verdict = resolveCollision({
+        direction: link.direction,
+        other: {
+          state: other.session.state,
+          gracefulRestart: other.session.negotiated?.gracefulRestart !== undefined,
+          establishedBefore: link.acceptedAt - other.session.establishedAt,
+        },
+        restarting: negotiated.gracefulRestart?.restarting ?? false,
+        localIdentifier: offer.bgpIdentifier,
+        remoteIdentifier: open.bgpIdentifier,
+        localAs: offer.localAs,
+        remoteAs: negotiated.remoteAs,
+      });
+      switch (verdict) {
+        case 'keepOther':
+          this.main = other;
+          this.second = link;
+          this.endQuietly(link, { kind: 'collisionLost' });
+          return;
+        case 'keepThis':
+          this.endQuietly(other, { kind: 'collisionLost' });
+          break;
+        case 'replaceOther':
+          this.endQuietly(other, { kind: 'connectionReplaced' });
+          break;
+        default:
+          unreachable(verdict);
+      }
+      this.main = link;
+      this.second = undefined;
+    }
+    this.handle(link, { kind: 'openReceived', negotiated });
+  }
+
+  /** Ends a session that another one takes the place of: nothing went wrong that a person should read of. */
+  private endQuietly(link: Link, event: SessionEvent): void {
+    link.quiet = true;
+    this.perform(link, link.session.handle(event, this.host.clock.now()));
+    link.session.timers.stopAll();
+  }
+
+  /** Whether another connection than this link's may still become the session. */
+  private hasOther(link: Link): boolean {
+    return [this.main, this.second].some(
+      (other) => other !== link && other !== undefined && isOpen(other.session.state),
+    );
+  }
+
+  /** Keeps the invariants after whatever has happened. */
+  private settle(): void {
+    const { second } = this;
+    if (second !== undefined && !isOpen(second.session.state)) {
+      second.session.timers.stopAll();
+      this.second = undefined;
+    } else if (second !== undefined && (this.state === 'idle' || this.state === 'active')) {
+      this.main.session.timers.stopAll();
+      this.main = second;
+      this.second = undefined;
+    }
+    if (this.state !== this.lastState) {
+      this.lastState = this.state;
+      this.since = this.host.clock.epoch();
+    }
+    if (this.range !== undefined) {
+      const lingers = this.host.clock.now() + memberLingerMilliseconds;
+      this.expiresAt = isOpen(this.state) ? Infinity : Math.min(this.expiresAt, Math.max(lingers, this.staleUntil));
+    }
+    this.host.deadlineChanged(this);
+  }
+}
+
+/** How long the hold timer waits for input that has come and is not yet read. */
+const unreadGraceMilliseconds = 1000;
+
+/** How long a member of a range is shown, and its routes' numbers kept, once its session has ended. */
+const memberLingerMilliseconds = 60_000;
+
+function isOpen(state: SessionState): boolean {
+  return state === 'openSent' || state === 'openConfirm' || state === 'established';
+}
+
+function identifierBytes(routerId: string): Uint8Array {
+  const bytes = parseAddress(routerId);
+  if (bytes?.length !== 4) throw new Error(`router id ${routerId}: not an IPv4 address`);
+  return bytes;
+}
+
+/** A session with the connection it runs on, and what has come on it and is not yet read. */
+export class Link implements ConnectionHandler {
+  readonly peer: Peer;
+  readonly session: Session;
+  /** Made once, so that reading makes no closure. */
+  readonly deliver: (body: Uint8Array) => void;
+  connection: Connection | undefined;
+  acceptedAt = Infinity;
+  /** It ends because another takes its place. */
+  quiet = false;
+  /** It stands in the speaker's queue of links to be read. */
+  readQueued = false;
+  /** Its connection is not read for now. */
+  paused = false;
+  unreadBytes = 0;
+
+  private input: Uint8Array[] = [];
+  private inputRead = 0;
+  /** What had been sent when the send hold timer was started. */
+  private sentBefore = 0;
+
+  constructor(peer: Peer, session: Session) {
+    this.peer = peer;
+    this.session = session;
+    this.deliver = (body) => peer.deliverUpdate(body);
+  }
+
+  get direction(): 'incoming' | 'outgoing' {
+    return this.connection?.direction ?? 'outgoing';
+  }
+
+  get hasInput(): boolean {
+    return this.inputRead < this.input.length;
+  }
+
+  takeInput(): Uint8Array | undefined {
+    if (!this.hasInput) return undefined;
+    const chunk = this.input[this.inputRead++];
+    this.unreadBytes -= chunk.length;
+    this.peer.inputTaken(chunk.length);
+    if (this.inputRead === this.input.length) {
+      this.input = [];
+      this.inputRead = 0;
+    }
+    return chunk;
+  }
+
+  attach(connection: Connection): void {
+    this.connection = connection;
+  }
+
+  write(buffers: readonly Uint8Array[], now: number, sendHoldMilliseconds: number): void {
+    const { connection } = this;
+    if (connection === undefined) return;
+    connection.write(buffers);
+    if (connection.unsentBytes === 0 || this.session.timers.sendHold !== Infinity) return;
+    this.sentBefore = connection.sentBytes;
+    this.session.timers.sendHold = now + sendHoldMilliseconds;
+  }
+
+  /** The send hold timer has come to its end: is it true that nothing left? RFC 9687 §3. */
+  checkSendProgress(now: number, sendHoldMilliseconds: number): void {
+    const sent = this.connection?.sentBytes ?? 0;
+    if (sent === this.sentBefore) return;
+    this.sentBefore = sent;
+    this.session.timers.sendHold = now + sendHoldMilliseconds;
+  }
+
+  closeConnection(): void {
+    const { connection } = this;
+    this.forgetConnection();
+    connection?.close();
+  }
+
+  destroyConnection(): void {
+    const { connection } = this;
+    this.forgetConnection();
+    connection?.destroy();
+  }
+
+  forgetConnection(): void {
+    this.connection = undefined;
+    this.paused = false;
+    this.peer.inputTaken(this.unreadBytes);
+    this.unreadBytes = 0;
+    this.input = [];
+    this.inputRead = 0;
+  }
+
+  connected(): void {
+    this.peer.connectionEvent(this, 'connected');
+  }
+
+  received(bytes: Uint8Array): void {
+    this.input.push(bytes);
+    this.unreadBytes += bytes.length;
+    this.peer.inputArrived(this, bytes.length);
+  }
+
+  drained(): void {
+    this.peer.connectionEvent(this, 'drained');
+  }
+
+  closed(reason: string): void {
+    this.peer.connectionEvent(this, { closed: reason });
+  }
+}

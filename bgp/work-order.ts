@@ -1,0 +1,135 @@
+/**
+ * The order of work within a turn of the event loop, and its bounds.
+ * Holds: timers come before input, input before the RIB's own work, that before output; each has its share of a turn, so
+ * that none starves another, and keepalives are never late by more than a turn. A slow peer is skipped, never waited for.
+ */
+
+import type { Clock } from './driver.ts';
+import type { Link, Peer } from './session/peer.ts';
+
+/** Milliseconds of one turn that each may take. */
+const inputShare = 2;
+const ribShare = 1;
+const outputShare = 2;
+
+/** Whole messages that wait in the transport for one peer: bytes. */
+const mostInFlight = 256 * 1024;
+/** What one peer is sent before the next one's turn: bytes. */
+const mostAtOnce = 64 * 1024;
+/** Unread input of one connection, and of all, above which a connection is not read on: bytes. */
+const mostUnread = 256 * 1024;
+const mostUnreadInAll = 4 * 1024 * 1024;
+
+/** The RIB, as far as this order of work is concerned. */
+export interface Worker {
+  work(deadline: () => boolean): boolean;
+  hasOutput(ribId: number): boolean;
+  takeOutput(ribId: number, maximumBytes: number): readonly Uint8Array[];
+}
+
+export class WorkOrder {
+  private readonly clock: Clock;
+  private readonly links = new Queue<Link>();
+  private readonly peers = new Queue<Peer>();
+  private unread = 0;
+
+  constructor(clock: Clock) {
+    this.clock = clock;
+  }
+
+  inputArrived(link: Link, bytes: number): void {
+    this.unread += bytes;
+    if (!link.readQueued) {
+      link.readQueued = true;
+      this.links.push(link);
+    }
+    if (link.paused || (this.unread < mostUnreadInAll && link.unreadBytes < mostUnread)) return;
+    link.paused = true;
+    link.connection?.pauseReading();
+  }
+
+  /** Input that was read, or will not be. */
+  inputTaken(bytes: number): void {
+    this.unread -= bytes;
+  }
+
+  outputArrived(peer: Peer): void {
+    if (peer.outputQueued) return;
+    peer.outputQueued = true;
+    this.peers.push(peer);
+  }
+
+  /** @returns whether there is more to do now. */
+  turn(rib: Worker): boolean {
+    this.readInput(this.clock.now() + inputShare);
+    const ribUntil = this.clock.now() + ribShare;
+    const moreWork = rib.work(() => this.clock.now() >= ribUntil);
+    this.sendOutput(rib, this.clock.now() + outputShare);
+    return moreWork || this.links.length > 0 || this.peers.length > 0;
+  }
+
+  private readInput(until: number): void {
+    for (;;) {
+      const link = this.links.shift();
+      if (link === undefined) return;
+      link.readQueued = false;
+      if (link.peer.read(link)) {
+        link.readQueued = true;
+        this.links.push(link);
+      } else if (link.paused) {
+        link.paused = false;
+        link.connection?.resumeReading();
+      }
+      if (this.clock.now() >= until) return;
+    }
+  }
+
+  private sendOutput(rib: Worker, until: number): void {
+    // A peer that has had its share stands at the end of the queue: everyone is served before anyone is served twice.
+    for (;;) {
+      const peer = this.peers.shift();
+      if (peer === undefined) return;
+      peer.outputQueued = false;
+      this.sendTo(peer, rib);
+      if (this.clock.now() >= until) return;
+    }
+  }
+
+  private sendTo(peer: Peer, rib: Worker): void {
+    const { ribId, connection } = peer;
+    if (ribId === undefined || connection === undefined || peer.state !== 'established') return;
+    const room = mostInFlight - connection.unsentBytes;
+    // The transport calls when it has room again: see Speaker.outputDrained.
+    if (room <= 0) return;
+    const messages = rib.takeOutput(ribId, Math.min(room, mostAtOnce));
+    if (messages.length > 0) peer.sendUpdates(messages);
+    if (rib.hasOutput(ribId) && connection.unsentBytes < mostInFlight) this.outputArrived(peer);
+  }
+}
+
+/** First in, first out; an array whose head moves. */
+class Queue<T> {
+  private items: T[] = [];
+  private head = 0;
+
+  get length(): number {
+    return this.items.length - this.head;
+  }
+
+  push(item: T): void {
+    this.items.push(item);
+  }
+
+  shift(): T | undefined {
+    if (this.length === 0) return undefined;
+    const item = this.items[this.head++];
+    if (this.head === this.items.length) {
+      this.items = [];
+      this.head = 0;
+    } else if (this.head >= 1024 && this.head * 2 >= this.items.length) {
+      this.items = this.items.slice(this.head);
+      this.head = 0;
+    }
+    return item;
+  }
+}
