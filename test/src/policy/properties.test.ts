@@ -1,6 +1,6 @@
 /** Random clusters: the specification, the compiled rules and the rendered table give one answer. */
 
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { diffRulesets } from '../../../dataplane/nft/diff.ts';
 import { emptyRuleset, type Ruleset } from '../../../dataplane/nft/ruleset.ts';
