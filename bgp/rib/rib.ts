@@ -1,9 +1,31 @@
-/** The routing information base as the speaker sees it. (Signatures first; the body follows.) */
+/**
+ * The routing information base as the speaker sees it: UPDATE bodies go in, UPDATE messages and best paths come out.
+ *
+ *     receiveUpdate ─► adj-rib-in (decode, judge) ─► family-table (rows, decision) ─► change-log
+ *                                                                                        │ read by position
+ *                       takeOutput ◄─ update-group (pack once, hand to each member) ◄────┤
+ *                       bestPathReader ◄─────────────────────────────────────────────────┘
+ *
+ * Implements: RFC 4271 §9 (decision, dissemination), RFC 4456, RFC 4724 §4 (stale routes, deferral), RFC 2918 (refresh).
+ * Leaves out: sessions, timers and sockets: the speaker's.
+ * Holds: everything here is synchronous; nothing takes longer than its argument allows but one UPDATE or one packed run.
+ */
 
-import type { Family } from '../ip.ts';
-import type { OriginatedRoute } from '../settings.ts';
-import type { RouteStatus } from '../status.ts';
+import { families, parseAddress, parsePrefix } from '../ip.ts';
+import type { Family, Prefix } from '../ip.ts';
 import type { RouteFilter } from '../filter/filter.ts';
+import type { OriginatedRoute } from '../settings.ts';
+import type { BestPathChange, RouteStatus } from '../status.ts';
+import { originatedAttributes } from '../wire/attributes/attribute-set.ts';
+import { newPrefixKey, setPrefixKey } from '../wire/nlri.ts';
+import { AdjRibIn } from './adj-rib-in.ts';
+import type { LocalNumbers } from './adj-rib-in.ts';
+import { AttributePool } from './attribute-pool.ts';
+import { Rung } from './best-path.ts';
+import type { Position } from './change-log.ts';
+import { FamilyTable } from './family-table.ts';
+import { PeerTable, identifier, localPeer } from './peer-table.ts';
+import type { PeerEntry } from './peer-table.ts';
 import type {
   BestPathReader,
   RibFamilyCounters,
@@ -13,42 +35,487 @@ import type {
   RouteQuery,
   UpdateResult,
 } from './rib-types.ts';
+import { bestPathValue, routeStatus } from './route-view.ts';
+import { rowMask } from './rows.ts';
+import { GroupMember, UpdateGroup, groupKey } from './update-group.ts';
+import { Walks, decideWalk, judgeWalk, sweepKey, sweepWalk } from './walks.ts';
 
-export declare class Rib {
-  constructor(options: { local: RibLocal; seed?: number });
-  /** Hint: this peer has something to be told. Called once until the peer's output has been taken to its end. */
+interface Membership {
+  group: UpdateGroup;
+  readonly member: GroupMember;
+}
+
+interface Reader {
+  readonly positions: Record<Family, Position>;
+  /** It was read to its end and has not been told of anything since. */
+  quiet: boolean;
+}
+
+const nothingCounted: RibFamilyCounters = { imported: 0, filtered: 0, exported: 0, stale: 0, endOfRibSent: false };
+
+export class Rib {
+  /** Hint: the peer has something to be told. Once until its output was taken to the end; not for what openPeer itself causes. */
   onOutput?: (peerId: number) => void;
-  /** Hint: a best path reader has something to read. Called once until every reader was read to its end. */
+  /** Hint: a best path reader has something to read. Once until that reader was read to its end. */
   onBestPaths?: () => void;
   /** Hint: work() has something to do. */
   onWork?: () => void;
+
+  #local: RibLocal;
+  #numbers: LocalNumbers;
+  #pool: AttributePool;
+  #peers: PeerTable;
+  #tables: Record<Family, FamilyTable>;
+  #adjRibIn: AdjRibIn;
+  #groups = new Map<string, UpdateGroup>();
+  #memberships = new Map<number, Partial<Record<Family, Membership>>>();
+  /** Peers that were told everything. */
+  #quiet: Record<Family, Set<number>> = { ipv4: new Set(), ipv6: new Set() };
+  #readers = new Set<Reader>();
+  #walks = new Walks();
+  #originated = new Map<string, OriginatedRoute>();
+  #deferred = false;
+  #key = newPrefixKey();
+
+  /** @param options.seed of the hashes: a random number makes them unpredictable for the peers */
+  constructor(options: { local: RibLocal; seed?: number }) {
+    const { local, seed = 0 } = options;
+    this.#local = local;
+    this.#numbers = localNumbers(local);
+    this.#pool = new AttributePool(seed);
+    this.#peers = new PeerTable(ourselves(local));
+    const table = (family: Family) => new FamilyTable(family, seed, this.#pool, this.#peers);
+    this.#tables = { ipv4: table('ipv4'), ipv6: table('ipv6') };
+    for (const family of families) {
+      this.#tables[family].maximumPaths = local.maximumPaths;
+      this.#tables[family].onChange = () => this.#changed(family);
+      this.#tables[family].log.onRenumbered = () => this.#forgetSegments();
+    }
+    this.#adjRibIn = new AdjRibIn(this.#tables, this.#pool, this.#numbers);
+  }
+
   /** Cluster id and maximumPaths take effect at once; another AS number or router id needs a new Rib. */
-  setLocal(local: RibLocal): void;
-  openPeer(peer: RibPeer): number;
-  /** Families in `keep` stay as stale (RFC 4724 §4.2); the rest goes, in slices of work(). */
-  closePeer(id: number, keep: readonly Family[]): void;
-  /** @param body of an UPDATE, without the header. @throws ProtocolError only where RFC 7606 wants the session reset. */
-  receiveUpdate(id: number, body: Uint8Array): UpdateResult;
+  setLocal(local: RibLocal): void {
+    const before = this.#local;
+    this.#local = local;
+    Object.assign(this.#numbers, localNumbers(local));
+    for (const family of families) {
+      const table = this.#tables[family];
+      if (local.maximumPaths !== before.maximumPaths) {
+        table.maximumPaths = local.maximumPaths;
+        this.#walks.start(decideWalk(table));
+      }
+      if (local.clusterId !== before.clusterId) this.#walks.start(judgeWalk(table, this.#adjRibIn, undefined));
+    }
+    if (local.clusterId !== before.clusterId) {
+      this.#forgetSegments();
+      for (const id of this.#memberships.keys()) for (const family of families) this.requestRefresh(id, family);
+    }
+    this.#hintWork();
+  }
+
+  /**
+   * A session is established. The peer's first output (End-of-RIB at least) waits from now on, without a hint.
+   * @returns the peer's number; a peer whose routes were kept has its old one
+   * @throws RangeError where a peer of this name is open
+   */
+  openPeer(peer: RibPeer): number {
+    const filterBefore = this.#peers.byName(peer.name)?.peer.importFilter?.key;
+    const entry = this.#peers.open(peer);
+    const memberships: Partial<Record<Family, Membership>> = {};
+    for (const family of families) {
+      const table = this.#tables[family];
+      // RFC 4724 §4.2: a family that is not negotiated anew keeps nothing.
+      if (!peer.families.includes(family)) this.dropStale(entry.id, family);
+      else {
+        const { log } = table;
+        const endOfRibAfter = log.open(false);
+        log.moveToEnd(endOfRibAfter);
+        const member = new GroupMember(entry, log.open(), endOfRibAfter);
+        memberships[family] = { group: this.#join(member, table, peer), member };
+        if (entry.families[family].paths > 0 && filterBefore !== peer.importFilter?.key) {
+          this.#walks.start(judgeWalk(table, this.#adjRibIn, entry));
+        }
+      }
+    }
+    this.#memberships.set(entry.id, memberships);
+    for (const family of peer.families) this.#quiet[family].add(entry.id);
+    return entry.id;
+  }
+
+  /** The session ended. Families in `keep` stay as stale (RFC 4724 §4.2); the rest goes, in slices of work(). */
+  closePeer(id: number, keep: readonly Family[]): void {
+    const entry = this.#peers.get(id);
+    if (!entry.open) return;
+    entry.open = false;
+    for (const family of families) {
+      const table = this.#tables[family];
+      const membership = this.#memberships.get(id)?.[family];
+      if (membership !== undefined) this.#leave(membership, table);
+      this.#quiet[family].delete(id);
+      // Epochs have 8 bits: never more than two generations of old paths at once.
+      this.#walks.finish(sweepKey(entry, family));
+      const counts = entry.families[family];
+      counts.keptEpoch = keep.includes(family) ? counts.epoch : undefined;
+      counts.epoch = (counts.epoch + 1) & 0xff;
+      counts.fresh = 0;
+      if (counts.paths > 0) this.#sweep(table, entry);
+    }
+    this.#memberships.delete(id);
+    this.#forgetIfIdle(entry);
+  }
+
+  /**
+   * @param body of an UPDATE, without the header
+   * @throws ProtocolError only where RFC 7606 wants the session reset
+   */
+  receiveUpdate(id: number, body: Uint8Array): UpdateResult {
+    return this.#adjRibIn.receive(this.#peers.get(id), body);
+  }
+
   /** The peer's table is complete: what is still stale goes. */
-  endOfRib(id: number, family: Family): void;
-  /** The restart timer ended: what is still stale goes. */
-  dropStale(id: number, family: Family): void;
-  /** Only filters whose key changed are run again, in slices of work(). */
-  setFilters(id: number, importFilter: RouteFilter | undefined, exportFilter: RouteFilter | undefined): void;
-  setOriginated(routes: readonly OriginatedRoute[]): void;
-  /** RFC 4724 §4.1: while true, neither peers nor best path readers are told anything. */
-  setDeferral(deferred: boolean): void;
+  endOfRib(id: number, family: Family): void {
+    this.dropStale(id, family);
+  }
+
+  /** The restart timer ended, or the peer did not keep its routes: what is still stale goes. */
+  dropStale(id: number, family: Family): void {
+    const entry = this.#peers.find(id);
+    if (entry === undefined) return;
+    const counts = entry.families[family];
+    if (counts.paths === counts.fresh) return;
+    counts.keptEpoch = undefined;
+    this.#sweep(this.#tables[family], entry);
+  }
+
+  /** Filters whose key changed are run again, in slices of work(); the others change nothing. */
+  setFilters(id: number, importFilter: RouteFilter | undefined, exportFilter: RouteFilter | undefined): void {
+    const entry = this.#peers.get(id);
+    const before = entry.peer;
+    entry.peer = { ...before, importFilter, exportFilter };
+    if (before.importFilter?.key !== importFilter?.key) {
+      for (const family of families) this.#walks.start(judgeWalk(this.#tables[family], this.#adjRibIn, entry));
+      this.#hintWork();
+    }
+    if (before.exportFilter?.key === exportFilter?.key) return;
+    const memberships = this.#memberships.get(id) ?? {};
+    for (const family of families) {
+      const membership = memberships[family];
+      if (membership === undefined) continue;
+      this.#abandon(membership);
+      membership.group = this.#join(membership.member, this.#tables[family], entry.peer);
+      this.requestRefresh(id, family);
+    }
+  }
+
+  /** @throws RangeError where a prefix or community is malformed. */
+  setOriginated(routes: readonly OriginatedRoute[]): void {
+    const wanted = new Map(routes.map((route) => [route.prefix, route]));
+    const local = this.#peers.local;
+    for (const [text, route] of this.#originated) {
+      if (wanted.has(text)) continue;
+      const prefix = this.#toKey(route.prefix);
+      this.#tables[prefix.family].withdraw(local, this.#key);
+    }
+    this.#originated = wanted;
+    for (const route of routes) {
+      const attributes = originatedAttributes(route.communities ?? []);
+      const prefix = this.#toKey(route.prefix);
+      const set = this.#pool.intern(attributes, 0, attributes.length);
+      this.#tables[prefix.family].announce(local, this.#key, set, { exclusion: 0, changed: 0, rule: '' });
+      this.#pool.release(set);
+    }
+    this.#hintWork();
+  }
+
+  /** RFC 4724 §4.1: while true, neither peers nor best path readers are told anything; End-of-RIB follows what is there after. */
+  setDeferral(deferred: boolean): void {
+    if (this.#deferred === deferred) return;
+    this.#deferred = deferred;
+    if (deferred) return;
+    for (const [id, memberships] of this.#memberships) {
+      for (const family of families) {
+        const after = memberships[family]?.member.endOfRibAfter;
+        if (after !== undefined) this.#tables[family].log.moveToEnd(after);
+        this.#quiet[family].delete(id);
+      }
+      this.onOutput?.(id);
+    }
+    for (const reader of this.#readers) reader.quiet = false;
+    this.onBestPaths?.();
+  }
+
   /** RFC 2918: tells the peer everything again. */
-  requestRefresh(id: number, family: Family): void;
-  hasOutput(id: number): boolean;
-  /** Each element holds one or more whole UPDATE messages, headers included, back to back. Do not write into them: they are shared. */
-  takeOutput(id: number, maximumBytes: number): Uint8Array[];
-  /** Background work until `deadline()` answers true. @returns whether more is waiting. */
-  work(deadline: () => boolean): boolean;
-  bestPathReader(): BestPathReader;
-  routes(query: RouteQuery): IterableIterator<RouteStatus>;
-  counters(id: number, family: Family): RibFamilyCounters;
+  requestRefresh(id: number, family: Family): void {
+    const membership = this.#memberships.get(id)?.[family];
+    if (membership === undefined) return;
+    membership.group.restart(membership.member);
+    this.#quiet[family].delete(id);
+    if (!this.#deferred) this.onOutput?.(id);
+  }
+
+  hasOutput(id: number): boolean {
+    if (this.#deferred) return false;
+    const memberships = this.#memberships.get(id);
+    return memberships !== undefined && families.some((family) => this.#hasFamilyOutput(id, family, memberships));
+  }
+
+  /**
+   * What the peer is to be told next, from the present state, until it is about `maximumBytes`. Each element holds one or more
+   * whole UPDATE messages, headers included, back to back. They are shared between peers: do not write into them.
+   */
+  takeOutput(id: number, maximumBytes: number): Uint8Array[] {
+    const out: Uint8Array[] = [];
+    const memberships = this.#memberships.get(id);
+    if (memberships === undefined || this.#deferred) return out;
+    let taken = 0;
+    for (const family of families) {
+      const membership = memberships[family];
+      if (membership === undefined) continue;
+      if (taken < maximumBytes) taken += membership.group.take(membership.member, maximumBytes - taken, out);
+      this.#hasFamilyOutput(id, family, memberships);
+      if (this.#tables[family].log.hasTombstones) this.#hintWork();
+    }
+    return out;
+  }
+
+  /** Background work until `deadline()` answers true. @returns whether more is waiting */
+  work(deadline: () => boolean): boolean {
+    if (this.#walks.work(deadline)) return true;
+    for (const family of families) {
+      while (this.#tables[family].log.removeTombstones(256)) if (deadline()) return true;
+    }
+    for (const group of this.#groups.values()) group.tidy();
+    return false;
+  }
+
+  /** Best paths, beginning with everything there is. */
+  bestPathReader(): BestPathReader {
+    const { ipv4, ipv6 } = this.#tables;
+    const reader: Reader = { positions: { ipv4: ipv4.log.open(), ipv6: ipv6.log.open() }, quiet: false };
+    this.#readers.add(reader);
+    return {
+      read: (max) => this.#readBestPaths(reader, max),
+      close: () => {
+        this.#readers.delete(reader);
+        for (const family of families) this.#tables[family].log.close(reader.positions[family]);
+        this.#hintWork();
+      },
+    };
+  }
+
+  /** Paths, prefix by prefix. The table may change while the iterator is open: each prefix is shown as it is when reached. */
+  *routes(query: RouteQuery): IterableIterator<RouteStatus> {
+    for (const family of families) {
+      if (query.family !== undefined && query.family !== family) continue;
+      const table = this.#tables[family];
+      for (const prefix of this.#prefixesOf(table, query)) yield* this.#pathsOf(table, prefix, query);
+    }
+  }
+
+  /** Zeroes for a peer that is not known. */
+  counters(id: number, family: Family): RibFamilyCounters {
+    const counts = this.#peers.find(id)?.families[family];
+    if (counts === undefined) return nothingCounted;
+    const member = this.#memberships.get(id)?.[family]?.member;
+    return {
+      imported: counts.paths - counts.filtered,
+      filtered: counts.filtered,
+      exported: member?.told.count ?? 0,
+      stale: counts.paths - counts.fresh,
+      endOfRibSent: member !== undefined && member.endOfRibAfter === undefined,
+    };
+  }
+
   /** UPDATE messages handed out by takeOutput since the peer was opened. */
-  updatesSent(id: number): number;
-  totals(family: Family): RibTotals;
+  updatesSent(id: number): number {
+    return this.#peers.find(id)?.updatesSent ?? 0;
+  }
+
+  totals(family: Family): RibTotals {
+    const table = this.#tables[family];
+    return { prefixes: table.livePrefixes, paths: table.paths.count, attributes: this.#pool.count };
+  }
+
+  /** Something about the family's prefixes changed: those who were told everything are told so. */
+  #changed(family: Family): void {
+    if (this.#deferred) return;
+    const quiet = this.#quiet[family];
+    if (quiet.size > 0) {
+      const ids = [...quiet];
+      quiet.clear();
+      for (const id of ids) this.onOutput?.(id);
+    }
+    for (const reader of this.#readers) {
+      if (!reader.quiet) continue;
+      reader.quiet = false;
+      this.onBestPaths?.();
+    }
+  }
+
+  #hintWork(): void {
+    const tombstones = families.some((family) => this.#tables[family].log.hasTombstones);
+    if (this.#walks.waiting || tombstones) this.onWork?.();
+  }
+
+  #sweep(table: FamilyTable, entry: PeerEntry): void {
+    this.#walks.start(sweepWalk(table, entry, () => this.#forgetIfIdle(entry)));
+    this.#hintWork();
+  }
+
+  #forgetIfIdle(entry: PeerEntry): void {
+    if (entry.idle && this.#peers.find(entry.id) === entry) this.#peers.forget(entry);
+  }
+
+  #join(member: GroupMember, table: FamilyTable, peer: RibPeer): UpdateGroup {
+    const key = `${table.family} ${groupKey(peer)}`;
+    let group = this.#groups.get(key);
+    if (group === undefined) {
+      group = new UpdateGroup(table, this.#numbers, peer);
+      this.#groups.set(key, group);
+    }
+    group.add(member);
+    return group;
+  }
+
+  #abandon({ group, member }: Membership): void {
+    group.remove(member);
+    if (group.members.size > 0) return;
+    group.forgetSegments();
+    for (const [key, other] of this.#groups) if (other === group) this.#groups.delete(key);
+  }
+
+  #leave(membership: Membership, table: FamilyTable): void {
+    this.#abandon(membership);
+    table.log.close(membership.member.position);
+    if (membership.member.endOfRibAfter !== undefined) table.log.close(membership.member.endOfRibAfter);
+  }
+
+  #forgetSegments(): void {
+    for (const group of this.#groups.values()) group.forgetSegments();
+  }
+
+  /** Also notes that the peer was told everything, where it was. */
+  #hasFamilyOutput(id: number, family: Family, memberships: Partial<Record<Family, Membership>>): boolean {
+    const membership = memberships[family];
+    if (membership === undefined) return false;
+    if (membership.group.hasOutput(membership.member)) return true;
+    this.#quiet[family].add(id);
+    return false;
+  }
+
+  #readBestPaths(reader: Reader, max: number): BestPathChange[] {
+    const changes: BestPathChange[] = [];
+    if (this.#deferred) return changes;
+    for (const family of families) {
+      const table = this.#tables[family];
+      const { log } = table;
+      const position = reader.positions[family];
+      for (let prefix = log.next(position); prefix !== 0 && changes.length < max; prefix = log.next(position)) {
+        changes.push(this.#bestPathChange(table, prefix));
+        log.moveTo(position, prefix, log.versionOf(prefix));
+      }
+      if (log.hasTombstones) this.#hintWork();
+    }
+    reader.quiet = families.every((family) => this.#tables[family].log.next(reader.positions[family]) === 0);
+    return changes;
+  }
+
+  #bestPathChange(table: FamilyTable, prefix: number): BestPathChange {
+    const text = table.prefixes.text(prefix);
+    const source = this.#originated.get(text)?.source ?? '';
+    const paths: number[] = [];
+    for (let path = table.firstPath(prefix); path !== 0; path = table.nextPath(path)) {
+      if (table.rung(path) < Rung.firstOfLadder) paths.push(path);
+    }
+    return { family: table.family, prefix: text, paths: paths.map((path) => bestPathValue(table, path, source)) };
+  }
+
+  *#prefixesOf(table: FamilyTable, query: RouteQuery): IterableIterator<number> {
+    if (query.prefix !== undefined) {
+      const prefix = parsePrefix(query.prefix);
+      if (prefix?.family !== table.family) return;
+      setPrefixKey(this.#key, prefix.bytes, prefix.length);
+      const id = table.prefixes.find(this.#key);
+      if (id !== 0) yield id;
+    } else if (query.for !== undefined) {
+      const id = this.#longestMatch(table, query.for);
+      if (id !== 0) yield id;
+    } else {
+      for (let id = 1; id < table.prefixes.limit; id++) if (table.prefixes.isUsed(id)) yield id;
+    }
+  }
+
+  #longestMatch(table: FamilyTable, address: string): number {
+    const bytes = parseAddress(address);
+    if (bytes === undefined || bytes.length !== table.prefixes.wordCount * 4) return 0;
+    for (let length = bytes.length * 8; length >= 0; length--) {
+      setPrefixKey(this.#key, bytes, length);
+      for (let i = 0; i < table.prefixes.wordCount; i++) {
+        const bits = length - i * 32;
+        if (bits < 32) this.#key.words[i] &= bits <= 0 ? 0 : -1 << (32 - bits);
+      }
+      const id = table.prefixes.find(this.#key);
+      if (id !== 0 && table.bestPath(id) !== 0) return id;
+    }
+    return 0;
+  }
+
+  /** The statuses of a prefix's paths that the query asks for, made at once: between two of them the table may change. */
+  #pathsOf(table: FamilyTable, prefix: number, query: RouteQuery): RouteStatus[] {
+    const { exportedTo } = query;
+    const source = this.#originated.get(table.prefixes.text(prefix))?.source ?? '';
+    if (exportedTo !== undefined) return this.#toldOf(table, prefix, exportedTo, source);
+    const statuses: RouteStatus[] = [];
+    for (let path = table.firstPath(prefix); path !== 0; path = table.nextPath(path)) {
+      if (table.rung(path) >= Rung.filtered !== (query.filtered === true)) continue;
+      const peer = this.#peers.get(table.paths.chunk(path).peer[path & rowMask]);
+      const name = peer.id === localPeer ? source : peer.peer.name;
+      if (query.peer === undefined || query.peer === name) statuses.push(routeStatus(table, path, source));
+    }
+    return statuses;
+  }
+
+  #toldOf(table: FamilyTable, prefix: number, peerName: string, source: string): RouteStatus[] {
+    const entry = this.#peers.byName(peerName);
+    const membership = entry && this.#memberships.get(entry.id)?.[table.family];
+    const path = table.bestPath(prefix);
+    if (membership === undefined || path === 0 || !membership.member.told.has(prefix)) return [];
+    const attributes = membership.group.toldAttributes(path);
+    return attributes === undefined ? [] : [routeStatus(table, path, source, attributes)];
+  }
+
+  #toKey(text: string): Prefix {
+    const prefix = parsePrefix(text);
+    if (prefix === undefined) throw new RangeError(`'${text}' is not a prefix`);
+    setPrefixKey(this.#key, prefix.bytes, prefix.length);
+    return prefix;
+  }
+}
+
+function localNumbers(local: RibLocal): LocalNumbers {
+  return {
+    asNumber: local.asNumber,
+    routerId: identifier(local.routerId),
+    clusterId: identifier(local.clusterId ?? local.routerId),
+  };
+}
+
+/** This speaker in the table of peers: the source of what it originates. */
+function ourselves(local: RibLocal): RibPeer {
+  return {
+    name: '',
+    address: local.routerId,
+    localAddress: local.routerId,
+    remoteAs: local.asNumber,
+    localAs: local.asNumber,
+    peerType: 'iBGP',
+    remoteRouterId: local.routerId,
+    reflectorClient: false,
+    families,
+    fourOctetAs: true,
+    maximumMessageSize: 4096,
+    nextHopMode: 'auto',
+    allowedOwnAs: 0,
+  };
 }

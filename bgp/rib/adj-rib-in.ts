@@ -1,0 +1,178 @@
+/**
+ * From an UPDATE to rows: decode, judge (loops, next hop, import filter), announce and withdraw.
+ * Implements: RFC 4271 §9 (order: withdrawn first), §9.1.2 (AS loop), RFC 4456 §8 (own ORIGINATOR_ID, CLUSTER_LIST),
+ *   RFC 7606 §2 (treat-as-withdraw), §5.2 (no prefix to withdraw).
+ * Holds: a refused route keeps its row and its reason, so that it can be shown and judged again without asking the peer.
+ */
+
+import type { Family } from '../ip.ts';
+import type { RouteFilter } from '../filter/filter.ts';
+import { asOccurrences } from '../wire/attributes/as-path.ts';
+import { AttributeCursor, applyRouteChanges } from '../wire/attributes/attribute-set.ts';
+import { AttributeDecoder } from '../wire/attributes/decode.ts';
+import { AttributeCode } from '../wire/attributes/table.ts';
+import { readU32 } from '../wire/byte-reader.ts';
+import type { ByteWriter } from '../wire/byte-writer.ts';
+import { newPrefixKey, readPrefix } from '../wire/nlri.ts';
+import type { PrefixKey } from '../wire/nlri.ts';
+import { newUpdateFields, readUpdateFields } from '../wire/update.ts';
+import { updateError } from '../wire/update-error.ts';
+import type { AttributePool } from './attribute-pool.ts';
+import { Rung } from './best-path.ts';
+import type { FamilyTable, Judgement } from './family-table.ts';
+import type { PeerEntry } from './peer-table.ts';
+import type { UpdateResult } from './rib-types.ts';
+import { RouteView } from './route-view.ts';
+import { rowMask } from './rows.ts';
+
+const nothingSpecial: UpdateResult = {};
+
+/** The speaker's identity, as numbers. */
+export interface LocalNumbers {
+  asNumber: number;
+  routerId: number;
+  clusterId: number;
+}
+
+export class AdjRibIn {
+  #tables: Record<Family, FamilyTable>;
+  #pool: AttributePool;
+  #local: LocalNumbers;
+  #decoder = new AttributeDecoder();
+  #fields = newUpdateFields();
+  #key: PrefixKey = newPrefixKey();
+  #cursor = new AttributeCursor();
+  #judgement: Judgement = { exclusion: 0, changed: 0, rule: '' };
+
+  constructor(tables: Record<Family, FamilyTable>, pool: AttributePool, local: LocalNumbers) {
+    this.#tables = tables;
+    this.#pool = pool;
+    this.#local = local;
+  }
+
+  /** @throws ProtocolError where RFC 7606 wants a session reset; then nothing was changed. */
+  receive(peer: PeerEntry, body: Uint8Array): UpdateResult {
+    const fields = this.#fields;
+    const decoder = this.#decoder;
+    readUpdateFields(body, fields);
+    const { withdrawnEnd, attributesStart, attributesEnd } = fields;
+    decoder.scan(body, attributesStart, attributesEnd, peer.session);
+    const { mpReach, mpUnreach } = decoder;
+    if (body.length === 4) return { endOfRib: 'ipv4' };
+    // RFC 4724 §2: of another family than IPv4, an MP_UNREACH_NLRI without prefixes and nothing else.
+    const unreachEmpty = mpUnreach.family !== undefined && mpUnreach.nlriStart === mpUnreach.nlriEnd;
+    if (unreachEmpty && decoder.othersThanUnreach === 0 && withdrawnEnd === 2 && attributesEnd === body.length) {
+      return { endOfRib: mpUnreach.family };
+    }
+    const hasClassic = attributesEnd < body.length;
+    const hasMp = mpReach.family !== undefined && mpReach.nlriStart < mpReach.nlriEnd;
+    const reason = decoder.treatAsWithdraw ?? (hasClassic || hasMp ? decoder.missing(hasClassic) : undefined);
+    if (reason !== undefined && !hasClassic && !hasMp) {
+      // RFC 7606 §5.2: whatever it was to announce, it cannot be found to be withdrawn.
+      throw updateError('malformedAttributeList', `${reason}, and there are no prefixes to withdraw`);
+    }
+
+    this.#withdraw(peer, 'ipv4', body, 2, withdrawnEnd);
+    if (mpUnreach.family !== undefined) {
+      this.#withdraw(peer, mpUnreach.family, body, mpUnreach.nlriStart, mpUnreach.nlriEnd);
+    }
+    if (reason !== undefined) {
+      this.#withdraw(peer, 'ipv4', body, attributesEnd, body.length);
+      if (hasMp) this.#withdraw(peer, mpReach.family!, body, mpReach.nlriStart, mpReach.nlriEnd);
+    } else {
+      if (hasClassic) this.#announce(peer, 'ipv4', decoder.classicSet(), body, attributesEnd, body.length);
+      if (hasMp) {
+        const family = mpReach.family!;
+        this.#announce(peer, family, decoder.mpReachSet(family), body, mpReach.nlriStart, mpReach.nlriEnd);
+      }
+    }
+    if (reason === undefined && decoder.discarded === undefined) return nothingSpecial;
+    return {
+      ...(reason === undefined ? {} : { treatedAsWithdraw: reason }),
+      ...(decoder.discarded === undefined ? {} : { discarded: decoder.discarded }),
+    };
+  }
+
+  /** Judges a path again, from what the peer sent. */
+  judgeAgain(table: FamilyTable, path: number): void {
+    const chunk = table.paths.chunk(path);
+    const peer = table.peers.get(chunk.peer[path & rowMask]);
+    const attributes = chunk.attributes[path & rowMask];
+    table.prefixes.readKey(chunk.prefix[path & rowMask], this.#key);
+    this.#judge(peer, table.family, attributes, this.#exclusionOf(peer, attributes));
+    table.judge(path, this.#judgement);
+  }
+
+  #withdraw(peer: PeerEntry, family: Family, body: Uint8Array, start: number, end: number): void {
+    const table = this.#tables[family];
+    for (let at = start; at < end;) {
+      at = readPrefix(body, at, family, this.#key);
+      table.withdraw(peer, this.#key);
+    }
+  }
+
+  #announce(peer: PeerEntry, family: Family, set: ByteWriter, body: Uint8Array, start: number, end: number): void {
+    if (!peer.peer.families.includes(family)) return;
+    const table = this.#tables[family];
+    const attributes = this.#pool.intern(set.buffer, 0, set.length);
+    const exclusion = this.#exclusionOf(peer, attributes);
+    for (let at = start; at < end;) {
+      at = readPrefix(body, at, family, this.#key);
+      this.#judge(peer, family, attributes, exclusion);
+      table.announce(peer, this.#key, attributes, this.#judgement);
+    }
+    this.#pool.release(attributes);
+  }
+
+  /** Fills the judgement for the prefix in the key. */
+  #judge(peer: PeerEntry, family: Family, attributes: number, exclusion: number): void {
+    const judgement = this.#judgement;
+    judgement.exclusion = exclusion;
+    judgement.changed = 0;
+    judgement.rule = '';
+    const filter = peer.peer.importFilter;
+    if (filter !== undefined && exclusion === 0) this.#filter(filter, peer, family, attributes);
+  }
+
+  #filter(filter: RouteFilter, peer: PeerEntry, family: Family, attributes: number): void {
+    const judgement = this.#judgement;
+    const view = this.#pool.view(attributes);
+    const verdict = filter.evaluate(new RouteView(family, this.#key, view, peer));
+    judgement.rule = verdict.rule;
+    if (verdict.kind === 'reject') judgement.exclusion = Rung.filtered;
+    else if (verdict.changes !== undefined) {
+      const changed = applyRouteChanges(view.bytes, verdict.changes);
+      judgement.changed = this.#pool.intern(changed, 0, changed.length);
+      if (judgement.changed === attributes) {
+        this.#pool.release(attributes);
+        judgement.changed = 0;
+      }
+    }
+  }
+
+  /** Why no route with these attributes from this peer may be used; 0: it may. */
+  #exclusionOf(peer: PeerEntry, attributes: number): number {
+    const bytes = this.#pool.bufferOf(attributes);
+    const start = this.#pool.startOf(attributes);
+    const cursor = this.#cursor;
+    cursor.start(bytes, start, start + this.#pool.lengthOf(attributes));
+    while (cursor.next()) {
+      const { code, valueStart, valueEnd } = cursor;
+      if (code === AttributeCode.asPath) {
+        const { allowedOwnAs, localAs } = peer.peer;
+        if (asOccurrences(bytes, valueStart, valueEnd, localAs) > allowedOwnAs) return Rung.ownAsInPath;
+        const { asNumber } = this.#local;
+        if (asNumber !== localAs && asOccurrences(bytes, valueStart, valueEnd, asNumber) > allowedOwnAs) {
+          return Rung.ownAsInPath;
+        }
+      } else if (code === AttributeCode.originatorId) {
+        if (readU32(bytes, valueStart) === this.#local.routerId) return Rung.ownOriginatorId;
+      } else if (code === AttributeCode.clusterList) {
+        for (let at = valueStart; at < valueEnd; at += 4) {
+          if (readU32(bytes, at) === this.#local.clusterId) return Rung.ownClusterId;
+        }
+      }
+    }
+    return peer.isOurAddress(bytes, start) ? Rung.nextHopIsOurs : 0;
+  }
+}

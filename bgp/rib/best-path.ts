@@ -1,0 +1,218 @@
+/**
+ * The decision: which path of a prefix is used, and at which rung the others lost.
+ * Implements: RFC 4271 §9.1.2 (degree of preference, tie breaking), RFC 4456 §9 (ORIGINATOR_ID, CLUSTER_LIST length),
+ *   multipath over paths that are equal down to the IGP metric.
+ * Leaves out: the IGP metric (all next hops count alike); the age of a path.
+ * Holds: each rung narrows the set of candidates, so the result does not depend on the order of arrival.
+ */
+
+import { compareBytes } from '../ip.ts';
+import type { AttributePool } from './attribute-pool.ts';
+import type { PathStore } from './path-store.ts';
+import type { PeerTable } from './peer-table.ts';
+import { localPeer } from './peer-table.ts';
+import { rowMask } from './rows.ts';
+
+/** What the ladder reads. */
+export interface DecisionTables {
+  readonly paths: PathStore;
+  readonly pool: AttributePool;
+  readonly peers: PeerTable;
+}
+
+/** Candidates: path numbers; the first `count` are still in. */
+interface Rung {
+  readonly name: string;
+  readonly rfc: string;
+  /** Smaller is better. */
+  readonly rank?: (tables: DecisionTables, path: number) => number;
+  /** For a rung that is no plain comparison: whether the path stays. */
+  readonly stays?: (tables: DecisionTables, path: number, candidates: readonly number[], count: number) => boolean;
+}
+
+const attribute = (column: (pool: AttributePool, id: number) => number) => (tables: DecisionTables, path: number) =>
+  column(tables.pool, tables.paths.attributesOf(path));
+
+const peerOf = (tables: DecisionTables, path: number) => tables.paths.chunk(path).peer[path & rowMask];
+
+const ladder = [
+  {
+    name: 'higherLocalPref',
+    rfc: '4271 §9.1.1',
+    rank: attribute((pool, id) => 0xffffffff - pool.chunk(id).localPref[id & rowMask]),
+  },
+  {
+    name: 'locallyOriginated',
+    rfc: '4271 §9.1.1',
+    rank: (tables, path) => (peerOf(tables, path) === localPeer ? 0 : 1),
+  },
+  {
+    name: 'shorterAsPath',
+    rfc: '4271 §9.1.2.2 a',
+    rank: attribute((pool, id) => pool.chunk(id).asPathLength[id & rowMask]),
+  },
+  {
+    name: 'lowerOrigin',
+    rfc: '4271 §9.1.2.2 b',
+    rank: attribute((pool, id) => pool.chunk(id).origin[id & rowMask]),
+  },
+  { name: 'lowerMed', rfc: '4271 §9.1.2.2 c', stays: hasLowestMedOfItsNeighbor },
+  {
+    name: 'externalOverInternal',
+    rfc: '4271 §9.1.2.2 d',
+    rank: (tables, path) => {
+      const peer = peerOf(tables, path);
+      return peer === localPeer || tables.peers.get(peer).external ? 0 : 1;
+    },
+  },
+  { name: 'lowerRouterId', rfc: '4271 §9.1.2.2 f, 4456 §9', rank: originator },
+  {
+    name: 'shorterClusterList',
+    rfc: '4456 §9',
+    rank: attribute((pool, id) => pool.chunk(id).clusterListLength[id & rowMask]),
+  },
+  { name: 'lowerPeerAddress', rfc: '4271 §9.1.2.2 g', stays: hasLowestPeerAddress },
+] as const satisfies readonly Rung[];
+
+/** Paths equal up to and including this rung may share the traffic. */
+const multipathDepth = ladder.findIndex((rung) => rung.name === 'externalOverInternal') + 1;
+
+/** Values of the rung column: 0 the best path, 1 one that shares with it, then the ladder, then what takes no part at all. */
+export const Rung = {
+  best: 0,
+  multipath: 1,
+  firstOfLadder: 2,
+  /** From here on the path is no candidate. */
+  filtered: 32,
+  ownAsInPath: 33,
+  ownOriginatorId: 34,
+  ownClusterId: 35,
+  nextHopIsOurs: 36,
+} as const;
+
+const excluded: Readonly<Record<number, string>> = {
+  [Rung.filtered]: 'filtered',
+  [Rung.ownAsInPath]: 'ownAsInPath',
+  [Rung.ownOriginatorId]: 'ownOriginatorId',
+  [Rung.ownClusterId]: 'ownClusterId',
+  [Rung.nextHopIsOurs]: 'nextHopIsOurs',
+};
+
+/** Where a path lost, or why it takes no part; undefined: it is selected. */
+export function rungName(rung: number): string | undefined {
+  if (rung < Rung.firstOfLadder) return undefined;
+  return excluded[rung] ?? ladder[rung - Rung.firstOfLadder].name;
+}
+
+/**
+ * Sorts the candidates out: writes the rung of each into the path store.
+ * @param candidates path numbers, at least one; reordered, the best first
+ */
+export function decide(tables: DecisionTables, candidates: number[], maximumPaths: number): void {
+  let count = candidates.length;
+  for (let i = 0; i < multipathDepth && count > 1; i++) count = climb(tables, ladder[i], i, candidates, count);
+  const equal = maximumPaths > 1 && count > 1 ? candidates.slice(0, count) : [];
+  for (let i = multipathDepth; i < ladder.length && count > 1; i++) {
+    count = climb(tables, ladder[i], i, candidates, count);
+  }
+  const best = candidates[0];
+  setRung(tables, best, Rung.best);
+  if (equal.length > 0) shareWithBest(tables, best, equal, maximumPaths);
+}
+
+/** The equal paths next in order become multipath, each with a next hop of its own. */
+function shareWithBest(tables: DecisionTables, best: number, equal: number[], maximumPaths: number): void {
+  const { paths, pool } = tables;
+  const selected = [best];
+  equal.sort((a, b) => byLastRungs(tables, a, b));
+  for (const path of equal) {
+    if (selected.length === maximumPaths) return;
+    const attributes = paths.attributesOf(path);
+    if (selected.some((other) => pool.sameNextHop(paths.attributesOf(other), attributes))) continue;
+    setRung(tables, path, Rung.multipath);
+    selected.push(path);
+  }
+}
+
+function byLastRungs(tables: DecisionTables, a: number, b: number): number {
+  for (const rung of ladder.slice(multipathDepth) as readonly Rung[]) {
+    if (rung.rank === undefined) continue;
+    const difference = rung.rank(tables, a) - rung.rank(tables, b);
+    if (difference !== 0) return difference;
+  }
+  return comparePeers(tables, a, b);
+}
+
+/** Moves the losers of a rung behind the candidates that stay. @returns how many stay */
+function climb(tables: DecisionTables, rung: Rung, index: number, candidates: number[], count: number): number {
+  const { rank, stays } = rung;
+  let kept = 0;
+  if (rank !== undefined) {
+    let least = Infinity;
+    for (let i = 0; i < count; i++) {
+      const value = rank(tables, candidates[i]);
+      if (value < least) least = value;
+    }
+    for (let i = 0; i < count; i++) {
+      if (rank(tables, candidates[i]) === least) swap(candidates, i, kept++);
+      else setRung(tables, candidates[i], Rung.firstOfLadder + index);
+    }
+    return kept;
+  }
+  const staying = candidates.slice(0, count).map((path) => stays!(tables, path, candidates, count));
+  for (let i = 0; i < count; i++) {
+    if (staying[i]) swap(candidates, i, kept++);
+    else setRung(tables, candidates[i], Rung.firstOfLadder + index);
+  }
+  return kept;
+}
+
+function swap(candidates: number[], i: number, j: number): void {
+  const path = candidates[i];
+  candidates[i] = candidates[j];
+  candidates[j] = path;
+}
+
+function setRung(tables: DecisionTables, path: number, rung: number): void {
+  tables.paths.chunk(path).rung[path & rowMask] = rung;
+}
+
+/** MED compares only among paths from one neighbour AS; one that is missing counts as 0. */
+function hasLowestMedOfItsNeighbor(
+  { paths, pool }: DecisionTables,
+  path: number,
+  candidates: readonly number[],
+  count: number,
+): boolean {
+  const own = paths.attributesOf(path);
+  const neighborAs = pool.chunk(own).neighborAs[own & rowMask];
+  const med = pool.chunk(own).med[own & rowMask];
+  for (let i = 0; i < count; i++) {
+    const other = paths.attributesOf(candidates[i]);
+    const chunk = pool.chunk(other);
+    if (chunk.neighborAs[other & rowMask] === neighborAs && chunk.med[other & rowMask] < med) return false;
+  }
+  return true;
+}
+
+function originator(tables: DecisionTables, path: number): number {
+  const attributes = tables.paths.attributesOf(path);
+  const originatorId = tables.pool.chunk(attributes).originatorId[attributes & rowMask];
+  return originatorId || tables.peers.get(peerOf(tables, path)).routerId;
+}
+
+function hasLowestPeerAddress(
+  tables: DecisionTables,
+  path: number,
+  candidates: readonly number[],
+  count: number,
+): boolean {
+  for (let i = 0; i < count; i++) if (comparePeers(tables, candidates[i], path) < 0) return false;
+  return true;
+}
+
+/** By address; two peers behind one address (other ports) by their number. */
+function comparePeers(tables: DecisionTables, a: number, b: number): number {
+  const [peerA, peerB] = [tables.peers.get(peerOf(tables, a)), tables.peers.get(peerOf(tables, b))];
+  return compareBytes(peerA.address, peerB.address) || peerA.id - peerB.id;
+}

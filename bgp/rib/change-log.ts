@@ -1,0 +1,182 @@
+/**
+ * What changed, in order: the prefixes of a family as one list by version. A change moves its prefix to the end, so that each
+ * stands in it once; a reader is a position in it. Prefixes without paths stay as tombstones until every reader has passed them.
+ * Holds: a reader that comes late sees the present state, never a backlog.
+ */
+
+import { PrefixState } from './prefix-table.ts';
+import type { PrefixTable } from './prefix-table.ts';
+import { rowMask } from './rows.ts';
+
+/** Everything up to `version` was read. `row`: the last prefix at or before it, 0 at the start. Owned by the log. */
+export class Position {
+  row = 0;
+  version = 0;
+  /** Tombstones after it must stay. */
+  readonly holdsTombstones: boolean;
+
+  constructor(holdsTombstones: boolean) {
+    this.holdsTombstones = holdsTombstones;
+  }
+}
+
+const lastVersion = 0xffffffff;
+
+export class ChangeLog {
+  #prefixes: PrefixTable;
+  #oldest = 0;
+  #newest = 0;
+  #version: number;
+  #positions = new Set<Position>();
+  /** Rows that became tombstones, in that order; those that live again are skipped. */
+  #tombstones: number[] = [];
+  #tombstonesStart = 0;
+  /** After versions were counted anew: numbers taken from them are void. */
+  onRenumbered?: () => void;
+
+  /** @param version where counting starts */
+  constructor(prefixes: PrefixTable, version = 0) {
+    this.#prefixes = prefixes;
+    this.#version = version;
+  }
+
+  /** Version of the newest change. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** @param holdsTombstones what is deleted after the position stays visible to it */
+  open(holdsTombstones = true): Position {
+    const position = new Position(holdsTombstones);
+    this.#positions.add(position);
+    return position;
+  }
+
+  close(position: Position): void {
+    this.#positions.delete(position);
+  }
+
+  /** The prefix of the next change, or 0. */
+  next(position: Position): number {
+    return position.row === 0 ? this.#oldest : this.newer(position.row);
+  }
+
+  newer(id: number): number {
+    return this.#prefixes.chunk(id).newer[id & rowMask];
+  }
+
+  versionOf(id: number): number {
+    return this.#prefixes.chunk(id).version[id & rowMask];
+  }
+
+  moveTo(position: Position, row: number, version: number): void {
+    position.row = row;
+    position.version = version;
+    if (row !== 0) this.#prefixes.chunk(row).states[row & rowMask] |= PrefixState.readerHere;
+  }
+
+  moveToStart(position: Position): void {
+    this.moveTo(position, 0, 0);
+  }
+
+  moveToEnd(position: Position): void {
+    this.moveTo(position, this.#newest, this.#version);
+  }
+
+  /** The prefix changed. */
+  append(id: number): void {
+    const chunk = this.#prefixes.chunk(id);
+    const row = id & rowMask;
+    if (id === this.#newest && (chunk.states[row] & PrefixState.readerHere) === 0) return;
+    if (this.#version === lastVersion) this.#renumber();
+    if (chunk.version[row] !== 0) this.#unlink(id);
+    chunk.version[row] = ++this.#version;
+    chunk.older[row] = this.#newest;
+    chunk.newer[row] = 0;
+    if (this.#newest === 0) this.#oldest = id;
+    else this.#prefixes.chunk(this.#newest).newer[this.#newest & rowMask] = id;
+    this.#newest = id;
+  }
+
+  /** The prefix lost its last path: it goes once every reader has passed. */
+  bury(id: number): void {
+    this.append(id);
+    this.#prefixes.chunk(id).states[id & rowMask] |= PrefixState.tombstone;
+    this.#tombstones.push(id);
+  }
+
+  get hasTombstones(): boolean {
+    return this.#tombstonesStart < this.#tombstones.length;
+  }
+
+  /** Removes tombstones that every reader has passed, at most `max`. @returns whether more of them could go */
+  removeTombstones(max: number): boolean {
+    if (!this.hasTombstones) return false;
+    let passed = lastVersion;
+    for (const position of this.#positions) {
+      if (position.holdsTombstones && position.version < passed) passed = position.version;
+    }
+    for (let i = 0; i < max && this.hasTombstones; i++) {
+      const id = this.#tombstones[this.#tombstonesStart];
+      const isTombstone = this.#prefixes.isUsed(id) && (this.#stateOf(id) & PrefixState.tombstone) !== 0;
+      if (isTombstone) {
+        if (this.versionOf(id) > passed) {
+          this.#compact();
+          return false;
+        }
+        this.#unlink(id);
+        this.#prefixes.remove(id);
+      }
+      this.#tombstonesStart++;
+    }
+    this.#compact();
+    return this.hasTombstones;
+  }
+
+  #stateOf(id: number): number {
+    return this.#prefixes.chunk(id).states[id & rowMask];
+  }
+
+  #compact(): void {
+    if (this.#tombstonesStart === this.#tombstones.length || this.#tombstonesStart > 65_536) {
+      this.#tombstones = this.#tombstones.slice(this.#tombstonesStart);
+      this.#tombstonesStart = 0;
+    }
+  }
+
+  #unlink(id: number): void {
+    const chunk = this.#prefixes.chunk(id);
+    const row = id & rowMask;
+    const older = chunk.older[row];
+    const newer = chunk.newer[row];
+    if ((chunk.states[row] & PrefixState.readerHere) !== 0) {
+      for (const position of this.#positions) {
+        if (position.row === id) this.moveTo(position, older, position.version);
+      }
+      chunk.states[row] &= ~PrefixState.readerHere;
+    }
+    if (older === 0) this.#oldest = newer;
+    else this.#prefixes.chunk(older).newer[older & rowMask] = newer;
+    if (newer === 0) this.#newest = older;
+    else this.#prefixes.chunk(newer).older[newer & rowMask] = older;
+    chunk.version[row] = 0;
+  }
+
+  /** Versions are 32-bit: after four thousand million changes they are counted anew, order and positions kept. */
+  #renumber(): void {
+    const positions = [...this.#positions].sort((a, b) => a.version - b.version);
+    let waiting = 0;
+    let version = 0;
+    for (let id = this.#oldest; id !== 0; id = this.newer(id)) {
+      const chunk = this.#prefixes.chunk(id);
+      const row = id & rowMask;
+      while (waiting < positions.length && positions[waiting].version < chunk.version[row]) {
+        positions[waiting++].version = version;
+      }
+      chunk.version[row] = ++version;
+    }
+    while (waiting < positions.length) positions[waiting++].version = version;
+    this.#version = version;
+    this.onRenumbered?.();
+  }
+}

@@ -1,0 +1,277 @@
+/**
+ * Prefixes, paths and changes of one family: adding and removing paths, and the decision that follows each.
+ * Holds: a prefix stands in the change log whenever what is selected for it changed, and only then.
+ */
+
+import type { Family } from '../ip.ts';
+import type { PrefixKey } from '../wire/nlri.ts';
+import type { AttributePool } from './attribute-pool.ts';
+import { Rung, decide } from './best-path.ts';
+import { ChangeLog } from './change-log.ts';
+import { PathStore } from './path-store.ts';
+import type { PeerEntry, PeerTable } from './peer-table.ts';
+import { PrefixState, PrefixTable } from './prefix-table.ts';
+import { rowMask } from './rows.ts';
+
+/** What the import side made of a route. */
+export interface Judgement {
+  /** A value from Rung.filtered on where the route takes no part; else 0. */
+  exclusion: number;
+  /** The set after the filter's changes, with a reference that passes to the path; 0: unchanged. */
+  changed: number;
+  /** The filter's rule that decided, '' where there is no filter. */
+  rule: string;
+}
+
+export class FamilyTable {
+  readonly family: Family;
+  readonly prefixes: PrefixTable;
+  readonly paths = new PathStore();
+  readonly pool: AttributePool;
+  readonly peers: PeerTable;
+  readonly log: ChangeLog;
+  maximumPaths = 1;
+  /** Prefixes that have a path. */
+  livePrefixes = 0;
+  /** A prefix entered the change log. */
+  onChange: () => void = () => {};
+  #candidates: number[] = [];
+
+  constructor(family: Family, seed: number, pool: AttributePool, peers: PeerTable) {
+    this.family = family;
+    this.pool = pool;
+    this.peers = peers;
+    this.prefixes = new PrefixTable(family, seed);
+    this.log = new ChangeLog(this.prefixes);
+  }
+
+  firstPath(prefix: number): number {
+    return this.prefixes.chunk(prefix).firstPath[prefix & rowMask];
+  }
+
+  nextPath(path: number): number {
+    return this.paths.chunk(path).next[path & rowMask];
+  }
+
+  rung(path: number): number {
+    return this.paths.chunk(path).rung[path & rowMask];
+  }
+
+  /** The best path, or 0. */
+  bestPath(prefix: number): number {
+    const first = this.firstPath(prefix);
+    return first !== 0 && this.rung(first) === Rung.best ? first : 0;
+  }
+
+  isStale(path: number): boolean {
+    const chunk = this.paths.chunk(path);
+    const row = path & rowMask;
+    const peer = this.peers.get(chunk.peer[row]);
+    return chunk.epoch[row] !== peer.families[this.family].epoch;
+  }
+
+  /**
+   * The peer announced a prefix. A route equal to the one held only becomes fresh.
+   * @param attributes the received set; the path takes a reference of its own
+   */
+  announce(peer: PeerEntry, key: PrefixKey, attributes: number, judgement: Judgement): void {
+    const prefix = this.prefixes.findOrAdd(key);
+    const counts = peer.families[this.family];
+    let path = this.#pathOf(prefix, peer.id);
+    if (path === 0) {
+      path = this.paths.add(prefix, peer.id, attributes, counts.epoch);
+      this.pool.retain(attributes);
+      counts.paths++;
+      counts.fresh++;
+      if (judgement.exclusion === Rung.filtered) counts.filtered++;
+      this.#applyJudgement(path, judgement);
+      this.#link(prefix, path);
+      this.#decide(prefix, path, false);
+      return;
+    }
+    const chunk = this.paths.chunk(path);
+    const row = path & rowMask;
+    if (chunk.epoch[row] !== counts.epoch) {
+      chunk.epoch[row] = counts.epoch;
+      counts.fresh++;
+    }
+    if (chunk.attributes[row] !== attributes) {
+      this.pool.retain(attributes);
+      this.pool.release(chunk.attributes[row]);
+      chunk.attributes[row] = attributes;
+      this.#rejudge(path, judgement, true);
+    } else this.#rejudge(path, judgement, false);
+  }
+
+  /** Puts a new judgement on a path that is there, and decides where it makes a difference. */
+  judge(path: number, judgement: Judgement): void {
+    this.#rejudge(path, judgement, false);
+  }
+
+  withdraw(peer: PeerEntry, key: PrefixKey): void {
+    const prefix = this.prefixes.find(key);
+    if (prefix === 0) return;
+    const path = this.#pathOf(prefix, peer.id);
+    if (path !== 0) this.removePath(path);
+  }
+
+  removePath(path: number): void {
+    const chunk = this.paths.chunk(path);
+    const row = path & rowMask;
+    const prefix = chunk.prefix[row];
+    const peer = this.peers.get(chunk.peer[row]);
+    const counts = peer.families[this.family];
+    const rung = chunk.rung[row];
+    counts.paths--;
+    if (chunk.epoch[row] === counts.epoch) counts.fresh--;
+    if (rung === Rung.filtered) counts.filtered--;
+    this.#unlink(prefix, path);
+    this.pool.release(chunk.attributes[row]);
+    this.pool.release(this.paths.changedOf(path));
+    this.paths.remove(path);
+    if (this.firstPath(prefix) === 0) this.#bury(prefix);
+    else if (rung < Rung.filtered) this.#decide(prefix, 0, rung < Rung.firstOfLadder);
+  }
+
+  /** Decides again with nothing known to have changed (a setting did). */
+  redecide(prefix: number): void {
+    if (this.firstPath(prefix) !== 0) this.#decide(prefix, 0, false);
+  }
+
+  /** The readers shall read this prefix again. */
+  touch(prefix: number): void {
+    this.log.append(prefix);
+    this.onChange();
+  }
+
+  #pathOf(prefix: number, peer: number): number {
+    let path = this.firstPath(prefix);
+    while (path !== 0) {
+      const chunk = this.paths.chunk(path);
+      const row = path & rowMask;
+      if (chunk.peer[row] === peer) return path;
+      path = chunk.next[row];
+    }
+    return 0;
+  }
+
+  #applyJudgement(path: number, judgement: Judgement): void {
+    this.paths.chunk(path).rung[path & rowMask] = judgement.exclusion;
+    this.paths.setChanged(path, judgement.changed);
+    this.paths.setRule(path, judgement.rule);
+  }
+
+  #rejudge(path: number, judgement: Judgement, attributesChanged: boolean): void {
+    const chunk = this.paths.chunk(path);
+    const row = path & rowMask;
+    const before = chunk.rung[row];
+    const changedBefore = this.paths.changedOf(path);
+    this.pool.release(changedBefore);
+    this.paths.setChanged(path, judgement.changed);
+    this.paths.setRule(path, judgement.rule);
+    const excluded = judgement.exclusion !== 0;
+    const wasExcluded = before >= Rung.filtered;
+    const counts = this.peers.get(chunk.peer[row]).families[this.family];
+    counts.filtered += Number(judgement.exclusion === Rung.filtered) - Number(before === Rung.filtered);
+    if (excluded) chunk.rung[row] = judgement.exclusion;
+    else if (wasExcluded) chunk.rung[row] = 0;
+    if (excluded && wasExcluded) return;
+    const same = !attributesChanged && changedBefore === judgement.changed && excluded === wasExcluded;
+    if (same) return;
+    const prefix = chunk.prefix[row];
+    if (excluded) this.#decide(prefix, 0, before < Rung.firstOfLadder);
+    else this.#decide(prefix, path, !wasExcluded && before < Rung.firstOfLadder);
+  }
+
+  #link(prefix: number, path: number): void {
+    const chunk = this.prefixes.chunk(prefix);
+    const row = prefix & rowMask;
+    const first = chunk.firstPath[row];
+    if (first === 0) {
+      chunk.firstPath[row] = path;
+      chunk.states[row] &= ~PrefixState.tombstone;
+      this.livePrefixes++;
+      return;
+    }
+    // Behind the first, which may be the best.
+    const firstChunk = this.paths.chunk(first);
+    this.paths.chunk(path).next[path & rowMask] = firstChunk.next[first & rowMask];
+    firstChunk.next[first & rowMask] = path;
+  }
+
+  #unlink(prefix: number, path: number): void {
+    const chunk = this.prefixes.chunk(prefix);
+    const row = prefix & rowMask;
+    const next = this.nextPath(path);
+    if (chunk.firstPath[row] === path) {
+      chunk.firstPath[row] = next;
+      return;
+    }
+    let before = chunk.firstPath[row];
+    while (this.nextPath(before) !== path) before = this.nextPath(before);
+    this.paths.chunk(before).next[before & rowMask] = next;
+  }
+
+  #bury(prefix: number): void {
+    this.livePrefixes--;
+    if (this.log.versionOf(prefix) === 0) this.prefixes.remove(prefix);
+    else {
+      this.log.bury(prefix);
+      this.onChange();
+    }
+  }
+
+  /**
+   * Runs the decision and enters the prefix in the log where what is selected changed.
+   * @param touched a path that is new or has new attributes, or 0
+   * @param selectedChanged a path that was selected is gone, takes no part any more, or has new attributes
+   */
+  #decide(prefix: number, touched: number, selectedChanged: boolean): void {
+    const { paths } = this;
+    const first = this.firstPath(prefix);
+    if (first === touched && this.nextPath(first) === 0) {
+      // One path: nothing to compare, and it is new or different.
+      if (this.rung(first) < Rung.filtered) {
+        paths.chunk(first).rung[first & rowMask] = Rung.best;
+        this.touch(prefix);
+      }
+      return;
+    }
+    const candidates = this.#candidates;
+    candidates.length = 0;
+    let changed = selectedChanged;
+    const selectedBefore: number[] = [];
+    let bestBefore = 0;
+    for (let path = first; path !== 0; path = this.nextPath(path)) {
+      const rung = this.rung(path);
+      if (rung >= Rung.filtered) continue;
+      candidates.push(path);
+      if (path !== touched && rung < Rung.firstOfLadder) {
+        selectedBefore.push(path);
+        if (rung === Rung.best) bestBefore = path;
+      }
+    }
+    if (candidates.length > 0) decide(this, candidates, this.maximumPaths);
+    let selected = 0;
+    for (const path of candidates) {
+      if (this.rung(path) >= Rung.firstOfLadder) continue;
+      selected++;
+      if (path === touched || !selectedBefore.includes(path)) changed = true;
+    }
+    if (selected !== selectedBefore.length) changed = true;
+    if (candidates.length > 0) {
+      if (candidates[0] !== bestBefore) changed = true;
+      this.#moveToFront(prefix, candidates[0]);
+    }
+    if (changed) this.touch(prefix);
+  }
+
+  #moveToFront(prefix: number, path: number): void {
+    const chunk = this.prefixes.chunk(prefix);
+    const row = prefix & rowMask;
+    if (chunk.firstPath[row] === path) return;
+    this.#unlink(prefix, path);
+    this.paths.chunk(path).next[path & rowMask] = chunk.firstPath[row];
+    chunk.firstPath[row] = path;
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * Paths as rows of numbers. The columns that only filters need are made when a filter first decides.
+ * Holds: the paths of a prefix are a list that starts with its best path.
+ */
+
+import { ChunkedRows, chunkBits, chunkRows, rowMask } from './rows.ts';
+
+class PathChunk {
+  readonly prefix = new Uint32Array(chunkRows);
+  readonly peer = new Uint16Array(chunkRows);
+  /** As received, in the pool. */
+  readonly attributes = new Uint32Array(chunkRows);
+  readonly next = new Uint32Array(chunkRows);
+  /** See best-path.ts: where the path lost, or why it takes no part. */
+  readonly rung = new Uint8Array(chunkRows);
+  /** The path is stale where this is not its peer's present epoch. */
+  readonly epoch = new Uint8Array(chunkRows);
+  /** After the import filter, where that changed them; else 0. */
+  changed: Uint32Array | undefined;
+  /** The import filter's rule that decided, by number; 0: none. */
+  rule: Uint16Array | undefined;
+}
+
+export class PathStore {
+  #rows = new ChunkedRows(() => new PathChunk());
+  /** Names of filter rules, by number. */
+  #rules: string[] = [''];
+  #ruleNumbers = new Map<string, number>([['', 0]]);
+
+  get count(): number {
+    return this.#rows.count;
+  }
+
+  get limit(): number {
+    return this.#rows.limit;
+  }
+
+  /** The columns that hold the row; index them with `row & rowMask`. */
+  chunk(id: number): PathChunk {
+    return this.#rows.chunks[id >>> chunkBits]!;
+  }
+
+  isUsed(id: number): boolean {
+    const chunk = this.#rows.chunks[id >>> chunkBits];
+    return chunk !== undefined && chunk.prefix[id & rowMask] !== 0;
+  }
+
+  add(prefix: number, peer: number, attributes: number, epoch: number): number {
+    const id = this.#rows.allocate();
+    const chunk = this.chunk(id);
+    const row = id & rowMask;
+    chunk.prefix[row] = prefix;
+    chunk.peer[row] = peer;
+    chunk.attributes[row] = attributes;
+    chunk.epoch[row] = epoch;
+    chunk.rung[row] = 0;
+    chunk.next[row] = 0;
+    if (chunk.changed !== undefined) chunk.changed[row] = 0;
+    if (chunk.rule !== undefined) chunk.rule[row] = 0;
+    return id;
+  }
+
+  remove(id: number): void {
+    this.chunk(id).prefix[id & rowMask] = 0;
+    this.#rows.release(id);
+  }
+
+  /** The attributes that count: after the import filter. */
+  attributesOf(id: number): number {
+    const chunk = this.chunk(id);
+    const row = id & rowMask;
+    return (chunk.changed !== undefined && chunk.changed[row]) || chunk.attributes[row];
+  }
+
+  changedOf(id: number): number {
+    return this.chunk(id).changed?.[id & rowMask] ?? 0;
+  }
+
+  setChanged(id: number, attributes: number): void {
+    const chunk = this.chunk(id);
+    if (chunk.changed === undefined && attributes === 0) return;
+    chunk.changed ??= new Uint32Array(chunkRows);
+    chunk.changed[id & rowMask] = attributes;
+  }
+
+  ruleOf(id: number): string {
+    return this.#rules[this.chunk(id).rule?.[id & rowMask] ?? 0];
+  }
+
+  setRule(id: number, name: string): void {
+    const chunk = this.chunk(id);
+    if (chunk.rule === undefined && name === '') return;
+    chunk.rule ??= new Uint16Array(chunkRows);
+    chunk.rule[id & rowMask] = this.#ruleNumber(name);
+  }
+
+  #ruleNumber(name: string): number {
+    const known = this.#ruleNumbers.get(name);
+    if (known !== undefined) return known;
+    // The column has 16 bits; past them, names are shared by one number that says so.
+    if (this.#rules.length > 0xfffe) return this.#ruleNumber('(one of more than 65,534 rules)');
+    this.#ruleNumbers.set(name, this.#rules.push(name) - 1);
+    return this.#rules.length - 1;
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * The peers as the RIB knows them, by number. Number 0 is this speaker itself, for what it originates.
+ * Holds: a number is given anew only when no path carries it.
+ */
+
+import { families, parseAddress } from '../ip.ts';
+import type { Family } from '../ip.ts';
+import { readU32 } from '../wire/byte-reader.ts';
+import type { SessionClass } from '../wire/attributes/table.ts';
+import type { RibPeer } from './rib-types.ts';
+
+export const localPeer = 0;
+
+/** The path store keeps 16 bits of a peer's number. */
+const highestId = 0xffff;
+
+/** What is counted of one peer and family. */
+export interface PeerFamily {
+  /** Paths with another epoch are stale; counts up, modulo 256, when a session ends. */
+  epoch: number;
+  /** Paths of this epoch are kept though stale (RFC 4724); undefined: no stale path is. */
+  keptEpoch: number | undefined;
+  paths: number;
+  /** Of these, paths of the present epoch. */
+  fresh: number;
+  /** Of these, paths that an import filter rejected. */
+  filtered: number;
+}
+
+export class PeerEntry {
+  readonly id: number;
+  peer: RibPeer;
+  open = true;
+  external: boolean;
+  routerId: number;
+  address: Uint8Array;
+  session: SessionClass;
+  /** Our addresses on the session: a next hop among them would send packets in a circle. */
+  #ours: Uint8Array[];
+  readonly families: Record<Family, PeerFamily> = { ipv4: newPeerFamily(), ipv6: newPeerFamily() };
+  updatesSent = 0;
+
+  constructor(id: number, peer: RibPeer) {
+    this.id = id;
+    this.peer = peer;
+    this.external = peer.peerType === 'eBGP';
+    this.routerId = identifier(peer.remoteRouterId);
+    this.address = parseAddress(peer.address) ?? new Uint8Array(4);
+    this.session = { external: this.external, fourOctetAs: peer.fourOctetAs };
+    this.#ours = ownAddresses(peer);
+  }
+
+  /** The peer is back with a new session, perhaps negotiated otherwise. */
+  reopen(peer: RibPeer): void {
+    const fresh = new PeerEntry(this.id, peer);
+    this.peer = peer;
+    this.external = fresh.external;
+    this.routerId = fresh.routerId;
+    this.address = fresh.address;
+    this.session = fresh.session;
+    this.#ours = fresh.#ours;
+    this.open = true;
+    this.updatesSent = 0;
+  }
+
+  /** Whether the next hop of a canonical set (its length, then its bytes) is one of our own addresses. */
+  isOurAddress(set: Uint8Array, start: number): boolean {
+    for (const address of this.#ours) {
+      if (set[start] !== address.length) continue;
+      let i = 0;
+      while (i < address.length && set[start + 1 + i] === address[i]) i++;
+      if (i === address.length) return true;
+    }
+    return false;
+  }
+
+  get idle(): boolean {
+    return !this.open && families.every((family) => this.families[family].paths === 0);
+  }
+}
+
+/** 32 bits of an identifier in IPv4 form. */
+export function identifier(text: string): number {
+  const bytes = parseAddress(text);
+  if (bytes?.length !== 4) throw new RangeError(`'${text}' is not an identifier in IPv4 form`);
+  return readU32(bytes, 0);
+}
+
+function ownAddresses(peer: RibPeer): Uint8Array[] {
+  const texts = new Set([peer.localAddress, ...Object.values(peer.nextHopSelf ?? {})]);
+  return [...texts].map(parseAddress).filter((bytes) => bytes !== undefined);
+}
+
+function newPeerFamily(): PeerFamily {
+  return { epoch: 0, keptEpoch: undefined, paths: 0, fresh: 0, filtered: 0 };
+}
+
+export class PeerTable {
+  #entries: (PeerEntry | undefined)[] = [];
+  #byName = new Map<string, PeerEntry>();
+  /** Numbers are given in turn, so that one that was just freed does not soon mean another peer. */
+  #lastId = localPeer;
+
+  constructor(local: RibPeer) {
+    this.#entries.push(new PeerEntry(localPeer, local));
+  }
+
+  /** @throws RangeError where the peer is open already or there are 65,535 of them. */
+  open(peer: RibPeer): PeerEntry {
+    const known = this.#byName.get(peer.name);
+    if (known !== undefined) {
+      if (known.open) throw new RangeError(`peer ${peer.name} is open already`);
+      known.reopen(peer);
+      return known;
+    }
+    if (this.#byName.size === highestId) throw new RangeError('more than 65,535 peers');
+    let id = this.#lastId;
+    do id = id === highestId ? 1 : id + 1;
+    while (this.#entries[id] !== undefined);
+    this.#lastId = id;
+    const entry = new PeerEntry(id, peer);
+    this.#entries[id] = entry;
+    this.#byName.set(peer.name, entry);
+    return entry;
+  }
+
+  /** Forgets a closed peer without paths. */
+  forget(entry: PeerEntry): void {
+    this.#entries[entry.id] = undefined;
+    this.#byName.delete(entry.peer.name);
+  }
+
+  find(id: number): PeerEntry | undefined {
+    return this.#entries[id];
+  }
+
+  /** Peers that are open or of which paths are left. */
+  [Symbol.iterator](): IterableIterator<PeerEntry> {
+    return this.#byName.values();
+  }
+
+  get local(): PeerEntry {
+    return this.get(localPeer);
+  }
+
+  /** The entry of a number that is in use. */
+  get(id: number): PeerEntry {
+    const entry = this.#entries[id];
+    if (entry === undefined) throw new RangeError(`no peer has the number ${id}`);
+    return entry;
+  }
+
+  byName(name: string): PeerEntry | undefined {
+    return this.#byName.get(name);
+  }
+}

@@ -1,0 +1,180 @@
+/**
+ * The prefixes of one family: columns in chunks, and a hash from prefix to row.
+ * Holds: a prefix keeps its row while anything refers to it; walking by row number survives growth.
+ */
+
+import { addressOfWords } from '../wire/nlri.ts';
+import type { PrefixKey } from '../wire/nlri.ts';
+import { formatAddress } from '../ip.ts';
+import type { Family } from '../ip.ts';
+import { ChunkedRows, chunkBits, chunkRows, rowMask } from './rows.ts';
+
+/** Bits of the state column. */
+export const PrefixState = {
+  used: 1,
+  /** Without paths, kept until every reader has passed it. */
+  tombstone: 2,
+  /** A reader of the change log may stand here. */
+  readerHere: 4,
+} as const;
+
+class PrefixChunk {
+  readonly words: Uint32Array;
+  readonly lengths = new Uint8Array(chunkRows);
+  readonly states = new Uint8Array(chunkRows);
+  /** Head of the list of paths; the best path where there is one. */
+  readonly firstPath = new Uint32Array(chunkRows);
+  /** The change log: version and neighbours in its order. */
+  readonly version = new Uint32Array(chunkRows);
+  readonly newer = new Uint32Array(chunkRows);
+  readonly older = new Uint32Array(chunkRows);
+
+  constructor(wordCount: number) {
+    this.words = new Uint32Array(chunkRows * wordCount);
+  }
+}
+
+export class PrefixTable {
+  readonly family: Family;
+  readonly wordCount: number;
+  #rows: ChunkedRows<PrefixChunk>;
+  #seed: number;
+  /** Open addressing, linear probing; a power of two. */
+  #slots = new Uint32Array(1024);
+  #mask = 1023;
+
+  /** @param seed makes collisions unpredictable for who chooses the prefixes */
+  constructor(family: Family, seed: number) {
+    this.family = family;
+    this.wordCount = family === 'ipv4' ? 1 : 4;
+    this.#seed = seed | 0;
+    this.#rows = new ChunkedRows(() => new PrefixChunk(this.wordCount));
+  }
+
+  /** Prefixes present, tombstones among them. */
+  get count(): number {
+    return this.#rows.count;
+  }
+
+  /** Every row in use lies below. */
+  get limit(): number {
+    return this.#rows.limit;
+  }
+
+  /** The columns that hold the row; index them with `row & rowMask`. */
+  chunk(id: number): PrefixChunk {
+    return this.#rows.chunks[id >>> chunkBits]!;
+  }
+
+  isUsed(id: number): boolean {
+    const chunk = this.#rows.chunks[id >>> chunkBits];
+    return chunk !== undefined && chunk.states[id & rowMask] !== 0;
+  }
+
+  /** @returns the row, or 0 */
+  find(key: PrefixKey): number {
+    for (let slot = this.#hash(key.words, 0, key.length); ; slot = (slot + 1) & this.#mask) {
+      const id = this.#slots[slot];
+      if (id === 0 || this.#equal(id, key)) return id;
+    }
+  }
+
+  findOrAdd(key: PrefixKey): number {
+    let slot = this.#hash(key.words, 0, key.length);
+    for (; ; slot = (slot + 1) & this.#mask) {
+      const id = this.#slots[slot];
+      if (id === 0) break;
+      if (this.#equal(id, key)) return id;
+    }
+    const id = this.#rows.allocate();
+    const chunk = this.chunk(id);
+    const row = id & rowMask;
+    for (let i = 0; i < this.wordCount; i++) chunk.words[row * this.wordCount + i] = key.words[i];
+    chunk.lengths[row] = key.length;
+    chunk.states[row] = PrefixState.used;
+    chunk.firstPath[row] = 0;
+    chunk.version[row] = 0;
+    this.#slots[slot] = id;
+    if (this.#rows.count * 10 > this.#slots.length * 7) this.#resize(this.#slots.length * 2);
+    return id;
+  }
+
+  remove(id: number): void {
+    const chunk = this.chunk(id);
+    const row = id & rowMask;
+    let hole = this.#hash(chunk.words, row * this.wordCount, chunk.lengths[row]);
+    while (this.#slots[hole] !== id) hole = (hole + 1) & this.#mask;
+    // Entries after the hole move up where their own place is not between the hole and them.
+    for (let slot = (hole + 1) & this.#mask; this.#slots[slot] !== 0; slot = (slot + 1) & this.#mask) {
+      const home = this.#home(this.#slots[slot]);
+      if (((slot - home) & this.#mask) < ((slot - hole) & this.#mask)) continue;
+      this.#slots[hole] = this.#slots[slot];
+      hole = slot;
+    }
+    this.#slots[hole] = 0;
+    chunk.states[row] = 0;
+    this.#rows.release(id);
+    if (this.#slots.length > 1024 && this.#rows.count * 8 < this.#slots.length) this.#resize(this.#slots.length / 2);
+  }
+
+  readKey(id: number, into: PrefixKey): void {
+    const chunk = this.chunk(id);
+    const row = id & rowMask;
+    for (let i = 0; i < this.wordCount; i++) into.words[i] = chunk.words[row * this.wordCount + i];
+    into.length = chunk.lengths[row];
+  }
+
+  length(id: number): number {
+    return this.chunk(id).lengths[id & rowMask];
+  }
+
+  addressBytes(id: number): Uint8Array {
+    return addressOfWords(this.chunk(id).words, (id & rowMask) * this.wordCount, this.family);
+  }
+
+  /** Canonical text. */
+  text(id: number): string {
+    return `${formatAddress(this.addressBytes(id))}/${this.length(id)}`;
+  }
+
+  #equal(id: number, key: PrefixKey): boolean {
+    const chunk = this.chunk(id);
+    const row = id & rowMask;
+    if (chunk.lengths[row] !== key.length) return false;
+    if (this.wordCount === 1) return chunk.words[row] === key.words[0];
+    const at = row * 4;
+    const { words } = key;
+    return (
+      chunk.words[at] === words[0] &&
+      chunk.words[at + 1] === words[1] &&
+      chunk.words[at + 2] === words[2] &&
+      chunk.words[at + 3] === words[3]
+    );
+  }
+
+  #home(id: number): number {
+    const chunk = this.chunk(id);
+    const row = id & rowMask;
+    return this.#hash(chunk.words, row * this.wordCount, chunk.lengths[row]);
+  }
+
+  #hash(words: Uint32Array, at: number, length: number): number {
+    let hash = Math.imul(words[at] ^ this.#seed, 0x9e3779b1);
+    for (let i = 1; i < this.wordCount; i++) hash = Math.imul((hash ^ (hash >>> 15)) + words[at + i], 0x9e3779b1);
+    hash = Math.imul((hash ^ (hash >>> 15)) + length, 0x85ebca6b);
+    hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+    return (hash ^ (hash >>> 16)) & this.#mask;
+  }
+
+  #resize(capacity: number): void {
+    const old = this.#slots;
+    this.#slots = new Uint32Array(capacity);
+    this.#mask = capacity - 1;
+    for (const id of old) {
+      if (id === 0) continue;
+      let slot = this.#home(id);
+      while (this.#slots[slot] !== 0) slot = (slot + 1) & this.#mask;
+      this.#slots[slot] = id;
+    }
+  }
+}

@@ -1,0 +1,137 @@
+/**
+ * Routes as filters and people see them: text made on demand from the tables.
+ */
+
+import { formatAddress } from '../ip.ts';
+import type { Family } from '../ip.ts';
+import type { FilteredRoute } from '../filter/filter.ts';
+import type { BestPath, RouteStatus } from '../status.ts';
+import { addressOfWords } from '../wire/nlri.ts';
+import type { PrefixKey } from '../wire/nlri.ts';
+import type { AttributeView } from '../wire/attributes/attribute-set.ts';
+import { Rung, rungName } from './best-path.ts';
+import type { FamilyTable } from './family-table.ts';
+import { localPeer } from './peer-table.ts';
+import type { PeerEntry } from './peer-table.ts';
+import { rowMask } from './rows.ts';
+
+/** Valid while the filter runs. */
+export class RouteView implements FilteredRoute {
+  readonly family: Family;
+  readonly prefixBytes: Uint8Array;
+  readonly prefixLength: number;
+  #attributes: AttributeView;
+  #peer: PeerEntry;
+
+  constructor(family: Family, key: PrefixKey, attributes: AttributeView, peer: PeerEntry) {
+    this.family = family;
+    this.prefixBytes = addressOfWords(key.words, 0, family);
+    this.prefixLength = key.length;
+    this.#attributes = attributes;
+    this.#peer = peer;
+  }
+
+  get prefix(): string {
+    return `${formatAddress(this.prefixBytes)}/${this.prefixLength}`;
+  }
+
+  get nextHop(): string {
+    return this.#attributes.nextHop;
+  }
+
+  get asPath(): readonly number[] {
+    return this.#attributes.asPath;
+  }
+
+  get communities(): readonly string[] {
+    return this.#attributes.communities;
+  }
+
+  get largeCommunities(): readonly string[] {
+    return this.#attributes.largeCommunities;
+  }
+
+  get originatorId(): string | undefined {
+    return this.#attributes.originatorId;
+  }
+
+  get localPref(): number | undefined {
+    return this.#attributes.localPref;
+  }
+
+  get med(): number | undefined {
+    return this.#attributes.med;
+  }
+
+  get peerName(): string {
+    return this.#peer.id === localPeer ? '' : this.#peer.peer.name;
+  }
+
+  get peerAddress(): string {
+    return this.#peer.peer.address;
+  }
+
+  get peerType(): 'iBGP' | 'eBGP' | 'local' {
+    return peerType(this.#peer);
+  }
+
+  get peerRouterId(): string {
+    return this.#peer.peer.remoteRouterId;
+  }
+}
+
+function peerType(peer: PeerEntry): 'iBGP' | 'eBGP' | 'local' {
+  return peer.id === localPeer ? 'local' : peer.peer.peerType;
+}
+
+/**
+ * @param sourceName of an originated route
+ * @param attributes shown instead of the path's own, for what a peer was told
+ */
+export function routeStatus(
+  table: FamilyTable,
+  path: number,
+  sourceName: string,
+  attributes: AttributeView = table.pool.view(table.paths.attributesOf(path)),
+): RouteStatus {
+  const chunk = table.paths.chunk(path);
+  const row = path & rowMask;
+  const peer = table.peers.get(chunk.peer[row]);
+  const rung = chunk.rung[row];
+  const lostAt = rungName(rung);
+  const rule = table.paths.ruleOf(path);
+  return {
+    family: table.family,
+    prefix: table.prefixes.text(chunk.prefix[row]),
+    peerName: peer.id === localPeer ? sourceName : peer.peer.name,
+    peerType: peerType(peer),
+    peerAddress: peer.peer.address,
+    peerRouterId: peer.peer.remoteRouterId,
+    nextHop: attributes.nextHop,
+    origin: attributes.origin,
+    asPath: attributes.asPathText,
+    localPref: attributes.localPref,
+    med: attributes.med,
+    communities: attributes.communities,
+    largeCommunities: attributes.largeCommunities,
+    originatorId: attributes.originatorId,
+    clusterList: attributes.clusterList,
+    selected: rung === Rung.best ? 'best' : rung === Rung.multipath ? 'multipath' : 'no',
+    ...(lostAt === undefined ? {} : { lostAt }),
+    ...(rule === '' ? {} : { rule }),
+    stale: table.isStale(path),
+  };
+}
+
+export function bestPathValue(table: FamilyTable, path: number, sourceName: string): BestPath {
+  const peer = table.peers.get(table.paths.chunk(path).peer[path & rowMask]);
+  const attributes = table.pool.view(table.paths.attributesOf(path));
+  return {
+    nextHop: attributes.nextHop,
+    peerName: peer.id === localPeer ? sourceName : peer.peer.name,
+    peerType: peerType(peer),
+    originatorId: attributes.originatorId,
+    asPath: attributes.asPath,
+    stale: table.isStale(path),
+  };
+}

@@ -1,0 +1,406 @@
+/**
+ * Peers that hear the same bytes: the changes are packed once, and each member is handed the same buffers, less its own routes.
+ * Implements: RFC 4271 §9.2, §5.1.3 (next hop), RFC 4456 §8, RFC 4724 §2 (End-of-RIB).
+ * Holds: a member that is slower than the others is only a lower position in the change log; it is packed for alone, from the
+ *   present state, until it stands where a retained segment begins. A withdraw is sent only where an announcement was.
+ */
+
+import { families, parseAddress } from '../ip.ts';
+import type { Family } from '../ip.ts';
+import { AttributeView, applyRouteChanges } from '../wire/attributes/attribute-set.ts';
+import { writeOutgoing } from '../wire/attributes/outgoing.ts';
+import type { OutgoingForm } from '../wire/attributes/outgoing.ts';
+import { ByteWriter } from '../wire/byte-writer.ts';
+import { newPrefixKey } from '../wire/nlri.ts';
+import { endOfRibMessage } from '../wire/update.ts';
+import type { LocalNumbers } from './adj-rib-in.ts';
+import { AttributeTrait } from './attribute-pool.ts';
+import type { Position } from './change-log.ts';
+import type { FamilyTable } from './family-table.ts';
+import { localPeer } from './peer-table.ts';
+import type { PeerEntry } from './peer-table.ts';
+import { isReflected, mayBeTold } from './reflection.ts';
+import type { PeerClass } from './reflection.ts';
+import type { RibPeer } from './rib-types.ts';
+import { RouteView } from './route-view.ts';
+import { rowMask } from './rows.ts';
+import { ToldPrefixes } from './told.ts';
+import { UpdatePacker, hasNextHopAttribute, packWithdraws } from './update-packer.ts';
+import type { Packed } from './update-packer.ts';
+
+/** Packed segments kept for members that lag a little, in bytes. */
+const retainedBytes = 1024 * 1024;
+
+const endOfRib = Object.fromEntries(families.map((family) => [family, endOfRibMessage(family)])) as Record<
+  Family,
+  Uint8Array
+>;
+
+/** Everything that changes what the members hear, in one place: equal keys, equal bytes. */
+export function groupKey(peer: RibPeer): string {
+  return JSON.stringify([
+    peer.peerType,
+    peer.reflectorClient,
+    peer.localAs,
+    peer.fourOctetAs,
+    peer.maximumMessageSize,
+    peer.nextHopMode,
+    ...families.map((family) => ownNextHop(peer, family)),
+    peer.exportFilter?.key ?? '',
+  ]);
+}
+
+/** The address that we give as next hop where we give ourselves; undefined: we have none of that family there. */
+function ownNextHop(peer: RibPeer, family: Family): string | undefined {
+  const given = peer.nextHopSelf?.[family];
+  if (given !== undefined) return given;
+  const isIpv6 = peer.localAddress.includes(':');
+  return isIpv6 === (family === 'ipv6') ? peer.localAddress : undefined;
+}
+
+/** A stretch of the change log, packed. */
+interface Segment {
+  /** Version after which it begins. */
+  readonly from: number;
+  readonly to: Position;
+  /** Counts up over all segments and members: who came later than the segment may not use it. */
+  readonly sequence: number;
+  readonly packed: Packed;
+  /** Prefixes with nothing to be told: withdrawn where they were told. */
+  readonly withdrawn: Uint32Array;
+  sharedWithdraws: { bytes: Uint8Array; messages: number } | undefined;
+  /** Message numbers by the peer whose routes they carry; made when first asked for. */
+  bySource: Map<number, number[]> | undefined;
+}
+
+export class GroupMember {
+  readonly peer: PeerEntry;
+  readonly position: Position;
+  /** End-of-RIB is due once this was passed; undefined: it was sent. */
+  endOfRibAfter: Position | undefined;
+  readonly told = new ToldPrefixes();
+  sequence = 0;
+
+  constructor(peer: PeerEntry, position: Position, endOfRibAfter: Position) {
+    this.peer = peer;
+    this.position = position;
+    this.endOfRibAfter = endOfRibAfter;
+  }
+}
+
+let sequence = 0;
+const packer = new UpdatePacker();
+
+export class UpdateGroup {
+  readonly table: FamilyTable;
+  readonly members = new Set<GroupMember>();
+  #local: LocalNumbers;
+  #peer: RibPeer;
+  #class: Exclude<PeerClass, 'local'>;
+  #ownNextHop: Uint8Array | undefined;
+  #segments: Segment[] = [];
+  #scratch = new Uint32Array(256);
+
+  /** @param peer any that will be a member: they are equal where it matters (groupKey) */
+  constructor(table: FamilyTable, local: LocalNumbers, peer: RibPeer) {
+    this.table = table;
+    this.#local = local;
+    this.#peer = peer;
+    this.#class = peer.peerType === 'eBGP' ? 'external' : peer.reflectorClient ? 'client' : 'nonClient';
+    const own = ownNextHop(peer, table.family);
+    this.#ownNextHop = own === undefined ? undefined : parseAddress(own);
+  }
+
+  add(member: GroupMember): void {
+    member.sequence = ++sequence;
+    this.members.add(member);
+  }
+
+  remove(member: GroupMember): void {
+    this.members.delete(member);
+    this.tidy();
+  }
+
+  /** The member shall hear everything again. */
+  restart(member: GroupMember): void {
+    this.table.log.moveToStart(member.position);
+    member.sequence = ++sequence;
+  }
+
+  /** What was packed is void: versions were counted anew, or a setting changed. */
+  forgetSegments(): void {
+    for (const segment of this.#segments) this.table.log.close(segment.to);
+    this.#segments = [];
+  }
+
+  /** Drops what every member has passed, then the oldest until no more than `retainedBytes` are kept. */
+  tidy(): void {
+    const segments = this.#segments;
+    if (segments.length === 0) return;
+    let lowest = Infinity;
+    for (const member of this.members) lowest = Math.min(lowest, member.position.version);
+    let kept = 0;
+    for (let i = segments.length - 1; i >= 0; i--) {
+      kept += segments[i].packed.bytes.length;
+      if (segments[i].from >= lowest && kept <= retainedBytes) continue;
+      this.table.log.close(segments[i].to);
+      segments.splice(i, 1);
+    }
+  }
+
+  hasOutput(member: GroupMember): boolean {
+    return this.table.log.next(member.position) !== 0 || member.endOfRibAfter !== undefined;
+  }
+
+  /** Adds messages to `out` until they are about `maximumBytes`. @returns their length in bytes */
+  take(member: GroupMember, maximumBytes: number, out: Uint8Array[]): number {
+    const { log } = this.table;
+    const first = out.length;
+    let taken = 0;
+    while (taken < maximumBytes) {
+      const next = log.next(member.position);
+      if (member.endOfRibAfter !== undefined) {
+        if (next === 0 || log.versionOf(next) > member.endOfRibAfter.version) {
+          log.close(member.endOfRibAfter);
+          member.endOfRibAfter = undefined;
+          member.peer.updatesSent++;
+          out.push(endOfRib[this.table.family]);
+          taken += endOfRib[this.table.family].length;
+          continue;
+        }
+      }
+      if (next === 0) break;
+      const segment = this.#segmentFor(member);
+      const before = out.length;
+      this.#deliver(segment, member, out);
+      for (let i = before; i < out.length; i++) taken += out[i].length;
+      log.moveTo(member.position, segment.to.row, segment.to.version);
+    }
+    return out.length === first ? 0 : taken;
+  }
+
+  /** The attributes that members are told for a path, as they are told them; undefined: nothing. */
+  toldAttributes(path: number): AttributeView | undefined {
+    const { table } = this;
+    const chunk = table.paths.chunk(path);
+    const peer = table.peers.get(chunk.peer[path & rowMask]);
+    const told = this.#exported(chunk.prefix[path & rowMask], path, peer);
+    if (told === 0) return undefined;
+    const writer = new ByteWriter(256);
+    const nextHop = this.#nextHopFor(told, peer);
+    if (nextHop !== undefined) {
+      writer.u8(nextHop.length);
+      writer.bytes(nextHop);
+      const form = { ...this.#formFor(peer, told, this.#medWasSet), fourOctetAs: true };
+      const { pool } = table;
+      const start = pool.startOf(told);
+      writeOutgoing(writer, pool.bufferOf(told), start, start + pool.lengthOf(told), undefined, form);
+    }
+    table.pool.release(told);
+    return nextHop === undefined ? undefined : new AttributeView(writer.copy());
+  }
+
+  /** A retained segment that begins where the member stands, or a new one. */
+  #segmentFor(member: GroupMember): Segment {
+    const from = member.position.version;
+    for (const segment of this.#segments) {
+      if (segment.from === from && segment.sequence > member.sequence) return segment;
+    }
+    this.tidy();
+    const segment = this.#pack(member.position);
+    this.#segments.push(segment);
+    return segment;
+  }
+
+  #pack(from: Position): Segment {
+    const { table } = this;
+    const { log } = table;
+    let boundary = Infinity;
+    for (const segment of this.#segments) {
+      if (segment.from > from.version && segment.from < boundary) boundary = segment.from;
+    }
+    const exported: number[] = [];
+    let withdrawn = 0;
+    let last = from.row;
+    let version = log.version;
+    packer.begin();
+    const withdraw = (prefix: number) => {
+      if (withdrawn === this.#scratch.length) {
+        const larger = new Uint32Array(withdrawn * 2);
+        larger.set(this.#scratch);
+        this.#scratch = larger;
+      }
+      this.#scratch[withdrawn++] = prefix;
+    };
+    for (let prefix = log.next(from); prefix !== 0; prefix = log.newer(prefix)) {
+      if (log.versionOf(prefix) > boundary) {
+        version = boundary;
+        break;
+      }
+      if (packer.full || withdrawn >= packRunOfWithdraws) {
+        version = log.versionOf(last);
+        break;
+      }
+      last = prefix;
+      const path = table.bestPath(prefix);
+      const peer = path === 0 ? undefined : table.peers.get(table.paths.chunk(path).peer[path & rowMask]);
+      const told = peer === undefined ? 0 : this.#exported(prefix, path, peer);
+      if (told === 0) withdraw(prefix);
+      else {
+        exported.push(told);
+        packer.add(prefix, told, peer!.id, this.#medWasSet, table.pool.lengthOf(told));
+      }
+    }
+    const packed = packer.pack(table.prefixes, this.#peer.maximumMessageSize, this.#encode, withdraw);
+    for (const attributes of exported) table.pool.release(attributes);
+    const to = log.open(false);
+    log.moveTo(to, last, version);
+    return {
+      from: from.version,
+      to,
+      sequence: ++sequence,
+      packed,
+      withdrawn: this.#scratch.slice(0, withdrawn),
+      sharedWithdraws: undefined,
+      bySource: undefined,
+    };
+  }
+
+  /** Whether the export filter gave the route looked at last its MED: then it is sent even to another AS. */
+  #medWasSet: 0 | 1 = 0;
+
+  /** The set that members are told for the path, with a reference that the caller releases; 0: nothing. */
+  #exported(prefix: number, path: number, peer: PeerEntry): number {
+    const { table } = this;
+    const attributes = table.paths.attributesOf(path);
+    const traits = table.pool.chunk(attributes).traits[attributes & rowMask];
+    this.#medWasSet = 0;
+    if (!mayBeTold(classOf(peer), this.#class, traits)) return 0;
+    const filter = this.#peer.exportFilter;
+    if (filter === undefined) {
+      table.pool.retain(attributes);
+      return attributes;
+    }
+    const view = table.pool.view(attributes);
+    table.prefixes.readKey(prefix, filterKey);
+    const verdict = filter.evaluate(new RouteView(table.family, filterKey, view, peer));
+    if (verdict.kind === 'reject') return 0;
+    if (verdict.changes === undefined) {
+      table.pool.retain(attributes);
+      return attributes;
+    }
+    if (verdict.changes.med !== undefined) this.#medWasSet = 1;
+    const changed = applyRouteChanges(view.bytes, verdict.changes);
+    return table.pool.intern(changed, 0, changed.length);
+  }
+
+  #encode = (attributes: number, source: number, variant: 0 | 1, into: ByteWriter): Uint8Array | undefined => {
+    const { pool, peers, family } = this.table;
+    const peer = peers.get(source);
+    const nextHop = this.#nextHopFor(attributes, peer);
+    if (nextHop === undefined) return undefined;
+    const start = pool.startOf(attributes);
+    const bytes = pool.bufferOf(attributes);
+    const form = this.#formFor(peer, attributes, variant);
+    const inAttribute = hasNextHopAttribute(family) ? nextHop : undefined;
+    writeOutgoing(into, bytes, start, start + pool.lengthOf(attributes), inAttribute, form);
+    return nextHop;
+  };
+
+  /** RFC 4271 §5.1.3: ourselves towards another AS and for what we originate; else unchanged; the mode overrides. */
+  #nextHopFor(attributes: number, source: PeerEntry): Uint8Array | undefined {
+    const { pool } = this.table;
+    const start = pool.startOf(attributes);
+    const bytes = pool.bufferOf(attributes);
+    const length = bytes[start];
+    const { nextHopMode, peerType } = this.#peer;
+    const self = source.id === localPeer || nextHopMode === 'self' || (nextHopMode === 'auto' && peerType === 'eBGP');
+    return self || length === 0 ? this.#ownNextHop : bytes.subarray(start + 1, start + 1 + length);
+  }
+
+  #formFor(source: PeerEntry, attributes: number, medWasSet: 0 | 1): OutgoingForm {
+    const { fourOctetAs, localAs } = this.#peer;
+    const internal = this.#class !== 'external';
+    const { traits } = this.table.pool.chunk(attributes);
+    // RFC 4271 §5.1.4: a MED from another AS does not go on to a third.
+    const ownMed = medWasSet === 1 || (traits[attributes & rowMask] & AttributeTrait.emptyAsPath) !== 0;
+    const reflected = isReflected(classOf(source), this.#class);
+    return {
+      prepend: internal ? [] : [localAs],
+      internal,
+      fourOctetAs,
+      originatorId: reflected ? source.routerId : undefined,
+      clusterId: reflected ? this.#local.clusterId : undefined,
+      keepMed: internal || ownMed,
+    };
+  }
+
+  /** Hands the segment to the member: everything but its own routes, and withdraws only of what it was told. */
+  #deliver(segment: Segment, member: GroupMember, out: Uint8Array[]): void {
+    const { told } = member;
+    const { withdrawn, packed } = segment;
+    let gone = 0;
+    if (this.#scratch.length < withdrawn.length + packed.prefixes.length) {
+      this.#scratch = new Uint32Array(withdrawn.length + packed.prefixes.length);
+    }
+    const scratch = this.#scratch;
+    for (let i = 0; i < withdrawn.length; i++) if (told.delete(withdrawn[i])) scratch[gone++] = withdrawn[i];
+    const allWithdrawn = gone === withdrawn.length;
+    if (gone > 0 && allWithdrawn) {
+      segment.sharedWithdraws ??= packWithdraws(this.table.prefixes, withdrawn, gone, this.#peer.maximumMessageSize);
+      out.push(segment.sharedWithdraws.bytes);
+      member.peer.updatesSent += segment.sharedWithdraws.messages;
+      gone = 0;
+    }
+    const own = this.#ownMessages(segment, member.peer.id);
+    let bytesStart = 0;
+    let prefixesStart = 0;
+    for (const index of own) {
+      const message = packed.messages[index];
+      const before = index === 0 ? undefined : packed.messages[index - 1];
+      const ownBytes = before?.bytesEnd ?? 0;
+      const ownPrefixes = before?.prefixesEnd ?? 0;
+      if (ownBytes > bytesStart) out.push(packed.bytes.subarray(bytesStart, ownBytes));
+      told.add(packed.prefixes, prefixesStart, ownPrefixes);
+      // The best route is the member's own now: what it was told before is withdrawn from it.
+      for (let i = ownPrefixes; i < message.prefixesEnd; i++) {
+        if (told.delete(packed.prefixes[i])) scratch[gone++] = packed.prefixes[i];
+      }
+      bytesStart = message.bytesEnd;
+      prefixesStart = message.prefixesEnd;
+    }
+    if (bytesStart < packed.bytes.length) {
+      out.push(bytesStart === 0 ? packed.bytes : packed.bytes.subarray(bytesStart));
+      told.add(packed.prefixes, prefixesStart, packed.prefixes.length);
+    }
+    member.peer.updatesSent += packed.messages.length - own.length;
+    if (gone > 0) {
+      const withdraws = packWithdraws(this.table.prefixes, scratch, gone, this.#peer.maximumMessageSize);
+      out.push(withdraws.bytes);
+      member.peer.updatesSent += withdraws.messages;
+    }
+  }
+
+  #ownMessages(segment: Segment, peer: number): readonly number[] {
+    const { messages } = segment.packed;
+    if (segment.bySource === undefined) {
+      segment.bySource = new Map();
+      for (let i = 0; i < messages.length; i++) {
+        const list = segment.bySource.get(messages[i].source);
+        if (list === undefined) segment.bySource.set(messages[i].source, [i]);
+        else list.push(i);
+      }
+    }
+    return segment.bySource.get(peer) ?? none;
+  }
+}
+
+const none: readonly number[] = [];
+const packRunOfWithdraws = 16_384;
+const filterKey = newPrefixKey();
+
+function classOf(peer: PeerEntry): PeerClass {
+  if (peer.id === localPeer) return 'local';
+  if (peer.external) return 'external';
+  return peer.peer.reflectorClient ? 'client' : 'nonClient';
+}

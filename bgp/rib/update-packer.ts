@@ -1,0 +1,209 @@
+/**
+ * Packs prefixes into UPDATE messages: as many to a message as fit, those with equal attributes and equal source together.
+ * Implements: RFC 4271 §9.2 (packing; a route too long for a message is not told), RFC 8654 (longer messages).
+ * Holds: every message has one source, so that it can be left out for exactly that peer.
+ */
+
+import type { Family } from '../ip.ts';
+import { ByteWriter } from '../wire/byte-writer.ts';
+import { wirePrefixSize, writePrefix } from '../wire/nlri.ts';
+import {
+  announceOverhead,
+  beginUpdate,
+  endMessage,
+  withdrawOverhead,
+  writeAnnounceHead,
+  writeAnnounceTail,
+  writeWithdrawHead,
+  writeWithdrawTail,
+} from '../wire/update.ts';
+import type { PrefixTable } from './prefix-table.ts';
+import { rowMask } from './rows.ts';
+
+/** Prefixes in one run of the packer. */
+export const packRun = 4096;
+/** Bytes at which a run ends, about. */
+const runBytes = 128 * 1024;
+const slotMask = 2 * packRun - 1;
+
+/** Messages in the order in which they are told, with whose route each carries. */
+export interface Packed {
+  readonly bytes: Uint8Array;
+  /** Prefixes announced, message by message. */
+  readonly prefixes: Uint32Array;
+  readonly messages: readonly PackedMessage[];
+}
+
+export interface PackedMessage {
+  readonly source: number;
+  /** Ends in `bytes` and `prefixes`; each begins where the one before ends. */
+  readonly bytesEnd: number;
+  readonly prefixesEnd: number;
+}
+
+/** Collects prefixes, then packs them. One is enough: a run begins and ends within one call of its user. */
+export class UpdatePacker {
+  #count = 0;
+  #size = 0;
+  #prefixes = new Uint32Array(packRun);
+  #nextInBucket = new Int16Array(packRun);
+  #bucketAttributes = new Uint32Array(packRun);
+  /** Source peer and, above it, the variant bit. */
+  #bucketSources = new Uint32Array(packRun);
+  #bucketFirst = new Int16Array(packRun);
+  #bucketLast = new Int16Array(packRun);
+  #buckets = 0;
+  /** Bucket number + 1 by hash. */
+  #slots = new Int16Array(2 * packRun);
+  #slotsUsed = new Uint16Array(packRun);
+  #out = new ByteWriter(2 * runBytes);
+  #attributes = new ByteWriter(4096);
+  #order = new Uint32Array(packRun);
+
+  begin(): void {
+    for (let i = 0; i < this.#buckets; i++) this.#slots[this.#slotsUsed[i]] = 0;
+    this.#count = 0;
+    this.#size = 0;
+    this.#buckets = 0;
+  }
+
+  get full(): boolean {
+    return this.#count === packRun || this.#size >= runBytes;
+  }
+
+  /**
+   * @param variant one bit more that tells sets apart
+   * @param attributesLength about how long the attributes are
+   */
+  add(prefix: number, attributes: number, source: number, variant: 0 | 1, attributesLength: number): void {
+    const entry = this.#count++;
+    const key = source | (variant << 16);
+    this.#prefixes[entry] = prefix;
+    this.#nextInBucket[entry] = -1;
+    this.#size += 5;
+    let slot = (Math.imul(attributes, 0x9e3779b1) ^ Math.imul(key, 0x85ebca6b)) & slotMask;
+    for (; ; slot = (slot + 1) & slotMask) {
+      const bucket = this.#slots[slot] - 1;
+      if (bucket < 0) break;
+      if (this.#bucketAttributes[bucket] === attributes && this.#bucketSources[bucket] === key) {
+        this.#nextInBucket[this.#bucketLast[bucket]] = entry;
+        this.#bucketLast[bucket] = entry;
+        return;
+      }
+    }
+    const bucket = this.#buckets++;
+    this.#slots[slot] = bucket + 1;
+    this.#slotsUsed[bucket] = slot;
+    this.#bucketAttributes[bucket] = attributes;
+    this.#bucketSources[bucket] = key;
+    this.#bucketFirst[bucket] = entry;
+    this.#bucketLast[bucket] = entry;
+    this.#size += attributesLength + 40;
+  }
+
+  /**
+   * @param encode writes the attributes of a set for these peers and answers the next hop for MP_REACH_NLRI;
+   *   undefined where the set cannot be told to them
+   * @param untold hears the prefixes that no message can carry
+   */
+  pack(
+    table: PrefixTable,
+    maximumMessageSize: number,
+    encode: (attributes: number, source: number, variant: 0 | 1, into: ByteWriter) => Uint8Array | undefined,
+    untold: (prefix: number) => void,
+  ): Packed {
+    const out = this.#out;
+    const attributes = this.#attributes;
+    const messages: PackedMessage[] = [];
+    let ordered = 0;
+    out.reset();
+    for (let bucket = 0; bucket < this.#buckets; bucket++) {
+      const source = this.#bucketSources[bucket] & 0xffff;
+      attributes.reset();
+      const variant = this.#bucketSources[bucket] >>> 16 === 0 ? 0 : 1;
+      const nextHop = encode(this.#bucketAttributes[bucket], source, variant, attributes);
+      const room = maximumMessageSize - announceOverhead(table.family) - attributes.length;
+      let entry = this.#bucketFirst[bucket];
+      while (entry >= 0) {
+        const start = ordered;
+        let length = 0;
+        while (entry >= 0) {
+          const prefix = this.#prefixes[entry];
+          const size = wirePrefixSize(table.length(prefix));
+          if (nextHop === undefined || size > room) untold(prefix);
+          else {
+            if (length + size > room) break;
+            length += size;
+            this.#order[ordered++] = prefix;
+          }
+          entry = this.#nextInBucket[entry];
+        }
+        if (nextHop === undefined || ordered === start) continue;
+        const at = beginUpdate(out);
+        writeAnnounceHead(out, table.family, attributes, nextHop, length);
+        writePrefixes(out, table, this.#order, start, ordered, length);
+        writeAnnounceTail(out, table.family, attributes);
+        endMessage(out, at);
+        messages.push({ source, bytesEnd: out.length, prefixesEnd: ordered });
+      }
+    }
+    return { bytes: out.copy(), prefixes: this.#order.slice(0, ordered), messages };
+  }
+}
+
+const withdrawWriter = new ByteWriter(4096);
+
+/** @returns whole messages back to back, and how many */
+export function packWithdraws(
+  table: PrefixTable,
+  prefixes: Uint32Array,
+  count: number,
+  maximumMessageSize: number,
+): { bytes: Uint8Array; messages: number } {
+  const out = withdrawWriter;
+  out.reset();
+  const room = maximumMessageSize - withdrawOverhead(table.family);
+  let messages = 0;
+  for (let start = 0; start < count;) {
+    let end = start;
+    let length = 0;
+    while (end < count) {
+      const size = wirePrefixSize(table.length(prefixes[end]));
+      if (length + size > room) break;
+      length += size;
+      end++;
+    }
+    const at = beginUpdate(out);
+    writeWithdrawHead(out, table.family, length);
+    writePrefixes(out, table, prefixes, start, end, length);
+    writeWithdrawTail(out, table.family);
+    endMessage(out, at);
+    messages++;
+    start = end;
+  }
+  return { bytes: out.copy(), messages };
+}
+
+function writePrefixes(
+  out: ByteWriter,
+  table: PrefixTable,
+  prefixes: Uint32Array,
+  start: number,
+  end: number,
+  length: number,
+): void {
+  let to = out.grow(length);
+  const { buffer } = out;
+  const { wordCount } = table;
+  for (let i = start; i < end; i++) {
+    const id = prefixes[i];
+    const chunk = table.chunk(id);
+    const row = id & rowMask;
+    to = writePrefix(buffer, to, chunk.words, row * wordCount, chunk.lengths[row]);
+  }
+}
+
+/** Families whose prefixes lie in MP_REACH_NLRI, so that NEXT_HOP is not written. */
+export function hasNextHopAttribute(family: Family): boolean {
+  return family === 'ipv4';
+}
