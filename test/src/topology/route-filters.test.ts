@@ -165,7 +165,7 @@ describe('the key', () => {
     expect(key(spec.replace(/}$/, ', exportV4: [{ action: Reject }] }'))).toBe(key(spec));
   });
 
-  test.each([
+  test.each<[string, string, Options]>([
     ['a rule', spec.replace('10.0.0.0/8', '10.0.0.0/9'), {}],
     ['the type of the session', spec, { peerType: 'iBGP' }],
     [
@@ -173,7 +173,7 @@ describe('the key', () => {
       spec,
       { defaultPolicy: { name: '', key: 'other', evaluate: () => ({ kind: 'accept', rule: '' }) } },
     ],
-  ] as const)('changes with %s', (_, changed, options) => {
+  ])('changes with %s', (_, changed, options) => {
     expect(key(changed, options)).not.toBe(key(spec));
   });
 });
