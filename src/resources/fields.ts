@@ -174,7 +174,7 @@ export function peerAddress() {
     type: 'string',
     maxLength: 64,
     ...validations({
-      rule: "isIP(self) || (self.matches('^[0-9.]+:[1-9][0-9]{0,4}$') && isIP(self.split(':')[0])) || (self.matches('^\\\\[[0-9a-fA-F:.]+\\\\](:[1-9][0-9]{0,4})?$') && isIP(self.substring(1, self.indexOf(']'))))",
+      rule: "isIP(self) || (self.matches('^[0-9.]+:[1-9][0-9]{0,4}$') && isIP(self.split(':')[0])) || (self.matches('^\\\\[[0-9a-fA-F.]*:[0-9a-fA-F:.]*\\\\](:[1-9][0-9]{0,4})?$') && isIP(self.substring(1, self.indexOf(']'))))",
       message: 'must be an IP address, IPv4:PORT or [IPv6]:PORT',
     }),
   });

@@ -4,7 +4,7 @@
  */
 
 import { z } from 'zod';
-import { prefixesOverlap, parsePrefix } from '../../bgp/ip.ts';
+import { parsePrefix, prefixCovers, prefixesOverlap, type Prefix } from '../../bgp/ip.ts';
 import { defineCustomResource, withRules, type CustomObject } from './define.ts';
 import { cidr, selector } from './fields.ts';
 
@@ -44,7 +44,7 @@ const spec = withRules(
     },
     {
       cel: `!isCIDR(self.cidr) || !(cidr('${linkLocal.ipv4}').containsCIDR(self.cidr) || cidr('${linkLocal.ipv6}').containsCIDR(self.cidr))`,
-      holds: ({ cidr }) => !cidrsOverlap(cidr, linkLocal.ipv4) && !cidrsOverlap(cidr, linkLocal.ipv6),
+      holds: ({ cidr }) => !Object.values(linkLocal).some((outer) => comparePrefixes(prefixCovers, outer, cidr)),
       field: 'cidr',
       reason: 'must not be link-local',
     },
@@ -80,11 +80,11 @@ export type IpPool = CustomObject<'IPPool', typeof spec>;
 export type EncapsulationMode = IpPool['spec']['ipipMode'];
 
 export function poolsOverlap(a: IpPool, b: IpPool): boolean {
-  return cidrsOverlap(a.spec.cidr, b.spec.cidr);
+  return comparePrefixes(prefixesOverlap, a.spec.cidr, b.spec.cidr);
 }
 
-/** Whether two canonical CIDRs share an address. */
-function cidrsOverlap(a: string, b: string): boolean {
+/** @param a and `b`: CIDRs that are known to be valid. */
+function comparePrefixes(compare: (a: Prefix, b: Prefix) => boolean, a: string, b: string): boolean {
   const [first, second] = [parsePrefix(a), parsePrefix(b)];
-  return first !== undefined && second !== undefined && prefixesOverlap(first, second);
+  return first !== undefined && second !== undefined && compare(first, second);
 }

@@ -9,6 +9,7 @@ import { namespacedObjectMeta, type DeepReadonly } from './define.ts';
 import { looseCidr } from './fields.ts';
 import { labelSelectorSchema } from './label-selector.ts';
 import { protocols } from './pod.ts';
+import { show } from './problems.ts';
 
 /** IANA service name (RFC 6335 §5.1): at most 15 of a-z, 0-9 and "-", with a letter, no "-" at an end or doubled. */
 const portName = /^(?=.*[a-z])(?!.*--)[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?$/;
@@ -19,7 +20,7 @@ const port = z
     port: z
       .union([
         z.number().int().min(1).max(65535),
-        z.string().refine((name) => portName.test(name), { error: 'is not a port name' }),
+        z.string().refine((name) => portName.test(name), { error: ({ input }) => `${show(input)} is not a port name` }),
       ])
       .optional(),
     endPort: z.number().int().min(1).max(65535).optional(),

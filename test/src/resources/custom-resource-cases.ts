@@ -1,0 +1,398 @@
+/**
+ * Specs of our own kinds and what is wrong with them: every validator must give exactly these problems, and the CRD
+ * must accept and refuse the same (crd.test.ts).
+ */
+
+export interface Case {
+  readonly title: string;
+  readonly kind: 'BGPConfiguration' | 'BGPPeer' | 'BGPFilter' | 'IPPool';
+  /** 'default' for a BGPConfiguration, 'x' for the others. */
+  readonly name?: string;
+  readonly spec: unknown;
+  /** Empty: valid. */
+  readonly problems: readonly string[];
+  /** CEL cannot say this; only we refuse it. */
+  readonly beyondCrd?: true;
+}
+
+const tor = { peerIP: '10.0.0.1', asNumber: 65001 };
+const reflectors = { peerSelector: 'has(reflector)' };
+const rule = (fields: object) => ({ importV4: [{ action: 'Accept', ...fields }] });
+const operation = (fields: object) => rule({ operations: [fields] });
+
+export const cases: readonly Case[] = [
+  ...configuration(),
+  ...peer('a peer by address', tor),
+  ...peer('a peer with a port', { ...tor, peerIP: '10.0.0.1:1179' }),
+  ...peer('a peer by IPv6 address', { ...tor, peerIP: 'fd00::1' }),
+  ...peer('a peer by IPv6 address and port', { ...tor, peerIP: '[fd00::1]:1179' }),
+  ...peer('a peer by IPv6 address in brackets', { ...tor, peerIP: '[fd00::1]' }),
+  ...peer(
+    'a peer that is no address',
+    { ...tor, peerIP: '10.0.0.300' },
+    'spec.peerIP: "10.0.0.300" is not an IP address',
+  ),
+  ...peer('a peer by host name', { ...tor, peerIP: 'tor1' }, 'spec.peerIP: "tor1" is not an IP address'),
+  ...peer('an octal address', { ...tor, peerIP: '010.0.0.1' }, 'spec.peerIP: "010.0.0.1" is not an IP address'),
+  ...peer(
+    'a peer mapped into IPv6',
+    { ...tor, peerIP: '::ffff:10.0.0.1' },
+    'spec.peerIP: ::ffff:10.0.0.1 is IPv4 mapped into IPv6 (write the IPv4 address)',
+  ),
+  ...peer(
+    'IPv4 in brackets',
+    { ...tor, peerIP: '[10.0.0.1]:179' },
+    'spec.peerIP: "[10.0.0.1]:179": only an IPv6 address stands in brackets',
+  ),
+  ...peer('port 0', { ...tor, peerIP: '10.0.0.1:0' }, 'spec.peerIP: "0" is not a port (1 to 65535)'),
+  ...beyond(
+    peer('port 65536', { ...tor, peerIP: '10.0.0.1:65536' }, 'spec.peerIP: "65536" is not a port (1 to 65535)'),
+  ),
+  ...peer('an address that is a number', { ...tor, peerIP: 10 }, 'spec.peerIP: 10 is not a string'),
+  ...peer('AS 0', { ...tor, asNumber: 0 }, 'spec.asNumber: 0 is reserved (RFC 7607)'),
+  ...peer('AS_TRANS', { ...tor, asNumber: 23456 }, 'spec.asNumber: 23456 is AS_TRANS, reserved (RFC 6793)'),
+  ...peer('AS 65535', { ...tor, asNumber: 65535 }, 'spec.asNumber: 65535 is reserved (RFC 7300)'),
+  ...peer('AS 65535 in text', { ...tor, asNumber: '0.65535' }, 'spec.asNumber: 65535 is reserved (RFC 7300)'),
+  ...peer('the last AS', { ...tor, asNumber: 4294967295 }, 'spec.asNumber: 4294967295 is reserved (RFC 7300)'),
+  ...peer(
+    'an AS past the last',
+    { ...tor, asNumber: 4294967296 },
+    'spec.asNumber: 4294967296 is not between 1 and 4294967295',
+  ),
+  ...peer('a negative AS', { ...tor, asNumber: -1 }, 'spec.asNumber: -1 is not between 1 and 4294967295'),
+  ...peer(
+    'a dotted AS without quotes',
+    { ...tor, asNumber: 1.1 },
+    'spec.asNumber: 1.1 is not a whole number (an AS number of the form x.y is written in quotes)',
+  ),
+  ...peer('a dotted AS', { ...tor, asNumber: '1.10' }),
+  ...peer('an AS number in quotes', { ...tor, asNumber: '65001' }),
+  ...peer(
+    'a dotted AS out of range',
+    { ...tor, asNumber: '1.65536' },
+    'spec.asNumber: "1.65536" is not an AS number (a number, or "x.y")',
+  ),
+  ...peer(
+    'an AS in words',
+    { ...tor, asNumber: 'AS65001' },
+    'spec.asNumber: "AS65001" is not an AS number (a number, or "x.y")',
+  ),
+  ...peer(
+    'a list of AS numbers',
+    { ...tor, asNumber: [65001] },
+    'spec.asNumber: a list is neither a number nor a string',
+  ),
+  ...peer('no AS number', { peerIP: '10.0.0.1' }, 'spec.asNumber: required with peerIP and peerRange'),
+  ...peer(
+    'nobody to peer with',
+    { asNumber: 65001 },
+    'spec.peerIP: one of peerIP, peerRange and peerSelector is required',
+  ),
+  ...peer(
+    'two ways to say the peer',
+    { ...tor, peerRange: '10.0.0.0/8' },
+    'spec.peerIP: peerIP, peerRange and peerSelector exclude each other',
+  ),
+  ...peer('reflectors', reflectors),
+  ...peer(
+    'an AS number for reflectors',
+    { ...reflectors, asNumber: 64512 },
+    "spec.asNumber: not allowed with peerSelector: the selected nodes' own AS number holds",
+  ),
+  ...beyond(
+    peer(
+      'a selector that does not parse',
+      { peerSelector: 'rack = 1' },
+      'spec.peerSelector: unexpected "=" at position 6',
+    ),
+  ),
+  ...peer(
+    'an empty selector',
+    { peerSelector: '' },
+    'spec.peerSelector: empty selector (all() selects everything) at position 1',
+  ),
+  ...peer('a range', { peerRange: '10.9.0.0/16', asNumber: 65000 }),
+  ...peer('a passive range', { peerRange: 'fd00:9::/32', asNumber: 65000, passive: true, reflectorClient: true }),
+  ...peer(
+    'a range that is called',
+    { peerRange: '10.9.0.0/16', asNumber: 65000, passive: false },
+    'spec.passive: must not be false with peerRange: members of a range are only accepted, never called',
+  ),
+  ...peer(
+    'a range with host bits',
+    { peerRange: '10.9.0.1/16', asNumber: 65000 },
+    'spec.peerRange: 10.9.0.1/16 has host bits set (write 10.9.0.0/16)',
+  ),
+  ...peer(
+    'a range without length',
+    { peerRange: '10.9.0.0', asNumber: 65000 },
+    'spec.peerRange: "10.9.0.0" is not a CIDR such as 10.0.0.0/16 (the length is missing)',
+  ),
+  ...peer(
+    'node and nodeSelector',
+    { ...tor, node: 'a', nodeSelector: 'all()' },
+    'spec.nodeSelector: node and nodeSelector exclude each other',
+  ),
+  ...peer('one family', { ...tor, families: ['ipv6'] }),
+  ...peer('no family', { ...tor, families: [] }, 'spec.families: must not be empty'),
+  ...peer(
+    'an unknown family',
+    { ...tor, families: ['ipv4', 'vpnv4'] },
+    'spec.families[1]: "vpnv4" is not one of ipv4, ipv6',
+  ),
+  ...peer('a family twice', { ...tor, families: ['ipv4', 'ipv4'] }, 'spec.families: names a family twice'),
+  ...peer('all timers', {
+    ...tor,
+    holdTime: '1m30s',
+    keepaliveTime: '30s',
+    connectRetryTime: '10s',
+    maxRestartTime: '0s',
+  }),
+  ...peer('no hold timer', { ...tor, holdTime: '0s', keepaliveTime: '30s' }),
+  ...peer('a hold time of 2 s', { ...tor, holdTime: '2s' }, 'spec.holdTime: 2s is less than 3s and not 0s'),
+  ...peer('a hold time past 16 bits', { ...tor, holdTime: '18h13m' }, 'spec.holdTime: 18h13m is more than 65535s'),
+  ...peer(
+    'a hold time without unit',
+    { ...tor, holdTime: '90' },
+    'spec.holdTime: "90" is not a duration such as 90s or 1m30s',
+  ),
+  ...peer('a hold time as a number', { ...tor, holdTime: 90 }, 'spec.holdTime: 90 is not a string'),
+  ...peer('an empty hold time', { ...tor, holdTime: '' }, 'spec.holdTime: "" is not a duration such as 90s or 1m30s'),
+  ...peer(
+    'a keepalive as long as the hold time',
+    { ...tor, holdTime: '90s', keepaliveTime: '90s' },
+    'spec.keepaliveTime: must be shorter than holdTime',
+  ),
+  ...peer(
+    'a restart time past 12 bits',
+    { ...tor, maxRestartTime: '4096s' },
+    'spec.maxRestartTime: 4096s is more than 4095s',
+  ),
+  ...peer(
+    'TTL security and multihop',
+    { ...tor, ttlSecurity: 1, ebgpMultihop: 2 },
+    'spec.ebgpMultihop: ttlSecurity and ebgpMultihop exclude each other',
+  ),
+  ...peer('TTL security of 255 hops', { ...tor, ttlSecurity: 255 }, 'spec.ttlSecurity: 255 is more than 254'),
+  ...peer('half a hop', { ...tor, ttlSecurity: 1.5 }, 'spec.ttlSecurity: 1.5 is not a whole number'),
+  ...peer('a truth in words', { ...tor, passive: 'yes' }, 'spec.passive: "yes" is not true or false'),
+  ...peer('a misspelt field', { ...tor, asNumbr: 1 }, 'spec.asNumbr: unknown field (did you mean asNumber?)'),
+  ...peer(
+    'a field of another product',
+    { ...tor, keepOriginalNextHop: true },
+    'spec.keepOriginalNextHop: unknown field',
+  ),
+  ...peer(
+    'several faults at once',
+    { peerIP: '10.0.0', asNumber: 0, nextHopMode: 'self' },
+    'spec.peerIP: "10.0.0" is not an IP address',
+    'spec.asNumber: 0 is reserved (RFC 7607)',
+    'spec.nextHopMode: "self" is not one of Auto, Self, Keep',
+  ),
+  ...peer('no object', 'tor1', 'spec: "tor1" is not an object'),
+  ...peer('nothing', undefined, 'spec: required'),
+
+  ...filter('no rule', {}),
+  ...filter('nothing', undefined),
+  ...filter('a rule for all', { exportV6: [{ action: 'Reject' }] }),
+  ...filter('a rule without action', { importV4: [{}] }, 'spec.importV4[0].action: required'),
+  ...filter('every match', {
+    importV6: [
+      {
+        action: 'Accept',
+        cidr: 'fd00::/8',
+        matchOperator: 'In',
+        prefixLength: { min: 48, max: 64 },
+        source: 'RemotePeers',
+        peerType: 'eBGP',
+        communities: { values: ['65000:1', '65000:1:4294967295'] },
+        asPathPrefix: [65001, 23456],
+        operations: [
+          { addCommunity: { value: '64512:100' } },
+          { prependASPath: { prefix: [64512, 64512] } },
+          { setLocalPreference: { value: 200 } },
+          { setMED: { value: 0 } },
+        ],
+      },
+    ],
+  }),
+  ...filter(
+    'a CIDR of the other family',
+    rule({ cidr: 'fd00::/8', matchOperator: 'In' }),
+    'spec.importV4[0].cidr: fd00::/8 is not an IPv4 CIDR',
+  ),
+  ...filter(
+    'a CIDR without operator',
+    rule({ cidr: '10.0.0.0/8' }),
+    'spec.importV4[0].matchOperator: cidr and matchOperator go together',
+  ),
+  ...filter(
+    'an operator without CIDR',
+    rule({ matchOperator: 'In' }),
+    'spec.importV4[0].matchOperator: cidr and matchOperator go together',
+  ),
+  ...filter('a length without CIDR', rule({ prefixLength: { max: 24 } }), 'spec.importV4[0].prefixLength: needs cidr'),
+  ...filter(
+    'lengths the wrong way round',
+    rule({ cidr: '10.0.0.0/8', matchOperator: 'In', prefixLength: { min: 25, max: 24 } }),
+    'spec.importV4[0].prefixLength.min: is more than max',
+  ),
+  ...filter(
+    'a length past the family',
+    rule({ cidr: '10.0.0.0/8', matchOperator: 'In', prefixLength: { max: 33 } }),
+    'spec.importV4[0].prefixLength.max: 33 is more than 32',
+  ),
+  ...filter(
+    'a source we do not know',
+    rule({ source: 'Kernel' }),
+    'spec.importV4[0].source: "Kernel" is not RemotePeers',
+  ),
+  ...filter(
+    'no communities',
+    rule({ communities: { values: [] } }),
+    'spec.importV4[0].communities.values: must not be empty',
+  ),
+  ...filter(
+    'communities out of range',
+    rule({ communities: { values: ['65536:1', '1:2:4294967296', 'no-export'] } }),
+    'spec.importV4[0].communities.values[0]: "65536:1" is not a community (aa:nn, or aa:nn:mm for a large one)',
+    'spec.importV4[0].communities.values[1]: "1:2:4294967296" is not a community (aa:nn, or aa:nn:mm for a large one)',
+    'spec.importV4[0].communities.values[2]: "no-export" is not a community (aa:nn, or aa:nn:mm for a large one)',
+  ),
+  ...filter('AS 0 in a path', rule({ asPathPrefix: [0] }), 'spec.importV4[0].asPathPrefix[0]: 0 is less than 1'),
+  ...filter(
+    'an operation without effect',
+    operation({}),
+    'spec.importV4[0].operations[0].addCommunity: exactly one of addCommunity, prependASPath, setLocalPreference and setMED is required',
+  ),
+  ...filter(
+    'two operations in one',
+    operation({ setMED: { value: 1 }, setLocalPreference: { value: 1 } }),
+    'spec.importV4[0].operations[0].addCommunity: exactly one of addCommunity, prependASPath, setLocalPreference and setMED is required',
+  ),
+  ...filter(
+    'nothing to prepend',
+    operation({ prependASPath: { prefix: [] } }),
+    'spec.importV4[0].operations[0].prependASPath.prefix: must not be empty',
+  ),
+  ...filter(
+    'eleven to prepend',
+    operation({ prependASPath: { prefix: Array.from({ length: 11 }, () => 64512) } }),
+    'spec.importV4[0].operations[0].prependASPath.prefix: has more than 10 entries',
+  ),
+  ...filter(
+    'operations on what is rejected',
+    { exportV4: [{ action: 'Reject', operations: [{ setMED: { value: 1 } }] }] },
+    'spec.exportV4[0].operations: only with action Accept',
+  ),
+  ...filter(
+    'a misspelt match',
+    rule({ comunities: {} }),
+    'spec.importV4[0].comunities: unknown field (did you mean communities?)',
+  ),
+
+  ...pool('direct routing', { cidr: '10.244.0.0/16' }),
+  ...pool('IP-in-IP', { cidr: '10.244.0.0/16', ipipMode: 'CrossSubnet', vxlanMode: 'Never' }),
+  ...pool('VXLAN for IPv6', {
+    cidr: 'fd00:10::/56',
+    vxlanMode: 'Always',
+    nodeSelector: "rack == '1'",
+    disableBGPExport: true,
+  }),
+  ...pool('no range', {}, 'spec.cidr: required'),
+  ...pool('no CIDR', { cidr: 'pods' }, 'spec.cidr: "pods" is not a CIDR such as 10.0.0.0/16'),
+  ...pool('host bits', { cidr: 'fd00::1/64' }, 'spec.cidr: fd00::1/64 has host bits set (write fd00::/64)'),
+  ...pool(
+    'a range mapped into IPv6',
+    { cidr: '::ffff:10.0.0.0/104' },
+    'spec.cidr: ::ffff:10.0.0.0/104 is IPv4 mapped into IPv6 (write the IPv4 CIDR)',
+  ),
+  ...pool('link-local', { cidr: '169.254.7.0/24' }, 'spec.cidr: must not be link-local'),
+  ...pool('a range that holds all of link-local', { cidr: '169.0.0.0/8' }),
+  ...pool('IPv6 link-local', { cidr: 'fe80::/64' }, 'spec.cidr: must not be link-local'),
+  ...pool(
+    'both encapsulations',
+    { cidr: '10.244.0.0/16', ipipMode: 'Always', vxlanMode: 'CrossSubnet' },
+    'spec.vxlanMode: ipipMode and vxlanMode exclude each other: one must be Never',
+  ),
+  ...pool(
+    'IP-in-IP for IPv6',
+    { cidr: 'fd00:10::/56', ipipMode: 'Always' },
+    'spec.ipipMode: must be Never for an IPv6 pool',
+  ),
+  ...pool(
+    'a mode in lower case',
+    { cidr: '10.244.0.0/16', ipipMode: 'always' },
+    'spec.ipipMode: "always" is not one of Never, CrossSubnet, Always',
+  ),
+];
+
+function configuration(): Case[] {
+  const kind = 'BGPConfiguration';
+  return [
+    { title: 'nothing said', kind, spec: {}, problems: [] },
+    { title: 'no spec', kind, spec: undefined, problems: [] },
+    {
+      title: 'everything said',
+      kind,
+      spec: {
+        asNumber: '64512.1',
+        nodeToNodeMeshEnabled: false,
+        listenPort: 1790,
+        holdTime: '30s',
+        maximumPaths: 4,
+        nodeMeshMaxRestartTime: '5m',
+      },
+      problems: [],
+    },
+    { title: 'one node', kind, name: 'node.a', spec: { asNumber: 64513, listenPort: 1790 }, problems: [] },
+    {
+      title: 'the mesh by one node',
+      kind,
+      name: 'node.a',
+      spec: { nodeToNodeMeshEnabled: false },
+      problems: ['spec.nodeToNodeMeshEnabled: only the object "default" may set it: the mesh is the whole cluster\'s'],
+    },
+    {
+      title: 'another name',
+      kind,
+      name: 'mine',
+      spec: {},
+      problems: ['metadata.name: must be "default" or "node.NAME"'],
+    },
+    {
+      title: 'port 0',
+      kind,
+      spec: { listenPort: 0 },
+      problems: ['spec.listenPort: 0 is less than 1'],
+    },
+    {
+      title: 'no path at all',
+      kind,
+      spec: { maximumPaths: 0 },
+      problems: ['spec.maximumPaths: 0 is less than 1'],
+    },
+    {
+      title: 'a field of another kind',
+      kind,
+      spec: { asNumber: 64512, serviceClusterIPs: [] },
+      problems: ['spec.serviceClusterIPs: unknown field'],
+    },
+  ];
+}
+
+function peer(title: string, spec: unknown, ...problems: string[]): Case[] {
+  return [{ title, kind: 'BGPPeer', spec, problems }];
+}
+
+function filter(title: string, spec: unknown, ...problems: string[]): Case[] {
+  return [{ title, kind: 'BGPFilter', spec, problems }];
+}
+
+function pool(title: string, spec: unknown, ...problems: string[]): Case[] {
+  return [{ title, kind: 'IPPool', spec, problems }];
+}
+
+function beyond(those: readonly Case[]): Case[] {
+  return those.map((one) => ({ ...one, beyondCrd: true }));
+}
