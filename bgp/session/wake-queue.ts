@@ -35,7 +35,7 @@ export class WakeQueue<T extends Sleeper> {
 
   /** @returns an item whose time has come, taken out; undefined where there is none. */
   take(now: number): T | undefined {
-    if (this.next() > now) return undefined;
+    if (this.next() > now || this.heap.length === 0) return undefined;
     const { item } = this.pop();
     item.wakeAt = Infinity;
     return item;

@@ -1,0 +1,259 @@
+/**
+ * A network of speakers in memory, under a clock that the test owns. Every host has one driver; a packet takes a millisecond.
+ * Faults: a host that is off (refuses), a path that is silent (swallows), a connection that is cut.
+ */
+
+import type { Clock, Connection, ConnectionHandler, ConnectRequest, Driver, HopLimit } from '../../../bgp/driver.ts';
+
+const latency = 1;
+
+interface Task {
+  readonly at: number;
+  readonly order: number;
+  readonly run: () => void;
+}
+
+export class VirtualWorld {
+  time = 0;
+  readonly clock: Clock = { now: () => this.time, epoch: () => 1_800_000_000_000 + this.time };
+  readonly hosts = new Map<string, VirtualDriver>();
+  readonly connections: VirtualConnection[] = [];
+  /** Pairs `a>b` of addresses between which packets vanish. */
+  readonly silent = new Set<string>();
+
+  private tasks: Task[] = [];
+  private order = 0;
+
+  host(address: string): VirtualDriver {
+    const driver = new VirtualDriver(this, address);
+    this.hosts.set(address, driver);
+    return driver;
+  }
+
+  after(milliseconds: number, run: () => void): Task {
+    const task = { at: this.time + milliseconds, order: this.order++, run };
+    this.tasks.push(task);
+    return task;
+  }
+
+  cancel(task: Task | undefined): void {
+    this.tasks = this.tasks.filter((other) => other !== task);
+  }
+
+  /** Lets the time pass: everything that is due happens, in order. */
+  run(milliseconds: number): void {
+    const end = this.time + milliseconds;
+    for (;;) {
+      const next = this.tasks.reduce<Task | undefined>(earlier, undefined);
+      if (next === undefined || next.at > end) break;
+      this.cancel(next);
+      this.time = Math.max(this.time, next.at);
+      next.run();
+    }
+    this.time = end;
+  }
+
+  seconds(count: number): void {
+    this.run(count * 1000);
+  }
+
+  silence(a: string, b: string): void {
+    this.silent.add(`${a}>${b}`).add(`${b}>${a}`);
+  }
+
+  /** Breaks every connection between the two: each side hears a reset. */
+  cut(a: string, b: string): void {
+    for (const connection of this.openBetween(a, b)) connection.reset('connection reset by the peer');
+  }
+
+  /** Breaks them for one side only; the other notices nothing. */
+  cutFor(here: string, there: string): void {
+    for (const connection of this.openBetween(here, there)) {
+      if (connection.here === here) connection.reset('connection reset by the peer');
+      else connection.deaf = true;
+    }
+  }
+
+  openBetween(a: string, b: string): VirtualConnection[] {
+    return this.connections.filter(
+      ({ here, remoteAddress, isOpen }) =>
+        isOpen && ((here === a && remoteAddress === b) || (here === b && remoteAddress === a)),
+    );
+  }
+}
+
+function earlier(best: Task | undefined, task: Task): Task {
+  if (best === undefined) return task;
+  return task.at < best.at || (task.at === best.at && task.order < best.order) ? task : best;
+}
+
+export class VirtualDriver implements Driver {
+  readonly address: string;
+  /** Refuses connections, as a host without the program does. */
+  off = false;
+  /** What was asked of sockets, by remote address. */
+  readonly hops = new Map<string, HopLimit>();
+
+  private readonly world: VirtualWorld;
+  private onAccepted: ((connection: Connection) => void) | undefined;
+  private alarm: Task | undefined;
+
+  constructor(world: VirtualWorld, address: string) {
+    this.world = world;
+    this.address = address;
+  }
+
+  get listening(): boolean {
+    return this.onAccepted !== undefined && !this.off;
+  }
+
+  listen(_port: number, onAccepted: (connection: Connection) => void): Promise<void> {
+    this.onAccepted = onAccepted;
+    return Promise.resolve();
+  }
+
+  stopListening(): Promise<void> {
+    this.onAccepted = undefined;
+    return Promise.resolve();
+  }
+
+  flushed(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  connect(request: ConnectRequest, handler: ConnectionHandler): Connection {
+    const { world, address } = this;
+    const remote = world.hosts.get(request.address);
+    this.hops.set(request.address, request.hops);
+    const near = new VirtualConnection(world, 'outgoing', address, request.address);
+    near.setHandler(handler);
+    if (world.silent.has(`${address}>${request.address}`)) return near;
+    world.after(latency, () => {
+      if (!near.isOpen) return;
+      if (remote === undefined || !remote.listening) {
+        near.end(remote === undefined ? 'host unreachable' : 'connection refused');
+        return;
+      }
+      const far = new VirtualConnection(world, 'incoming', request.address, address);
+      near.join(far);
+      world.after(0, () => {
+        if (remote.onAccepted !== undefined) remote.onAccepted(far);
+      });
+      near.connectedNow();
+    });
+    return near;
+  }
+
+  requestTurn(task: () => void): void {
+    this.world.after(0, task);
+  }
+
+  setAlarm(milliseconds: number, task: () => void): void {
+    this.world.cancel(this.alarm);
+    this.alarm = milliseconds === Infinity ? undefined : this.world.after(milliseconds, task);
+  }
+
+  /** The program is gone: nothing of it runs any more. */
+  kill(): void {
+    this.setAlarm(Infinity, () => {});
+    this.onAccepted = undefined;
+  }
+}
+
+export class VirtualConnection implements Connection {
+  readonly direction: 'incoming' | 'outgoing';
+  readonly here: string;
+  readonly remoteAddress: string;
+  readonly remotePort = 179;
+  localAddress: string | undefined;
+  unsentBytes = 0;
+  sentBytes = 0;
+  isOpen = true;
+  /** What comes is not noticed, and neither is the end. */
+  deaf = false;
+  /** Everything that was sent on it, for tests that read bytes. */
+  readonly sent: Uint8Array[] = [];
+
+  private readonly world: VirtualWorld;
+  private far: VirtualConnection | undefined;
+  private handler: ConnectionHandler | undefined;
+  private waiting: Uint8Array[] = [];
+
+  constructor(world: VirtualWorld, direction: 'incoming' | 'outgoing', here: string, there: string) {
+    this.world = world;
+    this.direction = direction;
+    this.here = here;
+    this.remoteAddress = there;
+    if (direction === 'incoming') this.localAddress = here;
+    world.connections.push(this);
+  }
+
+  join(far: VirtualConnection): void {
+    this.far = far;
+    far.far = this;
+  }
+
+  connectedNow(): void {
+    this.localAddress = this.here;
+    this.handler?.connected();
+  }
+
+  setHandler(handler: ConnectionHandler): void {
+    this.handler = handler;
+    for (const bytes of this.waiting.splice(0)) handler.received(bytes);
+  }
+
+  setHopLimit(hops: HopLimit): void {
+    this.world.hosts.get(this.here)?.hops.set(this.remoteAddress, hops);
+  }
+
+  write(buffers: readonly Uint8Array[]): void {
+    for (const bytes of buffers) {
+      this.sent.push(bytes);
+      this.sentBytes += bytes.length;
+      if (this.world.silent.has(`${this.here}>${this.remoteAddress}`)) continue;
+      this.world.after(latency, () => this.far?.arrive(Uint8Array.from(bytes)));
+    }
+  }
+
+  pauseReading(): void {}
+
+  resumeReading(): void {}
+
+  close(): void {
+    this.finish('connection closed by the peer');
+  }
+
+  destroy(): void {
+    this.finish('connection closed by the peer');
+  }
+
+  /** This side hears that the connection has broken. */
+  reset(reason: string): void {
+    this.end(reason);
+  }
+
+  end(reason: string): void {
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    const { handler } = this;
+    this.handler = undefined;
+    handler?.closed(reason);
+  }
+
+  private arrive(bytes: Uint8Array): void {
+    if (!this.isOpen || this.deaf) return;
+    if (this.handler === undefined) this.waiting.push(bytes);
+    else this.handler.received(bytes);
+  }
+
+  private finish(reasonForPeer: string): void {
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    this.handler = undefined;
+    if (this.world.silent.has(`${this.here}>${this.remoteAddress}`)) return;
+    this.world.after(latency, () => {
+      if (this.far !== undefined && !this.far.deaf) this.far.end(reasonForPeer);
+    });
+  }
+}
