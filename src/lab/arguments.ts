@@ -4,6 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { LabError } from './errors.ts';
 import { defaultRunFolder } from './run-folder.ts';
 
 export const labCommands = ['up', 'status', 'check', 'shell', 'down', 'demo'] as const;
@@ -22,7 +23,7 @@ export interface LabArguments {
 }
 
 /** The command line is wrong. */
-export class LabUsageError extends Error {}
+export class LabUsageError extends LabError {}
 
 export const labUsage = `godwit lab: a cluster of network namespaces on this machine, with the real BIRD and FRR as its switches (root only)
 

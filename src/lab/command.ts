@@ -1,9 +1,10 @@
 /** Runs other programs to their end. */
 
 import { execFile } from 'node:child_process';
+import { LabError } from './errors.ts';
 
 /** A program said no: its own words. */
-export class CommandError extends Error {
+export class CommandError extends LabError {
   readonly exitCode: number | undefined;
   readonly output: string;
 
@@ -52,20 +53,29 @@ export function inNamespace(namespace: string, command: readonly string[]): stri
   return ['ip', 'netns', 'exec', namespace, ...command];
 }
 
-/** Runs the tasks, at most `width` at a time; the results stand in the order of the tasks. The first failure rejects. */
+/**
+ * Runs the tasks, at most `width` at a time; the results stand in the order of the tasks.
+ * The first failure is thrown when all that had begun have ended: nothing goes on behind the caller's back.
+ */
 export async function inParallel<T, R>(
   items: readonly T[],
   width: number,
   task: (item: T) => Promise<R>,
 ): Promise<R[]> {
   const results: R[] = [];
+  const failures: unknown[] = [];
   let next = 0;
   const worker = async (): Promise<void> => {
-    while (next < items.length) {
+    while (next < items.length && failures.length === 0) {
       const index = next++;
-      results[index] = await task(items[index]);
+      try {
+        results[index] = await task(items[index]);
+      } catch (error) {
+        failures.push(error);
+      }
     }
   };
   await Promise.all(Array.from({ length: Math.min(width, items.length) }, worker));
+  if (failures.length > 0) throw failures[0];
   return results;
 }

@@ -1,9 +1,10 @@
 /** Waits until something is so, with a deadline and a reason. */
 
 import { setTimeout as rest } from 'node:timers/promises';
+import { LabError } from './errors.ts';
 
 /** The deadline passed: names what was awaited and what was last seen. */
-export class NotInTimeError extends Error {}
+export class NotInTimeError extends LabError {}
 
 export interface EventuallyOptions {
   /** What is awaited, for the error. */

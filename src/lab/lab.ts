@@ -6,26 +6,28 @@
 import { LabUsageError, parseLabArguments } from './arguments.ts';
 import type { LabArguments } from './arguments.ts';
 import { checkLab } from './check/check.ts';
-import { CommandError } from './command.ts';
 import { takeDown } from './down.ts';
+import { LabError } from './errors.ts';
 import { readLabFolder } from './manifests.ts';
 import { showLivePicture } from './picture.ts';
 import { printedProgress } from './progress.ts';
 import type { Progress } from './progress.ts';
-import { requirePrograms, requireRoot, RequirementError } from './requirements.ts';
-import { LabStateError, openRunningLab, readRecord, RunFolder } from './run-folder.ts';
+import { requirePrograms, requireRoot } from './requirements.ts';
+import { openRunningLab, readRecord, RunFolder } from './run-folder.ts';
 import { openShell } from './shell.ts';
 import { printStatus } from './status.ts';
-import { LabFileError } from './topology.ts';
 import { bringUp } from './up.ts';
 
-/** SIGINT or SIGTERM. */
+/** What ends a command early, and the exit status that a shell would give it: 128 and the signal's number. */
+const interruptions = { SIGHUP: 129, SIGINT: 130, SIGPIPE: 141, SIGTERM: 143 } as const;
+type Interruption = keyof typeof interruptions;
+
 class Interrupted extends Error {
   readonly exitStatus: number;
 
-  constructor(signal: 'SIGINT' | 'SIGTERM') {
+  constructor(signal: Interruption) {
     super(`ended by ${signal}`);
-    this.exitStatus = signal === 'SIGINT' ? 130 : 143;
+    this.exitStatus = interruptions[signal];
   }
 }
 
@@ -35,19 +37,24 @@ class Interrupted extends Error {
  */
 export async function runLab(args: readonly string[]): Promise<number> {
   const interruption = new AbortController();
-  const onSignal = (signal: NodeJS.Signals): void =>
-    interruption.abort(new Interrupted(signal === 'SIGINT' ? 'SIGINT' : 'SIGTERM'));
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  const interrupt = (signal: Interruption): void => interruption.abort(new Interrupted(signal));
+  const onSignal = (signal: NodeJS.Signals): void => interrupt(signal as Interruption);
+  // Whoever read our output has gone (`| head`): that too must not leave a lab behind.
+  const onClosedPipe = (): void => interrupt('SIGPIPE');
+  const signals = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const;
+  for (const signal of signals) process.on(signal, onSignal);
+  process.stdout.on('error', onClosedPipe);
   try {
     return await runCommand(parseLabArguments(args), interruption.signal);
   } catch (error) {
     const cause: unknown = interruption.signal.aborted ? interruption.signal.reason : error;
     if (cause instanceof Interrupted) return cause.exitStatus;
-    if (!isExpected(cause)) throw cause;
+    if (!(cause instanceof LabError)) throw cause;
     process.stderr.write(`${cause.message}\n`);
     return cause instanceof LabUsageError ? 2 : 1;
   } finally {
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+    for (const signal of signals) process.off(signal, onSignal);
+    process.stdout.off('error', onClosedPipe);
   }
 }
 
@@ -105,12 +112,5 @@ async function goDown(args: LabArguments, folder: RunFolder, progress: Progress)
     `taking the lab ${name} away`,
     () => takeDown(folder, name),
     ({ processes, namespaces }) => `the lab ${name} is gone: ${processes} processes, ${namespaces} namespaces`,
-  );
-}
-
-/** An error that is said in one line; any other is a fault of ours and shows where it came from. */
-function isExpected(error: unknown): error is Error {
-  return [LabUsageError, RequirementError, LabStateError, LabFileError, CommandError].some(
-    (kind) => error instanceof kind,
   );
 }

@@ -7,7 +7,8 @@
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse, parseAllDocuments } from 'yaml';
-import { formatProblem } from '../resources/problems.ts';
+import type { z } from 'zod';
+import { explainIssue, formatProblem, toFieldProblems } from '../resources/problems.ts';
 import { validateManifest } from '../resources/resource.ts';
 import type { Resource } from '../resources/resource.ts';
 import { labFileSchema } from './lab-file.ts';
@@ -20,13 +21,23 @@ import type { LabTopology } from './topology.ts';
  * @throws LabFileError naming the file, the object and the field.
  */
 export async function readLabFolder(folder: string, name?: string): Promise<LabTopology> {
-  const file = labFileSchema.safeParse(parse(await readText(join(folder, 'lab.yaml'))));
-  if (!file.success) {
-    const [{ path, message }] = file.error.issues;
-    throw new LabFileError(`lab.yaml: ${path.join('.')}: ${message}`);
-  }
+  const file = parseOwnYaml(labFileSchema, await readText(join(folder, 'lab.yaml')), 'lab.yaml');
   const manifests = await readManifests(join(folder, 'manifests'));
-  return toTopology(name === undefined ? file.data : { ...file.data, name }, manifests);
+  return toTopology(name === undefined ? file : { ...file, name }, manifests);
+}
+
+/** Reads a YAML file of the lab's own. @throws LabFileError naming the file and the field. */
+export function parseOwnYaml<T>(schema: z.ZodType<T>, text: string, fileName: string): T {
+  let value: unknown;
+  try {
+    value = parse(text);
+  } catch (error) {
+    throw new LabFileError(`${fileName}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  }
+  const result = schema.safeParse(value, { error: explainIssue, reportInput: true });
+  if (result.success) return result.data;
+  const [problem] = toFieldProblems(result.error, () => []);
+  throw new LabFileError(`${fileName}: ${formatProblem(problem)}`);
 }
 
 async function readManifests(folder: string): Promise<Resource[]> {

@@ -8,6 +8,7 @@ import { open, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as rest } from 'node:timers/promises';
 import { inNamespace } from './command.ts';
+import { LabError } from './errors.ts';
 import type { RunFolder } from './run-folder.ts';
 
 export interface LabProcess {
@@ -37,13 +38,45 @@ export async function startProcess(folder: RunFolder, options: ProcessOptions): 
     });
     child.unref();
     const startTime = await startTimeOf(pid);
-    if (startTime === undefined) throw new Error(`${options.name} ended at once: ${await lastLines(options.logFile)}`);
+    if (startTime === undefined)
+      throw new LabError(`${options.name} ended at once: ${await lastLines(options.logFile)}`);
     const started = { name: options.name, pid, startTime };
     await writeFile(join(folder.processes, `${options.name}.json`), `${JSON.stringify(started)}\n`);
     return started;
   } finally {
     await log.close();
   }
+}
+
+/**
+ * Asks until the process answers.
+ * @throws LabError with the end of its log, at once when it has ended, else after `within` milliseconds.
+ */
+export async function untilReady(target: LabProcess, options: ReadyOptions): Promise<void> {
+  const deadline = Date.now() + options.within;
+  for (;;) {
+    try {
+      await options.question();
+      return;
+    } catch (error) {
+      const alive = await isAlive(target);
+      if (alive && Date.now() < deadline) {
+        await rest(50);
+        continue;
+      }
+      const what = alive ? `does not answer within ${options.within / 1000} s` : 'has ended';
+      const log = await lastLines(options.logFile);
+      throw new LabError(`${target.name} ${what}; its log ends with: ${log}`, { cause: error });
+    }
+  }
+}
+
+export interface ReadyOptions {
+  /** Throws while it does not answer. */
+  readonly question: () => Promise<unknown>;
+  readonly logFile: string;
+  /** Milliseconds. */
+  readonly within: number;
 }
 
 export async function recordedProcesses(folder: RunFolder): Promise<LabProcess[]> {
@@ -88,7 +121,7 @@ export async function identify(pid: number): Promise<LabProcess | undefined> {
 }
 
 /** The end of a log file, for an error. */
-export async function lastLines(file: string, count = 5): Promise<string> {
+async function lastLines(file: string, count = 5): Promise<string> {
   const text = await readFile(file, 'utf8').catch(() => '');
   return text.trimEnd().split('\n').slice(-count).join(' | ') || '(no output)';
 }

@@ -2,10 +2,11 @@
 
 import { access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
+import { LabError } from './errors.ts';
 import { frrDaemonFolder } from './routers/frr.ts';
 
 /** The machine cannot run a lab. */
-export class RequirementError extends Error {}
+export class RequirementError extends LabError {}
 
 /** Program → Debian package. */
 const programs: readonly { readonly program: string; readonly package: string }[] = [

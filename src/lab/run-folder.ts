@@ -12,6 +12,7 @@
 
 import { access, cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { LabError } from './errors.ts';
 import { readLabFolder } from './manifests.ts';
 import type { LabTopology } from './topology.ts';
 
@@ -72,7 +73,7 @@ export interface RunningLab {
 }
 
 /** No lab is up in the run folder, or one is already. */
-export class LabStateError extends Error {}
+export class LabStateError extends LabError {}
 
 export async function readRecord(folder: RunFolder): Promise<LabRecord | undefined> {
   try {

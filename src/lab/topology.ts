@@ -10,6 +10,7 @@ import type { Node } from '../resources/node.ts';
 import type { Pod } from '../resources/pod.ts';
 import type { IpPool } from '../resources/ip-pool.ts';
 import type { Resource } from '../resources/resource.ts';
+import { LabError } from './errors.ts';
 import type { LabFile } from './lab-file.ts';
 
 export interface LabTopology {
@@ -90,7 +91,7 @@ export interface LabSegment {
 }
 
 /** The manifests and lab.yaml do not fit together; the text names the object and the field. */
-export class LabFileError extends Error {}
+export class LabFileError extends LabError {}
 
 const underlayMtu = 1500;
 /** A link-local gateway that exists only in the pods' neighbour tables. */

@@ -2,8 +2,7 @@
 
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { eventually } from './eventually.ts';
-import { startProcess } from './processes.ts';
+import { startProcess, untilReady } from './processes.ts';
 import type { RunningLab } from './run-folder.ts';
 import { namespaceOf } from './topology.ts';
 import { workloadProgram } from './workload.ts';
@@ -16,16 +15,15 @@ export const workloadPorts = [8080, 9090] as const;
 export async function startWorkload({ folder, topology }: RunningLab, machine: string): Promise<void> {
   const socket = folder.workloadSocket(machine);
   const fileName = machine.replaceAll('/', '.');
-  await startProcess(folder, {
+  const logFile = join(folder.pods, `${fileName}.log`);
+  const started = await startProcess(folder, {
     name: `workload-${fileName}`,
     namespace: namespaceOf(topology.name, machine),
     command: [process.execPath, workloadProgram, socket, machine, ...workloadPorts.map(String)],
-    logFile: join(folder.pods, `${fileName}.log`),
+    logFile,
   });
-  await eventually(() => ask(socket, { targets: [], timeoutMilliseconds: 0 }), {
-    reason: `the workload of ${machine} answers`,
-    within: 20_000,
-  });
+  const question = (): Promise<ConnectAnswer> => ask(socket, { targets: [], timeoutMilliseconds: 0 });
+  await untilReady(started, { question, logFile, within: 20_000 });
 }
 
 /** Has the machine try all targets at once. */

@@ -1,8 +1,7 @@
 /** policies/story.yaml: which NetworkPolicies are put in force one stage after the other, and what must then be open. */
 
-import { parse } from 'yaml';
 import { z } from 'zod';
-import { LabFileError } from '../topology.ts';
+import { parseOwnYaml } from '../manifests.ts';
 import type { LabPod } from '../topology.ts';
 
 const podPattern = z.strictObject({ namespace: z.string(), app: z.string().optional() });
@@ -24,10 +23,7 @@ export type PolicyStage = z.infer<typeof storySchema>['stages'][number];
 
 /** @throws LabFileError naming the field. */
 export function parseStory(text: string): readonly PolicyStage[] {
-  const story = storySchema.safeParse(parse(text));
-  if (story.success) return story.data.stages;
-  const [{ path, message }] = story.error.issues;
-  throw new LabFileError(`policies/story.yaml: ${path.join('.')}: ${message}`);
+  return parseOwnYaml(storySchema, text, 'policies/story.yaml').stages;
 }
 
 /** Whether the stage says that a connect from one pod to a port of another works. */

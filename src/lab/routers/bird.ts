@@ -3,8 +3,7 @@
 import { cp, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from '../command.ts';
-import { lastLines, startProcess } from '../processes.ts';
-import { eventually } from '../eventually.ts';
+import { startProcess, untilReady } from '../processes.ts';
 import type { RunFolder } from '../run-folder.ts';
 import type { LabSwitch } from '../topology.ts';
 import type { SwitchRoute, SwitchSession } from './switch-status.ts';
@@ -22,13 +21,9 @@ export async function startBird(
   await run(['bird', '-p', '-c', config]);
   const logFile = join(home, 'log');
   const command = ['bird', '-f', '-c', config, '-s', birdSocket(folder, device.name), '-P', join(home, 'pid')];
-  await startProcess(folder, { name: device.name, namespace, command, logFile });
-  await eventually(() => birdc(folder, device.name, 'show status'), {
-    reason: `BIRD on ${device.name} answers birdc`,
-    within: 10_000,
-  }).catch(async (error: unknown) => {
-    throw new Error(`${(error as Error).message}; its log: ${await lastLines(logFile)}`, { cause: error });
-  });
+  const started = await startProcess(folder, { name: device.name, namespace, command, logFile });
+  const question = (): Promise<string> => birdc(folder, device.name, 'show status');
+  await untilReady(started, { question, logFile, within: 10_000 });
 }
 
 export function birdSocket(folder: RunFolder, name: string): string {
@@ -56,7 +51,10 @@ export function parseBirdProtocols(text: string): SwitchSession[] {
     const row = /^(\S+)\s+(\S+)\s+\S+\s+(up|start|stop|down)\s+\S+\s*(.*)$/.exec(line);
     if (row) {
       const [, name, protocol, , info] = row;
-      current = protocol === 'BGP' ? { name, up: info.trim() === 'Established', info: info.trim() } : undefined;
+      current =
+        protocol === 'BGP'
+          ? { name, up: info.trim() === 'Established', info: info.trim().replace(/\s+/g, ' ') }
+          : undefined;
       continue;
     }
     const address = /^\s+Neighbor address: (\S+?)(%\S+)?$/.exec(line)?.[1];

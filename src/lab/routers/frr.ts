@@ -1,10 +1,10 @@
 /** An FRR (zebra and bgpd) of its own in a switch's namespace, started from the configuration in deploy/, and asked through vtysh. */
 
-import { chmod, chown, cp, mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { chmod, chown, cp, mkdir, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { run } from '../command.ts';
-import { eventually } from '../eventually.ts';
-import { lastLines, startProcess } from '../processes.ts';
+import { LabError } from '../errors.ts';
+import { startProcess, untilReady } from '../processes.ts';
 import type { RunFolder } from '../run-folder.ts';
 import type { LabSwitch } from '../topology.ts';
 import type { SwitchRoute, SwitchSession } from './switch-status.ts';
@@ -20,6 +20,7 @@ export async function startFrr(
 ): Promise<void> {
   const home = folder.switchFolder(device.name);
   await mkdir(home, { recursive: true });
+  await requireReachableByAll(home);
   const config = join(home, 'frr.conf');
   await cp(configFile, config);
   await chmod(config, 0o644);
@@ -42,13 +43,18 @@ export async function startFrr(
       '--log=stdout',
       '--log-level=errors',
     ];
-    await startProcess(folder, { name: `${device.name}-${daemon}`, namespace, command, logFile });
-    await eventually(() => vtysh(folder, device.name, 'show version', daemon), {
-      reason: `${daemon} on ${device.name} answers vtysh`,
-      within: 10_000,
-    }).catch(async (error: unknown) => {
-      throw new Error(`${(error as Error).message}; its log: ${await lastLines(logFile)}`, { cause: error });
-    });
+    const started = await startProcess(folder, { name: `${device.name}-${daemon}`, namespace, command, logFile });
+    const question = (): Promise<string> => vtysh(folder, device.name, 'show version', daemon);
+    await untilReady(started, { question, logFile, within: 10_000 });
+  }
+}
+
+/** @throws LabError for a folder that a parent hides from everyone but root. */
+async function requireReachableByAll(path: string): Promise<void> {
+  for (let parent = dirname(path); parent !== dirname(parent); parent = dirname(parent)) {
+    if (((await stat(parent)).mode & 0o001) === 0) {
+      throw new LabError(`FRR runs as the user frr, who cannot enter ${parent}: choose another --dir`);
+    }
   }
 }
 

@@ -1,0 +1,224 @@
+/** The lab as its users see it: everything reaches everything, and nobody notices when an agent or a reflector dies. */
+
+import { spawn } from 'node:child_process';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { startAgent } from '../../../src/lab/agents.ts';
+import { checkLab } from '../../../src/lab/check/check.ts';
+import { inNamespace, run } from '../../../src/lab/command.ts';
+import { takeDown } from '../../../src/lab/down.ts';
+import { recordedProcesses, signalProcess } from '../../../src/lab/processes.ts';
+import type { Progress } from '../../../src/lab/progress.ts';
+import { parseBirdProtocols } from '../../../src/lab/routers/bird.ts';
+import { switchRoutes } from '../../../src/lab/routers/switch.ts';
+import { RunFolder } from '../../../src/lab/run-folder.ts';
+import type { RunningLab } from '../../../src/lab/run-folder.ts';
+import { snapshotProblems, takeSnapshot } from '../../../src/lab/snapshot.ts';
+import { namespaceOf } from '../../../src/lab/topology.ts';
+import { bringUp } from '../../../src/lab/up.ts';
+import { eventually } from '../../kit/eventually.ts';
+import { bundledLab } from './bundled.ts';
+import { PingStreams } from './ping-stream.ts';
+
+const name = `s${process.pid}`;
+const silent: Progress = { step: (_, work) => work(), line: () => {} };
+let scratch: string;
+let lab: RunningLab;
+
+beforeAll(async () => {
+  scratch = await mkdtemp(join(tmpdir(), 'godwit-lab-'));
+  await chmod(scratch, 0o755);
+  const folder = new RunFolder(join(scratch, 'run'));
+  lab = await bringUp({ labFolder: bundledLab, folder, name }, silent, new AbortController().signal);
+});
+afterAll(async () => {
+  await takeDown(new RunFolder(join(scratch, 'run')), name);
+  await rm(scratch, { recursive: true, force: true });
+});
+
+test('lab check passes: pings, tunnels, the switches’ tables, policies', { timeout: 150_000 }, async () => {
+  let printed = '';
+  const passed = await checkLab(lab, (text) => (printed += text), new AbortController().signal);
+  expect(passed, printed).toBe(true);
+});
+
+test('birdc reads an agent’s socket: status, protocols, routes', async () => {
+  const socket = lab.folder.agentSocket('node-1');
+  const birdc = (...words: string[]) => run(['birdc', '-s', socket, ...words]);
+  expect(await birdc('show', 'status')).toMatch(/^.* ready\.\n[^]*Router ID is 10\.1\.1\.11\n[^]*\n$/);
+  const sessions = parseBirdProtocols(await birdc('show', 'protocols', 'all'));
+  expect(sessions.filter(({ established }) => !established)).toEqual([]);
+  expect(sessions.map(({ address }) => address)).toEqual(
+    expect.arrayContaining(['10.1.1.1', '10.1.1.21', '10.1.2.22']),
+  );
+  expect(await birdc('show', 'route')).toMatch(/^10\.244\.3\.0\/24 +unicast \[/m);
+});
+
+test('killing a reflector loses no packet, and neither does its return', { timeout: 120_000 }, async () => {
+  const streams = new PingStreams(lab.topology);
+  try {
+    await streams.goOn(3);
+    await killAgent('rr-1');
+    await eventually(async () => (await sessionsWith('node-1', 'rr-1')).every(({ established }) => !established), {
+      reason: 'node-1 has noticed that rr-1 is gone',
+    });
+    await streams.goOn(20);
+    await startAgent(lab, 'rr-1');
+    await converged();
+    await streams.goOn(10);
+  } finally {
+    expect(await streams.end()).toEqual([]);
+  }
+});
+
+test(
+  'killing a node’s agent changes no kernel route and loses no packet, and neither does its return',
+  { timeout: 120_000 },
+  async () => {
+    const node = 'node-3';
+    const routesBefore = await kernelRoutes(node);
+    const streams = new PingStreams(lab.topology);
+    const monitor = new RouteMonitor(node);
+    try {
+      await streams.goOn(3);
+      await monitor.ready();
+      await killAgent(node);
+      await eventually(
+        async () => {
+          const { switches } = await takeSnapshot(lab);
+          const sessions = switches.get('tor-2') ?? [];
+          return (
+            typeof sessions !== 'string' &&
+            sessions.some(({ address, established }) => address === '10.1.2.13' && !established)
+          );
+        },
+        { reason: 'tor-2 has noticed that node-3’s agent is gone' },
+      );
+      await streams.goOn(20);
+      expect(await kernelRoutes(node)).toEqual(routesBefore);
+      const [tor1] = lab.topology.switches.filter((device) => device.name === 'tor-1');
+      expect(
+        (await switchRoutes(lab, tor1)).filter(({ prefix, best }) => best && prefix === '10.244.3.0/24'),
+      ).toMatchObject([{ asPath: '65000 65002 64512' }]);
+      await startAgent(lab, node);
+      await converged();
+      await streams.goOn(10);
+      expect(await kernelRoutes(node)).toEqual(routesBefore);
+      expect(await monitor.changes()).toEqual([]);
+    } finally {
+      monitor.end();
+      expect(await streams.end()).toEqual([]);
+    }
+  },
+);
+
+test.each(['10.244.2.0/24', '10.244.3.0/24', 'fd00:10:244:2::/64', 'fd00:10:244:3::/64'])(
+  'a learned route that is deleted by hand is back in under 100 ms: %s',
+  async (prefix) => {
+    const namespace = namespaceOf(lab.topology.name, 'node-1');
+    const monitor = new RouteMonitor('node-1');
+    try {
+      await monitor.ready();
+      for (let round = 1; round <= 3; round++) {
+        await run(['ip', '-n', namespace, 'route', 'del', prefix]);
+        await eventually(() => monitor.returns(prefix).length === round, { reason: `${prefix} is back` });
+      }
+      // The middle one: a single stall of a loaded machine is not the agent's.
+      expect(monitor.returns(prefix).sort((one, other) => one - other)[1]).toBeLessThan(100);
+    } finally {
+      monitor.end();
+    }
+  },
+);
+
+async function killAgent(agent: string): Promise<void> {
+  const target = (await recordedProcesses(lab.folder)).find((process) => process.name === agent);
+  if (target === undefined) throw new Error(`no process of ${agent} is recorded`);
+  await signalProcess(target, 'SIGKILL');
+}
+
+async function converged(): Promise<void> {
+  await eventually(async () => expect(snapshotProblems(await takeSnapshot(lab))).toEqual([]), {
+    reason: 'all sessions and routes',
+    within: 60_000,
+  });
+}
+
+async function sessionsWith(agent: string, neighbor: string) {
+  const view = (await takeSnapshot(lab)).agents.get(agent);
+  const address = [...lab.topology.nodes, ...lab.topology.reflectors].find((node) => node.name === neighbor)?.ipv4;
+  return view?.kind === 'answering' ? view.sessions.filter((session) => session.address === address) : [];
+}
+
+async function kernelRoutes(node: string): Promise<string[]> {
+  const namespace = namespaceOf(lab.topology.name, node);
+  const tables = await Promise.all(['-4', '-6'].map((family) => run(['ip', '-n', namespace, family, 'route', 'show'])));
+  return tables.join('').trim().split('\n').sort();
+}
+
+/** `ip -ts monitor route` on a node: what the kernel says of its routing table, with the time. */
+class RouteMonitor {
+  private readonly child;
+  private readonly lines: string[] = [];
+  private readonly namespace: string;
+
+  constructor(node: string) {
+    this.namespace = namespaceOf(lab.topology.name, node);
+    const [file, ...args] = inNamespace(this.namespace, ['ip', '-ts', 'monitor', 'route']);
+    this.child = spawn(file, args, { stdio: ['ignore', 'pipe', 'ignore'] });
+    createInterface({ input: this.child.stdout }).on('line', (line) => this.lines.push(line));
+  }
+
+  /** Returns when a route of the test's own making has been seen: from then on nothing is missed. */
+  async ready(): Promise<void> {
+    await eventually(
+      async () => {
+        await run(['ip', '-n', this.namespace, 'route', 'replace', 'blackhole', marker]);
+        return this.lines.some((line) => line.includes(marker));
+      },
+      { reason: 'ip monitor tells' },
+    );
+    await run(['ip', '-n', this.namespace, 'route', 'del', 'blackhole', marker]);
+    await eventually(() => this.lines.some((line) => line.includes(marker) && line.includes('Deleted')), {
+      reason: 'ip monitor tells the end of the marker',
+    });
+  }
+
+  /** Everything that was told, but for the marker's coming and going. */
+  async changes(): Promise<string[]> {
+    // A second marker comes after all that was told before it.
+    const seen = this.lines.length;
+    await run(['ip', '-n', this.namespace, 'route', 'replace', 'blackhole', marker]);
+    await eventually(() => this.lines.slice(seen).some((line) => line.includes(marker)), {
+      reason: 'ip monitor tells',
+    });
+    await run(['ip', '-n', this.namespace, 'route', 'del', 'blackhole', marker]);
+    return this.lines.filter((line) => !line.includes(marker));
+  }
+
+  /** Milliseconds from each deletion of the prefix to its return. */
+  returns(prefix: string): number[] {
+    const times: number[] = [];
+    let deletedAt: number | undefined;
+    for (const line of this.lines) {
+      const match = /^\[(.+?)\] (Deleted )?(\S+) /.exec(line);
+      if (!match || match[3] !== prefix) continue;
+      const at = Date.parse(`${match[1]}Z`);
+      if (match[2] !== undefined) deletedAt = at;
+      else if (deletedAt !== undefined) {
+        times.push(at - deletedAt);
+        deletedAt = undefined;
+      }
+    }
+    return times;
+  }
+
+  end(): void {
+    this.child.kill('SIGTERM');
+  }
+}
+
+const marker = '192.0.2.77';
