@@ -6,9 +6,17 @@
 
 import { familyOf, maskAddress, type Family, type Prefix } from '../../bgp/ip.ts';
 
+/** The network bits of an address: a number for IPv4, which is what most look-ups are for. */
+type Key = number | string;
+
+interface LengthTable<T> {
+  readonly length: number;
+  readonly values: Map<Key, T>;
+}
+
 export class PrefixMap<T> {
   /** For each family the tables in use, the longest prefix length first. */
-  readonly #tables: Record<Family, { length: number; values: Map<string, T> }[]> = { ipv4: [], ipv6: [] };
+  readonly #tables: Record<Family, LengthTable<T>[]> = { ipv4: [], ipv6: [] };
 
   get(prefix: Prefix): T | undefined {
     return this.#tables[prefix.family]
@@ -38,6 +46,9 @@ export class PrefixMap<T> {
   }
 }
 
-function keyOf(bytes: Uint8Array, length: number): string {
-  return String.fromCharCode(...maskAddress(bytes, length));
+function keyOf(bytes: Uint8Array, length: number): Key {
+  if (bytes.length > 4) return String.fromCharCode(...maskAddress(bytes, length));
+  // A shift by 32 is none in JavaScript; hence the length 0 by itself.
+  const address = (bytes[0] << 24) | (bytes[1] << 16) | (bytes[2] << 8) | bytes[3];
+  return length === 0 ? 0 : address & (-1 << (32 - length));
 }
