@@ -17,6 +17,8 @@ export type Role = (typeof roles)[number];
 /** Roles of later versions: refused with that reason. */
 const laterRoles: readonly string[] = ['services', 'cni'];
 
+export const defaultStateFolder = '/var/lib/godwit';
+
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof logLevels)[number];
 
@@ -62,7 +64,7 @@ export function parseAgentFlags(args: readonly string[]): AgentFlags {
     roles: roleList(values.roles),
     socket,
     api,
-    stateFolder: path('state', values.state ?? '/var/lib/godwit'),
+    stateFolder: path('state', values.state ?? defaultStateFolder),
     nodeIps: nodeIps(values['node-ip'] ?? []),
     logLevel: oneOf('log-level', logLevels, values['log-level'] ?? 'info'),
   };

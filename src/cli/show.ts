@@ -1,0 +1,155 @@
+/**
+ * `godwit show …`: asks a running agent. Text comes from the BIRD socket as birdc would print it, `--json` from the API socket.
+ * Holds: answers go to stdout, everything else to stderr; the exit code says which kind of failure it was.
+ */
+
+import { once } from 'node:events';
+import type { Writable } from 'node:stream';
+import { CommandError, nameMatcher, parseCommand, routeFilter } from '../control/bird-commands.ts';
+import type { Command, RouteCommand } from '../control/bird-commands.ts';
+import { joinWords } from '../control/bird-protocol.ts';
+import { ApiClient, askBird, ConnectionError, RefusedError } from '../control/client.ts';
+import type { ProtocolStatus, RouteDetail } from '../control/model.ts';
+import { apiPathBeside, defaultSocketPath } from '../control/socket-path.ts';
+import { parseFlags } from './parse-flags.ts';
+import { exitCodes, UsageError } from './usage.ts';
+
+export interface Streams {
+  readonly stdout: Writable;
+  readonly stderr: Writable;
+}
+
+/**
+ * @param args the whole command line: flags, `show` and its words.
+ * @returns the exit code.
+ * @throws UsageError
+ */
+export async function runShow(args: readonly string[], streams: Streams): Promise<number> {
+  const { values, positionals } = parseFlags(args, {
+    socket: { type: 'string', short: 's' },
+    api: { type: 'string' },
+    json: { type: 'boolean' },
+  });
+  const command = understood(positionals);
+  const socket = values.socket ?? defaultSocketPath;
+  if (values.api !== undefined && values.json !== true) throw new UsageError('--api: is only used with --json');
+  const out = new Output(streams.stdout);
+  try {
+    if (values.json === true) await showJson(values.api ?? apiPathBeside(socket), command, out);
+    else return await showText(socket, joinWords(positionals), out, streams.stderr);
+    return exitCodes.ok;
+  } catch (error) {
+    if (error instanceof ReaderGone) return exitCodes.ok;
+    if (error instanceof RefusedError) {
+      streams.stderr.write(`godwit: ${error.message}\n`);
+      return exitCodes.refused;
+    }
+    if (error instanceof ConnectionError) {
+      streams.stderr.write(`godwit: ${error.message}\n`);
+      return exitCodes.noConnection;
+    }
+    throw error;
+  }
+}
+
+/** The grammar is the server's own, so that a wrong command is told without an agent. */
+function understood(words: readonly string[]): Command {
+  try {
+    return parseCommand(words);
+  } catch (error) {
+    if (error instanceof CommandError) throw new UsageError(error.message, { cause: error });
+    throw error;
+  }
+}
+
+async function showText(path: string, command: string, out: Output, stderr: Writable): Promise<number> {
+  for await (const { code, text, final } of askBird(path, command)) {
+    if (!final) await out.write(`${text}\n`);
+    else if (code.startsWith('8') || code.startsWith('9')) {
+      stderr.write(`godwit: ${text}\n`);
+      return code.startsWith('8') ? exitCodes.refused : exitCodes.usage;
+    } else if (text !== '') await out.write(`${text}\n`);
+  }
+  return exitCodes.ok;
+}
+
+async function showJson(path: string, command: Command, out: Output): Promise<void> {
+  const client = await ApiClient.connect(path);
+  try {
+    switch (command.kind) {
+      case 'showStatus':
+        return await out.document(await client.call('status', {}));
+      case 'showMemory':
+        return await out.document(await client.call('memory', {}));
+      case 'showPolicy':
+        return await out.document(await client.call('policy', { pod: command.pod }));
+      case 'showWhy':
+        return await out.document(await client.call('why', { target: command.target }));
+      case 'showProtocols': {
+        const matches = nameMatcher(command.pattern);
+        const protocols = (await client.call('protocols', {})).filter((protocol) => matches(nameOf(protocol)));
+        if (protocols.length === 0 && command.pattern !== undefined) {
+          throw new RefusedError('notFound', 'No protocols match');
+        }
+        return await out.document(protocols);
+      }
+      case 'showRoute':
+        return await showRoutesJson(client, command, out);
+      default:
+        throw new UsageError(`--json: there is no such form of this command`);
+    }
+  } finally {
+    client.close();
+  }
+}
+
+function nameOf(protocol: ProtocolStatus): string {
+  return protocol.kind === 'bgp' ? protocol.peer.name : protocol.name;
+}
+
+async function showRoutesJson(client: ApiClient, command: RouteCommand, out: Output): Promise<void> {
+  const wanted = routeFilter(command);
+  const counts = { routes: 0, networks: 0 };
+  let last: string | undefined;
+  if (!command.count) await out.write('[');
+  for await (const route of client.routes(command.query)) {
+    if (!wanted(route)) continue;
+    if (!command.count) await out.write(listItem(route, counts.routes === 0));
+    counts.routes++;
+    if (route.prefix !== last) counts.networks++;
+    last = route.prefix;
+  }
+  if (command.count) await out.document(counts);
+  else await out.write('\n]\n');
+}
+
+function listItem(route: RouteDetail, first: boolean): string {
+  return `${first ? '' : ','}\n  ${JSON.stringify(route)}`;
+}
+
+/** Whoever reads our output has closed it (`| head`): the rest is not wanted. */
+class ReaderGone extends Error {}
+
+class Output {
+  readonly #stream: Writable;
+  #failure: Error | undefined;
+
+  constructor(stream: Writable) {
+    this.#stream = stream;
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      this.#failure = error.code === 'EPIPE' ? new ReaderGone() : error;
+    });
+  }
+
+  async write(text: string): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#stream.write(text)) return;
+    await once(this.#stream, 'drain').catch((error: unknown) => {
+      throw this.#failure ?? error;
+    });
+  }
+
+  async document(value: unknown): Promise<void> {
+    await this.write(`${JSON.stringify(value, undefined, 2)}\n`);
+  }
+}

@@ -1,0 +1,129 @@
+/** `show protocols` and `show protocols all`, as BIRD 2 lays them out. */
+
+import type { PeerStatus } from '../../bgp/index.ts';
+import type { Family } from '../../bgp/ip.ts';
+import { replyCode } from './bird-protocol.ts';
+import type { ReplyLine } from './bird-protocol.ts';
+import { nameMatcher } from './bird-commands.ts';
+import type { ProtocolsCommand } from './bird-commands.ts';
+import type { ProtocolStatus } from './model.ts';
+import { shortTime } from './time-text.ts';
+
+export const stateText = {
+  idle: 'Idle',
+  connect: 'Connect',
+  active: 'Active',
+  openSent: 'OpenSent',
+  openConfirm: 'OpenConfirm',
+  established: 'Established',
+} as const satisfies Record<PeerStatus['state'], string>;
+
+const tableName = { ipv4: 'master4', ipv6: 'master6' } as const satisfies Record<Family, string>;
+
+export function protocolName(protocol: ProtocolStatus): string {
+  return protocol.kind === 'bgp' ? protocol.peer.name : protocol.name;
+}
+
+/** One list of lines for each protocol, so that a long answer can be cut between them. */
+export function* protocolLines(
+  protocols: readonly ProtocolStatus[],
+  command: ProtocolsCommand,
+  now: number,
+): Generator<readonly ReplyLine[]> {
+  const matches = nameMatcher(command.pattern);
+  let any = false;
+  for (const protocol of protocols) {
+    if (!matches(protocolName(protocol))) continue;
+    if (!any) yield [{ code: replyCode.protocolHeader, text: headerRow }];
+    any = true;
+    yield command.all ? [rowLine(protocol, now), ...detailLines(protocol)] : [rowLine(protocol, now)];
+  }
+  if (any || command.pattern === undefined) yield [{ code: replyCode.ok, text: '', final: true }];
+  else yield [{ code: replyCode.noProtocolsMatch, text: 'No protocols match', final: true }];
+}
+
+function row(...[name, protocol, table, state, since, info]: readonly string[]): string {
+  const left = `${name.padEnd(10)} ${protocol.padEnd(10)} ${table.padEnd(10)} ${state.padEnd(6)}`;
+  return `${left} ${since.padEnd(12)}  ${info}`;
+}
+
+const headerRow = row('Name', 'Proto', 'Table', 'State', 'Since', 'Info');
+
+function rowLine(protocol: ProtocolStatus, now: number): ReplyLine {
+  return { code: replyCode.protocolList, text: protocolRow(protocol, now) };
+}
+
+function protocolRow(protocol: ProtocolStatus, now: number): string {
+  if (protocol.kind === 'other') {
+    const { name, table, state, since, info } = protocol;
+    return row(name, protocol.protocol, table ?? '---', state, shortTime(since, now), info ?? '');
+  }
+  const { peer } = protocol;
+  const error = peer.state === 'established' ? '' : (peer.lastError ?? '');
+  const info = stateText[peer.state].padEnd(14) + error;
+  const state = peer.state === 'established' ? 'up' : 'start';
+  return row(peer.name, 'BGP', '---', state, shortTime(peer.since, now), info);
+}
+
+function detailLines(protocol: ProtocolStatus): readonly ReplyLine[] {
+  const texts =
+    protocol.kind === 'bgp' ? peerDetails(protocol.peer) : (protocol.details ?? []).map((line) => `  ${line}`);
+  return [...texts, ''].map((text) => ({ code: replyCode.protocolDetails, text }));
+}
+
+function peerDetails(peer: PeerStatus): string[] {
+  const lines: string[] = [];
+  const add = (depth: number, label: string, value: string | number | undefined): void => {
+    if (value !== undefined) lines.push('  '.repeat(depth) + `${label}:`.padEnd(20 - 2 * depth) + value);
+  };
+  add(1, 'Description', peer.description);
+  add(1, 'BGP state', stateText[peer.state]);
+  add(2, 'Neighbor address', peer.address);
+  add(2, 'Neighbor port', peer.port === 179 ? undefined : peer.port);
+  add(2, 'Neighbor range', peer.range);
+  add(2, 'Neighbor AS', peer.remoteAs);
+  add(2, 'Local AS', peer.localAs);
+  if (peer.state === 'established') {
+    add(2, 'Neighbor ID', peer.remoteRouterId);
+    lines.push('    Local capabilities', ...peer.localCapabilities.map((text) => `      ${text}`));
+    lines.push('    Neighbor capabilities', ...peer.remoteCapabilities.map((text) => `      ${text}`));
+  }
+  add(2, 'Session', sessionText(peer));
+  add(2, 'Source address', peer.localAddress);
+  add(2, 'Hold time', peer.holdTimeSeconds);
+  add(2, 'Keepalive time', peer.keepaliveTimeSeconds);
+  add(2, 'Graceful restart', restartText[peer.gracefulRestart]);
+  add(2, 'Last error', peer.state === 'established' ? undefined : peer.lastError);
+  add(2, 'Policy', peer.policyText);
+  const { messagesReceived, messagesSent, updatesReceived, updatesSent } = peer.counters;
+  add(2, 'Messages', `${messagesReceived} received, ${messagesSent} sent`);
+  add(2, 'Updates', `${updatesReceived} received, ${updatesSent} sent`);
+  add(2, 'Bad updates', peer.counters.treatedAsWithdrawn || undefined);
+  add(2, 'Sessions lost', peer.counters.flaps);
+  for (const family of peer.families) {
+    lines.push(`  Channel ${family.family}`);
+    add(2, 'State', peer.state === 'established' && family.negotiated ? 'UP' : 'DOWN');
+    add(2, 'Table', tableName[family.family]);
+    const { imported, filtered, exported, stale } = family;
+    const counts = [`${imported} imported`, filtered > 0 ? `${filtered} filtered` : '', `${exported} exported`];
+    if (stale > 0) counts.push(`${stale} stale`);
+    add(2, 'Routes', counts.filter((text) => text !== '').join(', '));
+    if (peer.state !== 'established') continue;
+    add(2, 'End-of-RIB', `${family.endOfRibReceived ? '' : 'not '}received, ${family.endOfRibSent ? '' : 'not '}sent`);
+  }
+  return lines;
+}
+
+const restartText = {
+  none: undefined,
+  ready: 'ready',
+  peerRestarting: 'the neighbor restarts, its routes are kept',
+  weRestart: 'we restart, our routes are kept',
+} as const satisfies Record<PeerStatus['gracefulRestart'], string | undefined>;
+
+function sessionText(peer: PeerStatus): string {
+  const words = [peer.peerType === 'iBGP' ? 'internal' : 'external'];
+  if (peer.reflectorClient) words.push('route-reflector');
+  if (peer.passive) words.push('passive');
+  return words.join(' ');
+}
