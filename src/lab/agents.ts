@@ -3,7 +3,9 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { startProcess } from './processes.ts';
+import { readAgent } from './agent-view.ts';
+import { LabError } from './errors.ts';
+import { isAlive, killProcesses, recordedProcesses, startProcess, untilReady } from './processes.ts';
 import type { LabProcess } from './processes.ts';
 import type { RunningLab } from './run-folder.ts';
 import { namespaceOf } from './topology.ts';
@@ -11,8 +13,13 @@ import { namespaceOf } from './topology.ts';
 /** main.js beside the compiled lab, main.ts beside its source. */
 export const mainProgram = fileURLToPath(import.meta.url).replace(/lab[/\\]agents\.(ts|js)$/, 'main.$1');
 
-/** Starts the agent of a node or reflector; it may not answer yet. */
-export async function startAgent({ folder, topology }: RunningLab, name: string): Promise<LabProcess> {
+/**
+ * Starts the agent of a node or reflector. Returns when it answers.
+ * @throws LabError when there is no such machine, or its agent runs already.
+ */
+export async function startAgent(lab: RunningLab, name: string): Promise<void> {
+  const { folder, topology } = lab;
+  if ((await runningAgent(lab, name)) !== undefined) throw new LabError(`the agent of ${name} runs already`);
   const home = folder.nodeFolder(name);
   await mkdir(join(home, 'state'), { recursive: true });
   // A reflector carries no traffic: it writes no routes and filters nothing.
@@ -28,10 +35,28 @@ export async function startAgent({ folder, topology }: RunningLab, name: string)
     `--state=${join(home, 'state')}`,
     ...(isReflector ? ['--roles=bgp'] : []),
   ];
-  return startProcess(folder, {
-    name,
-    namespace: namespaceOf(topology.name, name),
-    command,
-    logFile: join(home, 'log'),
-  });
+  const logFile = join(home, 'log');
+  const started = await startProcess(folder, { name, namespace: namespaceOf(topology.name, name), command, logFile });
+  const question = async (): Promise<void> => {
+    const view = await readAgent(folder, name);
+    if (view.kind === 'silent') throw new LabError(view.reason);
+  };
+  await untilReady(started, { question, logFile, within: 30_000 });
+}
+
+/**
+ * SIGKILL: it can tell nobody that it goes.
+ * @throws LabError when there is no such machine, or its agent does not run.
+ */
+export async function killAgent(lab: RunningLab, name: string): Promise<void> {
+  const running = await runningAgent(lab, name);
+  if (running === undefined) throw new LabError(`the agent of ${name} does not run`);
+  await killProcesses([running]);
+}
+
+async function runningAgent({ folder, topology }: RunningLab, name: string): Promise<LabProcess | undefined> {
+  const names = [...topology.nodes, ...topology.reflectors].map((node) => node.name);
+  if (!names.includes(name)) throw new LabError(`no agent runs on ${name}: there are ${names.join(', ')}`);
+  const recorded = (await recordedProcesses(folder)).find((process) => process.name === name);
+  return recorded !== undefined && (await isAlive(recorded)) ? recorded : undefined;
 }

@@ -3,10 +3,11 @@
 import { styleText } from 'node:util';
 import type { LabEvent } from './event-log.ts';
 import { daemonTitle } from './routers/switch.ts';
-import type { RunningLab } from './run-folder.ts';
+import type { RunFolder, RunningLab } from './run-folder.ts';
 import { snapshotProblems } from './snapshot.ts';
 import type { Snapshot } from './snapshot.ts';
 import { pad, visibleWidth } from './table.ts';
+import { namespaceOf } from './topology.ts';
 import type { LabNode, LabSegment, LabSwitch, LabTopology } from './topology.ts';
 
 export interface DrawingOptions {
@@ -48,11 +49,19 @@ export function drawLab(
       : styleText('red', `${problems.length} things are not as they should be; the first: ${problems[0]}`),
     ...events.map(({ at, text, good }) => `${styleText('dim', clock(at))} ${styleText(good ? 'green' : 'red', text)}`),
     '',
-    styleText(
-      'dim',
-      'Try it in another terminal: godwit lab shell node-1; kill an agent; ip route del a learned route.',
-    ),
-    styleText('dim', `Ask an agent: birdc -s ${folder.agentSocket(topology.nodes[0].name)} show route`),
+    styleText('dim', 'Try it in another terminal:'),
+    ...suggestions(topology, folder).map((command) => styleText('dim', `  ${command}`)),
+  ];
+}
+
+function suggestions(topology: LabTopology, folder: RunFolder): string[] {
+  const [node, other] = topology.nodes;
+  const [agent] = [...topology.reflectors, node];
+  const namespace = namespaceOf(topology.name, node.name);
+  return [
+    `godwit lab kill ${agent.name}; godwit lab start ${agent.name}`,
+    ...(other === undefined ? [] : [`ip -n ${namespace} route del ${other.podCidrs[0]}`]),
+    `birdc -s ${folder.agentSocket(node.name)} show route`,
   ];
 }
 

@@ -3,7 +3,8 @@
  * Holds: whatever `up` and `demo` begin they take away again, when they fail and when a signal ends them.
  */
 
-import { LabUsageError, parseLabArguments } from './arguments.ts';
+import { killAgent, startAgent } from './agents.ts';
+import { labUsage, LabUsageError, parseLabArguments } from './arguments.ts';
 import type { LabArguments } from './arguments.ts';
 import { checkLab } from './check/check.ts';
 import { takeDown } from './down.ts';
@@ -45,7 +46,10 @@ export async function runLab(args: readonly string[]): Promise<number> {
   for (const signal of signals) process.on(signal, onSignal);
   process.stdout.on('error', onClosedPipe);
   try {
-    return await runCommand(parseLabArguments(args), interruption.signal);
+    const parsed = parseLabArguments(args);
+    if (parsed !== 'help') return await runCommand(parsed, interruption.signal);
+    process.stdout.write(`${labUsage}\n`);
+    return 0;
   } catch (error) {
     const cause: unknown = interruption.signal.aborted ? interruption.signal.reason : error;
     if (cause instanceof Interrupted) return cause.exitStatus;
@@ -77,6 +81,13 @@ async function runCommand(args: LabArguments, signal: AbortSignal): Promise<numb
       return (await checkLab(await openRunningLab(folder), write, signal)) ? 0 : 1;
     case 'shell':
       return openShell(await openRunningLab(folder), args.machine ?? '');
+    case 'kill':
+    case 'start': {
+      const lab = await openRunningLab(folder);
+      const act = args.command === 'kill' ? killAgent : startAgent;
+      await progress.step(`${args.command} the agent of ${args.machine}`, () => act(lab, args.machine ?? ''));
+      return 0;
+    }
     case 'down':
       await goDown(args, folder, progress);
       return 0;

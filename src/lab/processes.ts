@@ -101,7 +101,7 @@ export async function isAlive(process: LabProcess): Promise<boolean> {
 }
 
 /** Signals it, if it is still the same process. */
-export async function signalProcess(target: LabProcess, signal: NodeJS.Signals): Promise<void> {
+async function signalProcess(target: LabProcess, signal: NodeJS.Signals): Promise<void> {
   if (await isAlive(target)) killQuietly(target.pid, signal);
 }
 

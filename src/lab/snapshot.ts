@@ -36,7 +36,7 @@ export async function takeSnapshot(lab: RunningLab): Promise<Snapshot> {
   return { agents, switches: sessions, podRoutes };
 }
 
-/** What is not as it should be: agents that do not answer, sessions that are not established, pod CIDRs without a route. */
+/** What is not as it should be: agents that do not answer or complain, sessions that are not established, pod CIDRs without a route. */
 export function snapshotProblems({ agents, switches, podRoutes }: Snapshot): string[] {
   const problems: string[] = [];
   for (const [name, agent] of agents) {
@@ -44,6 +44,7 @@ export function snapshotProblems({ agents, switches, podRoutes }: Snapshot): str
       problems.push(`${name}: its agent does not answer: ${agent.reason}`);
       continue;
     }
+    problems.push(...agent.complaints.map((complaint) => `${name}: ${complaint}`));
     for (const session of agent.sessions.filter(({ established }) => !established)) {
       const why = session.lastError === undefined ? '' : ` (${session.lastError})`;
       problems.push(`${name}: the session with ${session.neighbor} (${session.address}) is ${session.state}${why}`);

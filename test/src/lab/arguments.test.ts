@@ -17,6 +17,11 @@ test('flags stand for the folders and the name', () => {
   });
 });
 
+test('help may be asked for anywhere', () => {
+  expect(parseLabArguments(['--help'])).toBe('help');
+  expect(parseLabArguments(['up', '-h'])).toBe('help');
+});
+
 test('shell takes a machine', () => {
   expect(parseLabArguments(['shell', 'shop/web-1'])).toMatchObject({ command: 'shell', machine: 'shop/web-1' });
 });
@@ -24,7 +29,8 @@ test('shell takes a machine', () => {
 test.each([
   [[], 'godwit lab up'],
   [['upp'], 'godwit lab upp: no such command'],
-  [['shell'], 'name a machine'],
+  [['shell'], 'godwit lab shell: name a machine'],
+  [['kill'], 'godwit lab kill: name a machine'],
   [['up', 'now'], 'godwit lab up: now is one word too many'],
   [['shell', 'a', 'b'], 'godwit lab shell: b is one word too many'],
   [['up', '--racks', '3'], "godwit lab: Unknown option '--racks'"],

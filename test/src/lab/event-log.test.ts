@@ -12,7 +12,12 @@ const session = (neighbor: string, established: boolean, lastError?: string): Ag
   state: established ? 'established' : 'active',
   ...(lastError !== undefined && { lastError }),
 });
-const answering = (...sessions: AgentSession[]): AgentView => ({ kind: 'answering', startedAt: 0, sessions });
+const answering = (...sessions: AgentSession[]): AgentView => ({
+  kind: 'answering',
+  startedAt: 0,
+  sessions,
+  complaints: [],
+});
 const snapshot = (parts: Partial<Record<keyof Snapshot, object>>): Snapshot => ({
   agents: new Map(Object.entries(parts.agents ?? {})),
   switches: new Map(Object.entries(parts.switches ?? {})),

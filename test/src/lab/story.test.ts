@@ -6,11 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { startAgent } from '../../../src/lab/agents.ts';
+import { killAgent, startAgent } from '../../../src/lab/agents.ts';
 import { checkLab } from '../../../src/lab/check/check.ts';
 import { inNamespace, run } from '../../../src/lab/command.ts';
 import { takeDown } from '../../../src/lab/down.ts';
-import { recordedProcesses, signalProcess } from '../../../src/lab/processes.ts';
 import type { Progress } from '../../../src/lab/progress.ts';
 import { parseBirdProtocols } from '../../../src/lab/routers/bird.ts';
 import { switchRoutes } from '../../../src/lab/routers/switch.ts';
@@ -61,7 +60,7 @@ test('killing a reflector loses no packet, and neither does its return', { timeo
   const streams = new PingStreams(lab.topology);
   try {
     await streams.goOn(3);
-    await killAgent('rr-1');
+    await killAgent(lab, 'rr-1');
     await eventually(async () => (await sessionsWith('node-1', 'rr-1')).every(({ established }) => !established), {
       reason: 'node-1 has noticed that rr-1 is gone',
     });
@@ -85,7 +84,7 @@ test(
     try {
       await streams.goOn(3);
       await monitor.ready();
-      await killAgent(node);
+      await killAgent(lab, node);
       await eventually(
         async () => {
           const { switches } = await takeSnapshot(lab);
@@ -133,12 +132,6 @@ test.each(['10.244.2.0/24', '10.244.3.0/24', 'fd00:10:244:2::/64', 'fd00:10:244:
     }
   },
 );
-
-async function killAgent(agent: string): Promise<void> {
-  const target = (await recordedProcesses(lab.folder)).find((process) => process.name === agent);
-  if (target === undefined) throw new Error(`no process of ${agent} is recorded`);
-  await signalProcess(target, 'SIGKILL');
-}
 
 async function converged(): Promise<void> {
   await eventually(async () => expect(snapshotProblems(await takeSnapshot(lab))).toEqual([]), {
