@@ -12,12 +12,10 @@ export const namespaceSchema = z
     kind: z.literal('Namespace'),
     metadata: objectMeta().extend({ name: labelName() }),
   })
-  .transform((namespace) => ({
-    ...namespace,
-    metadata: {
-      ...namespace.metadata,
-      labels: { ...namespace.metadata.labels, 'kubernetes.io/metadata.name': namespace.metadata.name },
-    },
-  }));
+  .transform((namespace) => {
+    const { name } = namespace.metadata;
+    const labels: Record<string, string> = { ...namespace.metadata.labels, 'kubernetes.io/metadata.name': name };
+    return { ...namespace, metadata: { ...namespace.metadata, labels } };
+  });
 
 export type Namespace = DeepReadonly<z.output<typeof namespaceSchema>>;

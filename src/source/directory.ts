@@ -9,6 +9,7 @@ import { createHash } from 'node:crypto';
 import { watch, type BigIntStats, type FSWatcher } from 'node:fs';
 import { lstat, open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { objectName, type ResourceChange } from '../resources/resource.ts';
 import { admit, type Candidate, type Refusal } from './admission.ts';
@@ -30,6 +31,8 @@ const defaultTimes: DirectoryTimes = { rescan: 3000, settle: 50, confirm: 1000 }
 /** Events that keep coming do not put off reading for longer than this, in milliseconds. */
 const longestSettle = 1000;
 const largestFile = 10 * 1024 * 1024;
+/** Milliseconds of reading after which other things have their turn. */
+const longestTurn = 5;
 /** A file changed this recently, in milliseconds, may change again without a new time stamp: its text is compared. */
 const timestampGrain = 1000;
 
@@ -270,7 +273,7 @@ async function readFileState(path: string, before: FileState | undefined, confir
 
   const digest = createHash('sha256').update(text).digest('hex');
   if (before?.digest === digest) return { ...before, stamp, emptiedAt: undefined };
-  const { objects, problems, sound } = readManifestText(text);
+  const { objects, problems, sound } = await readManifestText(text, breath());
   const kept = before?.objects ?? [];
   // Many programs write by emptying first.
   if (objects.length === 0 && problems.length === 0 && kept.length > 0) {
@@ -291,6 +294,15 @@ async function readWhole(path: string) {
   } finally {
     await file.close();
   }
+}
+
+/** A pause that lets everything else have its turn, now and then. */
+function breath(): () => Promise<void> | void {
+  let since = performance.now();
+  return () => {
+    if (performance.now() - since < longestTurn) return undefined;
+    return nextTurn().then(() => void (since = performance.now()));
+  };
 }
 
 /** The file cannot be read: its objects stay. */

@@ -1,6 +1,6 @@
 /** The selector language over labels. */
 
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseSelector, SelectorError } from '../../../src/resources/selector.ts';
 
