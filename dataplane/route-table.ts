@@ -84,8 +84,13 @@ export class RouteTable {
   readonly #held = new Set<string>();
   readonly #toInstall = new Set<string>();
   readonly #toRemove = new Set<string>();
-  /** Replaced by a stranger with NLM_F_REPLACE while they were ours: replacing them back is repair, not robbery. */
+  /** Keys whose holder took them from us with NLM_F_REPLACE: replacing it again is repair, not robbery. */
   readonly #reclaimed = new Set<string>();
+  /**
+   * Ours a moment ago, and gone when we looked or came to delete them: the notification that tells who took them may still
+   * be on its way. Forgotten at the slow resync.
+   */
+  readonly #lately = new Set<string>();
   readonly #failures: Backoff<string>;
   /** Interfaces and addresses that our routes rest on: events of others are not our business. */
   #usedInterfaces = new Set<number>();
@@ -182,7 +187,6 @@ export class RouteTable {
     if (!this.#desired.delete(key)) return;
     this.#failures.delete(key);
     this.#toInstall.delete(key);
-    this.#reclaimed.delete(key);
     if (this.#actual.has(key)) this.#toRemove.add(key);
   }
 
@@ -270,6 +274,7 @@ export class RouteTable {
       }
       this.#failures.delete(key);
       this.#reclaimed.delete(key);
+      this.#lately.delete(key);
       this.#keep(key, toRouteMessage(request));
     }
     return batch.length;
@@ -298,6 +303,7 @@ export class RouteTable {
       if (refusal && refusal.errno !== 'ESRCH') {
         this.#failures.add(key, { errno: refusal.errno, message: explain(refusal) });
       } else {
+        if (refusal) this.#lately.add(key);
         this.#actual.delete(key);
         this.#failures.delete(key);
       }
@@ -318,6 +324,7 @@ export class RouteTable {
 
   /** Reads what is ours from the kernel and marks every difference. */
   #resync(): void {
+    const before = this.#actual;
     this.#actual = new Map();
     this.#usedInterfaces = new Set();
     this.#usedSources = new Set();
@@ -325,11 +332,13 @@ export class RouteTable {
     for (const route of [...this.#dump('ipv4'), ...this.#dump('ipv6')]) {
       const key = this.#actualKey(route);
       this.#keep(key, route);
+      this.#reclaimed.delete(key);
       if (this.#isDesired(route)) continue;
       if (!this.#adopted) this.#held.add(key);
       else if (!this.#held.has(key)) this.#toRemove.add(key);
     }
     this.#adopted = true;
+    for (const key of before.keys()) if (!this.#actual.has(key)) this.#lately.add(key);
     for (const key of this.#held) if (!this.#actual.has(key)) this.#held.delete(key);
     const indexOf = remembered(this.#indexOf);
     for (const [key, { route }] of this.#desired) {
@@ -338,9 +347,10 @@ export class RouteTable {
         this.#failures.delete(key);
         continue;
       }
-      // A refused route waits for its own time, unless the cause was a route that we now know to be ours.
+      // A refused route waits for its own time, unless the cause was a route that we now know to be ours, or taken from us.
       const failure = this.#failures.get(key);
-      if (failure === undefined || (failure.errno === 'EEXIST' && actual)) this.#toInstall.add(key);
+      const mayReplace = actual !== undefined || this.#reclaimed.has(key);
+      if (failure === undefined || (failure.errno === 'EEXIST' && mayReplace)) this.#toInstall.add(key);
     }
   }
 
@@ -369,15 +379,20 @@ export class RouteTable {
 
   #routeChanged({ kind, value }: Changed<RouteMessage>): void {
     if (value.table !== this.#table || value.narrowed) return;
+    const key = this.#actualKey(value);
     if (value.protocol === this.#protocol) {
+      if (kind === 'removed') this.#lately.delete(key);
+      else this.#lately.add(key);
       this.#repair.request();
     } else if (value.metric === this.#metric) {
-      if (kind === 'replaced' && this.#actual.has(value.prefix) && this.#desired.has(value.prefix)) {
-        this.#reclaimed.add(value.prefix);
+      if (kind === 'replaced' && (this.#actual.has(key) || this.#lately.has(key))) {
+        this.#reclaimed.add(key);
         this.#repair.request();
-      } else if (kind === 'removed' && this.#failures.get(value.prefix)) {
-        this.#failures.retrySoon();
+      } else if (kind === 'removed') {
+        this.#reclaimed.delete(key);
+        if (this.#failures.get(key)) this.#failures.retrySoon();
       }
+      this.#lately.delete(key);
     }
   }
 
@@ -394,6 +409,7 @@ export class RouteTable {
 
   #scheduleSlowResync(): () => void {
     return this.#clock.after(slowResyncMilliseconds, () => {
+      this.#lately.clear();
       if (this.#adopted) this.#repair.request();
       this.#cancelSlowResync = this.#scheduleSlowResync();
     });

@@ -277,7 +277,7 @@ export function readAcknowledgement(message: NetlinkMessage): { code: number; de
 function echoedLength(message: NetlinkMessage): number {
   requireLength(message, 4 + headerLength, 'an acknowledgement');
   if ((message.flags & MessageFlag.capped) !== 0) return headerLength;
-  return align(message.bytes.readUInt32LE(message.start + 4));
+  return align(Math.min(message.bytes.readUInt32LE(message.start + 4), message.end - message.start));
 }
 
 export function align(length: number): number {

@@ -20,7 +20,7 @@ import {
   dropOwnMessages,
   errnoName,
   inNamespace,
-  joinGroup,
+  joinGroups,
   openNetlink,
   receive,
   send,
@@ -250,9 +250,14 @@ export class NotificationStream {
     const { namespace, groups, ignore, receiveBuffer } = this.#options;
     const listen = () => {
       const { fd } = openNetlink({ receiveBuffer, sendBuffer: 4096, receiveTimeout: 0 });
-      // The filter first: nothing may slip in between.
-      dropOwnMessages(fd, ignore.types, ignore.portId);
-      for (const group of groups) joinGroup(fd, group);
+      try {
+        // The filter first: nothing may slip in between.
+        dropOwnMessages(fd, ignore.types, ignore.portId);
+        joinGroups(fd, groups);
+      } catch (error) {
+        close(fd);
+        throw error;
+      }
       return fd;
     };
     const stream = toStream(namespace === undefined ? listen() : inNamespace(namespace, listen));

@@ -89,9 +89,9 @@ export function openNetlink(options: NetlinkOptions): { fd: number; portId: numb
   }
 }
 
-/** Subscribes to a multicast group (RTNLGRP_*). */
-export function joinGroup(fd: number, group: number): void {
-  setOption(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, int32(group));
+/** Subscribes to multicast groups (RTNLGRP_*). */
+export function joinGroups(fd: number, groups: readonly number[]): void {
+  for (const group of groups) setOption(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, int32(group));
 }
 
 /**
@@ -161,7 +161,10 @@ export function toStream(fd: number): net.Socket {
   const Pipe = handle.constructor as new (kind: number) => { open(fd: number): number };
   const pipe = new Pipe(0);
   const code = pipe.open(fd);
-  if (code !== 0) throw new KernelError('open of a netlink stream', -code, errnoName(-code));
+  if (code !== 0) {
+    calls.close(fd);
+    throw new KernelError('open of a netlink stream', -code, errnoName(-code));
+  }
   return new net.Socket({ handle: pipe, readable: true, writable: false } as net.SocketConstructorOpts);
 }
 
