@@ -32,6 +32,7 @@ import { DirectorySource } from '../source/directory.ts';
 import type { Source } from '../source/source.ts';
 import type { Self } from '../topology/inventory.ts';
 import { toSpeakerSettings } from '../topology/speaker-config.ts';
+import { unreachable } from '../unreachable.ts';
 import { version } from '../version.ts';
 import { missingCapabilities } from './capabilities.ts';
 import { dataplaneClock, speakerClock } from './clocks.ts';
@@ -163,8 +164,11 @@ async function startAgent(flags: AgentFlags, log: Log): Promise<() => Promise<vo
         case 'peerDown':
           log.warn({ peer: event.peer, reason: event.reason }, 'session down');
           break;
-        default:
+        case 'listenFailed':
+          log.error({ reason: event.reason }, 'no connection can be accepted');
           break;
+        default:
+          unreachable(event);
       }
       routes?.onPeersChanged();
     },
