@@ -31,6 +31,8 @@ export class ChangeLog {
   /** Rows that became tombstones, in that order; those that live again are skipped. */
   #tombstones: number[] = [];
   #tombstonesStart = 0;
+  /** How often a prefix that was in the log changed again. */
+  rewrites = 0;
   /** After versions were counted anew: numbers taken from them are void. */
   onRenumbered?: () => void;
 
@@ -89,7 +91,10 @@ export class ChangeLog {
     const row = id & rowMask;
     if (id === this.#newest && (chunk.states[row] & PrefixState.readerHere) === 0) return;
     if (this.#version === lastVersion) this.#renumber();
-    if (chunk.version[row] !== 0) this.#unlink(id);
+    if (chunk.version[row] !== 0) {
+      this.#unlink(id);
+      this.rewrites++;
+    }
     chunk.version[row] = ++this.#version;
     chunk.older[row] = this.#newest;
     chunk.newer[row] = 0;

@@ -1,8 +1,9 @@
 /**
  * Peers that hear the same bytes: the changes are packed once, and each member is handed the same buffers, less its own routes.
  * Implements: RFC 4271 §9.2, §5.1.3 (next hop), RFC 4456 §8, RFC 4724 §2 (End-of-RIB).
- * Holds: a member that is slower than the others is only a lower position in the change log; it is packed for alone, from the
- *   present state, until it stands where a retained segment begins. A withdraw is sent only where an announcement was.
+ * Holds: a member that is slower than the others is only a lower position in the change log; what is past is not kept for it:
+ *   it is packed for alone, from the present state, until it stands where a retained segment begins. A withdraw is sent only
+ *   where an announcement was.
  */
 
 import { families, parseAddress } from '../ip.ts';
@@ -65,6 +66,8 @@ interface Segment {
   readonly to: Position;
   /** Counts up over all segments and members: who came later than the segment may not use it. */
   readonly sequence: number;
+  /** Rewrites of the log when it was packed. */
+  readonly rewrites: number;
   readonly packed: Packed;
   /** Prefixes with nothing to be told: withdrawn where they were told. */
   readonly withdrawn: Uint32Array;
@@ -133,7 +136,7 @@ export class UpdateGroup {
     this.#segments = [];
   }
 
-  /** Drops what every member has passed, then the oldest until no more than `retainedBytes` are kept. */
+  /** Drops what every member has passed and what is old, then the first packed until no more than `retainedBytes` are kept. */
   tidy(): void {
     const segments = this.#segments;
     if (segments.length === 0) return;
@@ -142,7 +145,7 @@ export class UpdateGroup {
     let kept = 0;
     for (let i = segments.length - 1; i >= 0; i--) {
       kept += segments[i].packed.bytes.length;
-      if (segments[i].from >= lowest && kept <= retainedBytes) continue;
+      if (segments[i].from >= lowest && kept <= retainedBytes && !this.#isOld(segments[i])) continue;
       this.table.log.close(segments[i].to);
       segments.splice(i, 1);
     }
@@ -204,12 +207,18 @@ export class UpdateGroup {
   #segmentFor(member: GroupMember): Segment {
     const from = member.position.version;
     for (const segment of this.#segments) {
-      if (segment.from === from && segment.sequence > member.sequence) return segment;
+      if (segment.from === from && segment.sequence > member.sequence && !this.#isOld(segment)) return segment;
     }
     this.tidy();
     const segment = this.#pack(member.position);
     this.#segments.push(segment);
     return segment;
+  }
+
+  /** Whether so much of it changed since that packing anew is better than telling what is past. */
+  #isOld(segment: Segment): boolean {
+    const prefixes = segment.packed.prefixes.length + segment.withdrawn.length;
+    return this.table.log.rewrites - segment.rewrites > 64 + prefixes / 2;
   }
 
   #pack(from: Position): Segment {
@@ -259,6 +268,7 @@ export class UpdateGroup {
       from: from.version,
       to,
       sequence: ++sequence,
+      rewrites: log.rewrites,
       packed,
       withdrawn: this.#scratch.slice(0, withdrawn),
       sharedWithdraws: undefined,
