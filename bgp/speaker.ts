@@ -327,14 +327,12 @@ export class Speaker {
       const configured = wanted.get(peer.range ?? peer.name);
       if (configured === undefined) continue;
       const after = peer.range === undefined ? configured : memberOf(configured, peer.address);
-      const before = peer.neighbor;
-      if (newIdentity || needsNewSession(before, after)) {
+      if (newIdentity || needsNewSession(peer.neighbor, after)) {
         this.resetPeer(peer, after);
         reset.push(peer.name);
       } else {
         peer.update(after);
         if (peer.ribId !== undefined) this.rib.setFilters(peer.ribId, after.importFilter, after.exportFilter);
-        if (before.passive !== after.passive && !peer.disabled && peer.connection === undefined) peer.start();
       }
     }
     return reset;

@@ -174,9 +174,14 @@ export class Peer implements Sleeper {
 
   /** Takes over what changed and needs no new session. */
   update(neighbor: NeighborSettings): void {
+    const mayDialNow = this.neighbor.passive && !neighbor.passive;
     this.neighbor = neighbor;
     this.sessionOptions.passive = neighbor.passive;
     this.sessionOptions.connectRetrySeconds = neighbor.connectRetrySeconds;
+    if (this.state !== 'active') return;
+    if (mayDialNow) this.session.timers.connectRetry = this.host.clock.now();
+    else if (neighbor.passive) this.session.timers.connectRetry = Infinity;
+    this.host.deadlineChanged(this);
   }
 
   /** A connection came from the peer's address. */

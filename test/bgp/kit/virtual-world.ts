@@ -171,6 +171,8 @@ export class VirtualConnection implements Connection {
   isOpen = true;
   /** What comes is not noticed, and neither is the end. */
   deaf = false;
+  /** What is written is never reported as taken by the kernel. (It arrives, lest the peer's hold timer ends the test.) */
+  stuck = false;
   /** Everything that was sent on it, for tests that read bytes. */
   readonly sent: Uint8Array[] = [];
 
@@ -210,7 +212,8 @@ export class VirtualConnection implements Connection {
   write(buffers: readonly Uint8Array[]): void {
     for (const bytes of buffers) {
       this.sent.push(bytes);
-      this.sentBytes += bytes.length;
+      if (this.stuck) this.unsentBytes += bytes.length;
+      else this.sentBytes += bytes.length;
       if (this.world.silent.has(`${this.here}>${this.remoteAddress}`)) continue;
       this.world.after(latency, () => this.far?.arrive(Uint8Array.from(bytes)));
     }
