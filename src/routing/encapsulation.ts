@@ -5,7 +5,7 @@
  * Holds: a route is tunnelled only where its prefix lies in a pool that says so and its next hop is a cluster node.
  */
 
-import { familyOf, parseAddress, type Family } from '../../bgp/ip.ts';
+import { families, familyOf, formatAddress, parseAddress, type Family } from '../../bgp/ip.ts';
 import type { LinkStatus, ResolvedNextHop, Tunnel, TunnelSupport, VxlanPeer } from '../../dataplane/index.ts';
 import { fingerprint } from '../topology/hash.ts';
 import {
@@ -82,12 +82,29 @@ export function vtepFamily(self: ClusterNode): Family | undefined {
  * @param address the node's address of the outer family, canonical text
  */
 export function vtepMac(address: string): string {
+  return [...vtepMacBytes(address)].map((byte) => byte.toString(16).padStart(2, '0')).join(':');
+}
+
+/**
+ * The gateway of VXLAN routes of the family to the node. IPv4: its tunnel address. IPv6: the link-local address of its VTEP
+ * (RFC 4291 appendix A), because Linux refuses a global on-link gateway for which any other route leads elsewhere, and
+ * the pod range's own route does so as long as it is direct.
+ * @param remote the node's address of the outer family
+ * @returns undefined: the node has no pod range of the family.
+ */
+export function vxlanGateway(node: ClusterNode, family: Family, remote: string): string | undefined {
+  const tunnelAddress = tunnelAddressOf(node, family);
+  if (family === 'ipv4' || tunnelAddress === undefined) return tunnelAddress;
+  const mac = vtepMacBytes(remote);
+  const interfaceId = [mac[0] ^ 0x02, mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4], mac[5]];
+  return formatAddress(Uint8Array.of(0xfe, 0x80, 0, 0, 0, 0, 0, 0, ...interfaceId));
+}
+
+function vtepMacBytes(address: string): Uint8Array {
   const bytes = parseAddress(address)!;
-  const tail =
-    familyOf(bytes) === 'ipv4'
-      ? [0x67, ...bytes]
-      : [0, 2, 4, 6, 8].map((at) => Number.parseInt(fingerprint(address).slice(at, at + 2), 16));
-  return [0x02, ...tail].map((byte) => byte.toString(16).padStart(2, '0')).join(':');
+  if (familyOf(bytes) === 'ipv4') return Uint8Array.of(0x02, 0x67, ...bytes);
+  const digits = fingerprint(address);
+  return Uint8Array.of(0x02, ...[0, 2, 4, 6, 8].map((at) => Number.parseInt(digits.slice(at, at + 2), 16)));
 }
 
 /** The devices that the pools ask for and this kernel can make, in order of name. */
@@ -137,12 +154,13 @@ function vxlanTunnel(inventory: Inventory, underlay: Underlay): readonly Tunnel[
 
 function vxlanPeer(node: ClusterNode, outer: Family): readonly VxlanPeer[] {
   const remote = node.addresses[outer];
-  const gateways = (['ipv4', 'ipv6'] as const).flatMap((family) => tunnelAddressOf(node, family) ?? []);
-  return remote === undefined || gateways.length === 0 ? [] : [{ remote, mac: vtepMac(remote), gateways }];
+  if (remote === undefined) return [];
+  const gateways = families.flatMap((family) => vxlanGateway(node, family, remote) ?? []);
+  return gateways.length === 0 ? [] : [{ remote, mac: vtepMac(remote), gateways }];
 }
 
-function tunnelAddresses(self: ClusterNode, families: readonly Family[]): readonly string[] {
-  return families.flatMap((family) => {
+function tunnelAddresses(self: ClusterNode, inside: readonly Family[]): readonly string[] {
+  return inside.flatMap((family) => {
     const address = tunnelAddressOf(self, family);
     return address === undefined ? [] : [`${address}/${family === 'ipv4' ? 32 : 128}`];
   });

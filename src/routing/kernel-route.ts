@@ -9,7 +9,14 @@ import { familyOfText, type Family } from '../../bgp/ip.ts';
 import type { KernelNextHop } from '../../dataplane/index.ts';
 import { isIpv4Mapped, tunnelAddressOf, type ClusterNode, type Inventory, type Pool } from '../topology/inventory.ts';
 import { unreachable } from '../unreachable.ts';
-import { encapsulationOf, tunnelNames, vtepFamily, type TunnelSupports, type Underlay } from './encapsulation.ts';
+import {
+  encapsulationOf,
+  tunnelNames,
+  vtepFamily,
+  vxlanGateway,
+  type TunnelSupports,
+  type Underlay,
+} from './encapsulation.ts';
 
 export interface ForwardingContext {
   readonly inventory: Inventory;
@@ -121,10 +128,11 @@ function vxlanHop(
   if (!supported) return { problem: unsupported('VXLAN', reason) };
   const outer = vtepFamily(inventory.self);
   if (outer === undefined) return { problem: 'this node has no address for a VXLAN tunnel' };
-  if (node.addresses[outer] === undefined) {
+  const remote = node.addresses[outer];
+  if (remote === undefined) {
     return { problem: `node ${node.name} has no ${familyNames[outer]} address for a VXLAN tunnel` };
   }
-  const gateway = tunnelAddressOf(node, family);
+  const gateway = vxlanGateway(node, family, remote);
   if (gateway === undefined) {
     return { problem: `node ${node.name} has no ${familyNames[family]} pod range, so no tunnel address` };
   }

@@ -1,7 +1,8 @@
 /**
  * Best paths, cluster and links in; kernel routes and tunnels out, as changes.
  * Implements: architecture §5: one merge of BGP and the floor, own blocks as blackholes, tunnels by pool.
- * Leaves out: the kernel (dataplane/route-table.ts, tunnels.ts) and its failures.
+ * Leaves out: the kernel (dataplane/route-table.ts, tunnels.ts) and its failures; waiting for other nodes, which may for a while
+ * send into a tunnel that this node has left already: whoever calls `onApplied` late enough is safe from it.
  * Holds:
  *   - What the sink has been told in the end depends on the state alone, not on the order of events.
  *   - Nothing unroutable is dropped in silence: it is listed with its reason, and tried again when anything it depends on changes.

@@ -40,6 +40,13 @@ describe('tunnel devices', () => {
     ]);
   });
 
+  test('the gateway of IPv6 routes is the link-local address of the VTEP, as its MAC makes it', () => {
+    const dual = node('b', '10.0.1.2', { pods: ['10.244.2.0/24', 'fd00:10:2::/64'] });
+    expect(
+      toTunnels(inventoryOf('a', a, dual, pool('vxlanMode: Always')), underlay, everythingSupported),
+    ).toMatchObject([{ peers: [{ mac: '02:67:0a:00:01:02', gateways: ['10.244.2.0', 'fe80::67:aff:fe00:102'] }] }]);
+  });
+
   test('VXLAN over IPv6 takes 70 bytes, and has only peers with IPv6', () => {
     const self = node('a', 'fd00::1', { pods: ['fd00:10:1::/64'] });
     expect(tunnelsOf('vxlanMode: Always', self)).toMatchObject([{ local: 'fd00::1', mtu: 1430, peers: [] }]);

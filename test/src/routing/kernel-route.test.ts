@@ -102,13 +102,25 @@ describe('direct or tunnelled', () => {
   test.each([
     ['vxlanMode: Never', 'fd00:0:1::2', 'fd00:10:2::/64 via fd00:0:1::2 dev eth0'],
     ['vxlanMode: CrossSubnet', 'fd00:0:1::2', 'fd00:10:2::/64 via fd00:0:1::2 dev eth0'],
-    ['vxlanMode: CrossSubnet', 'fd00:0:2::3', 'fd00:10:2::/64 via fd00:10:3:: dev godwit-vxlan onlink src fd00:10:1::'],
-    ['vxlanMode: Always', 'fd00:0:1::2', 'fd00:10:2::/64 via fd00:10:2:: dev godwit-vxlan onlink src fd00:10:1::'],
-    ['vxlanMode: Always', '::ffff:10.0.2.4', 'fd00:10:2::/64 via fd00:10:4:: dev godwit-vxlan onlink src fd00:10:1::'],
+    [
+      'vxlanMode: CrossSubnet',
+      'fd00:0:2::3',
+      'fd00:10:2::/64 via fe80::67:aff:fe00:203 dev godwit-vxlan onlink src fd00:10:1::',
+    ],
+    [
+      'vxlanMode: Always',
+      'fd00:0:1::2',
+      'fd00:10:2::/64 via fe80::67:aff:fe00:102 dev godwit-vxlan onlink src fd00:10:1::',
+    ],
+    [
+      'vxlanMode: Always',
+      '::ffff:10.0.2.4',
+      'fd00:10:2::/64 via fe80::67:aff:fe00:204 dev godwit-vxlan onlink src fd00:10:1::',
+    ],
     [
       'vxlanMode: CrossSubnet',
       '::ffff:10.0.2.4',
-      'fd00:10:2::/64 via fd00:10:4:: dev godwit-vxlan onlink src fd00:10:1::',
+      'fd00:10:2::/64 via fe80::67:aff:fe00:204 dev godwit-vxlan onlink src fd00:10:1::',
     ],
   ])('IPv6, %s, next hop %s', (spec6, nextHop, wanted) => {
     expect(routeTo('fd00:10:2::/64', [nextHop], { pools: pools('vxlanMode: Never', spec6) })).toBe(wanted);
