@@ -111,7 +111,6 @@ async function showRoutesJson(client: ApiClient, command: RouteCommand, out: Out
   const wanted = routeFilter(command);
   const counts = { routes: 0, networks: 0 };
   let last: string | undefined;
-  if (!command.count) await out.write('[');
   for await (const route of client.routes(command.query)) {
     if (!wanted(route)) continue;
     if (!command.count) await out.write(listItem(route, counts.routes === 0));
@@ -120,11 +119,11 @@ async function showRoutesJson(client: ApiClient, command: RouteCommand, out: Out
     last = route.prefix;
   }
   if (command.count) await out.document(counts);
-  else await out.write('\n]\n');
+  else await out.write(counts.routes === 0 ? '[]\n' : '\n]\n');
 }
 
 function listItem(route: RouteDetail, first: boolean): string {
-  return `${first ? '' : ','}\n  ${JSON.stringify(route)}`;
+  return `${first ? '[' : ','}\n  ${JSON.stringify(route)}`;
 }
 
 /** Whoever reads our output has closed it (`| head`): the rest is not wanted. */

@@ -73,8 +73,10 @@ function detailLines(protocol: ProtocolStatus): readonly ReplyLine[] {
 
 function peerDetails(peer: PeerStatus): string[] {
   const lines: string[] = [];
+  // Where values begin; two columns earlier within a channel.
+  let column = 22;
   const add = (depth: number, label: string, value: string | number | undefined): void => {
-    if (value !== undefined) lines.push('  '.repeat(depth) + `${label}:`.padEnd(20 - 2 * depth) + value);
+    if (value !== undefined) lines.push(('  '.repeat(depth) + `${label}:`).padEnd(column) + value);
   };
   add(1, 'Description', peer.description);
   add(1, 'BGP state', stateText[peer.state]);
@@ -100,6 +102,7 @@ function peerDetails(peer: PeerStatus): string[] {
   add(2, 'Updates', `${updatesReceived} received, ${updatesSent} sent`);
   add(2, 'Bad updates', peer.counters.treatedAsWithdrawn || undefined);
   add(2, 'Sessions lost', peer.counters.flaps);
+  column = 20;
   for (const family of peer.families) {
     lines.push(`  Channel ${family.family}`);
     add(2, 'State', peer.state === 'established' && family.negotiated ? 'UP' : 'DOWN');

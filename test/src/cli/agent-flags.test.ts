@@ -1,0 +1,70 @@
+import { expect, test } from 'vitest';
+import { parseAgentFlags } from '../../../src/cli/agent-flags.ts';
+import { UsageError } from '../../../src/cli/usage.ts';
+
+const needed = ['--node', 'node-1', '--source', 'dir:/etc/godwit'];
+
+test('what is not said has its default', () => {
+  expect(parseAgentFlags(needed)).toEqual({
+    nodeName: 'node-1',
+    source: { kind: 'directory', path: '/etc/godwit' },
+    roles: ['bgp', 'routes', 'policy'],
+    socket: '/run/godwit/godwit.ctl',
+    api: '/run/godwit/api.sock',
+    stateFolder: '/var/lib/godwit',
+    nodeIps: {},
+    logLevel: 'info',
+  });
+});
+
+test('what is said counts', () => {
+  const flags = parseAgentFlags([
+    ...['--node=Node-1', '--source', 'kube', '--roles', 'policy,bgp', '-s', '/tmp/x/a.ctl', '--state', '/tmp/x'],
+    ...['--node-ip', '10.1.1.1', '--node-ip', 'FD00::0:1', '--log-level', 'debug'],
+  ]);
+  expect(flags).toEqual({
+    nodeName: 'node-1',
+    source: { kind: 'kube' },
+    roles: ['bgp', 'policy'],
+    socket: '/tmp/x/a.ctl',
+    api: '/tmp/x/api.sock',
+    stateFolder: '/tmp/x',
+    nodeIps: { ipv4: '10.1.1.1', ipv6: 'fd00::1' },
+    logLevel: 'debug',
+  });
+});
+
+test('relative paths are of the folder where the agent was started', () => {
+  const flags = parseAgentFlags(['--source', 'dir:manifests', '--socket', 'a.ctl']);
+  expect(flags.source).toEqual({ kind: 'directory', path: `${process.cwd()}/manifests` });
+  expect(flags.socket).toBe(`${process.cwd()}/a.ctl`);
+  expect(flags.api).toBe(`${process.cwd()}/api.sock`);
+});
+
+test.each([
+  [[], '--source: is required: dir:PATH or kube'],
+  [['--source', 'dir:'], '--source: the path is empty'],
+  [['--source', '/etc/godwit'], "--source: '/etc/godwit' is neither dir:PATH nor kube"],
+  [['--source'], '--source: needs a value'],
+  [[...needed, '--roles', 'bgp,fly'], "--roles: 'fly' is none of bgp, routes, policy"],
+  [[...needed, '--roles', ''], "--roles: '' is none of bgp, routes, policy"],
+  [[...needed, '--roles', 'bgp,cni'], "--roles: 'cni' is not in this version"],
+  [['--source', 'kube', '--node', 'a_b'], "--node: 'a_b' is not the name of a Node (letters, digits, '-' and '.')"],
+  [[...needed, '--node', 'node-2'], '--node: is given twice'],
+  [[...needed, '--node-ip', '10.1.1.300'], "--node-ip: '10.1.1.300' is not an IP address"],
+  [
+    [...needed, '--node-ip', '10.1.1.1', '--node-ip', '10.1.1.2'],
+    '--node-ip: two addresses of one family, 10.1.1.1 and 10.1.1.2',
+  ],
+  [[...needed, '--log-level', 'loud'], "--log-level: 'loud' is none of trace, debug, info, warn, error"],
+  [[...needed, '--socket', '/a', '--api', '/a'], '--api: is the same path as --socket (/a)'],
+  [[...needed, '--colour'], '--colour: there is no such flag'],
+  [[...needed, '-x'], '-x: there is no such flag'],
+  [[...needed, 'now'], "agent takes only flags, not 'now'"],
+  [
+    [...needed, '--socket', `/${'a'.repeat(107)}`],
+    `--socket: the path is longer than the 107 bytes of a socket's: /${'a'.repeat(107)}`,
+  ],
+])('refused: %j', (args, message) => {
+  expect(() => parseAgentFlags(args)).toThrow(new UsageError(message));
+});

@@ -1,0 +1,198 @@
+/** Debian's own birdc against our socket: what users and their scripts see. */
+
+import { execFile } from 'node:child_process';
+import { describe, expect, test } from 'vitest';
+import { fakeModel, fakeRoutes } from './fake-model.ts';
+import { serve } from './control-kit.ts';
+
+/** What birdc prints after its greeting, and its exit code. It colours nothing and pages nothing without a terminal. */
+function birdc(socket: string, command: string): Promise<{ code: number; lines: string[] }> {
+  return new Promise((resolve, reject) => {
+    const child = execFile('birdc', ['-s', socket, ...command.split(' ')], { timeout: 20_000 }, (error, stdout) => {
+      if (error !== null && typeof error.code !== 'number') reject(error);
+      else resolve({ code: error === null ? 0 : Number(error.code), lines: stdout.split('\n').slice(0, -1) });
+    });
+    child.stdin?.end();
+  });
+}
+
+const header = 'Name       Proto      Table      State  Since         Info';
+const row = (text: string) => expect.stringMatching(new RegExp(`^${text.replace('TIME', String.raw`\S{10,12} *`)}$`));
+
+describe('birdc -s SOCKET', () => {
+  test('show status', async () => {
+    const { bird } = await serve();
+    const { code, lines } = await birdc(bird.path, 'show status');
+    expect(code).toBe(0);
+    expect(lines.slice(0, 4)).toEqual([
+      'Godwit 0.1.0 ready.',
+      'Godwit 0.1.0',
+      'Router ID is 10.1.1.11',
+      'Hostname is node-1',
+    ]);
+    expect(lines).toContain('  Problem: pool.yaml document 2: spec.cidr: is not a prefix');
+    expect(lines).toContain('  Failed: 10.244.9.0/24: Network is unreachable');
+    expect(lines.at(-1)).toBe('Daemon is up and running');
+  });
+
+  test('show protocols: a session that is down tells its state and why', async () => {
+    const { bird } = await serve();
+    const { code, lines } = await birdc(bird.path, 'show protocols');
+    expect(code).toBe(0);
+    expect(lines.slice(1)).toEqual([
+      header,
+      row('device1    Device     ---        up     TIME  '),
+      row('kernel4    Kernel     master4    up     TIME  '),
+      row('node-pods  Static     ---        up     TIME  '),
+      row('rr-1       BGP        ---        up     TIME  Established   '),
+      row('tor-a      BGP        ---        start  TIME  Active        Received: Administrative shutdown'),
+    ]);
+  });
+
+  test('show protocols all "PATTERN"', async () => {
+    const { bird } = await serve();
+    const { lines } = await birdc(bird.path, 'show protocols all "rr*"');
+    expect(lines.slice(1)).toEqual([
+      header,
+      row('rr-1       BGP        ---        up     TIME  Established   '),
+      '  Description:        the reflector',
+      '  BGP state:          Established',
+      '    Neighbor address: 10.1.1.2',
+      '    Neighbor AS:      64512',
+      '    Local AS:         64512',
+      '    Neighbor ID:      10.1.1.2',
+      '    Local capabilities',
+      '      multiprotocol ipv4 ipv6',
+      '      route refresh',
+      '    Neighbor capabilities',
+      '      multiprotocol ipv4',
+      '    Session:          internal',
+      '    Source address:   10.1.1.11',
+      '    Hold time:        90',
+      '    Keepalive time:   30',
+      '    Graceful restart: ready',
+      '    Policy:           own pod blocks out; everything valid in',
+      '    Messages:         9 received, 8 sent',
+      '    Updates:          5 received, 4 sent',
+      '    Sessions lost:    1',
+      '  Channel ipv4',
+      '    State:          UP',
+      '    Table:          master4',
+      '    Routes:         3 imported, 1 filtered, 1 exported',
+      '    End-of-RIB:     received, sent',
+      '  Channel ipv6',
+      '    State:          DOWN',
+      '    Table:          master6',
+      '    Routes:         0 imported, 0 exported',
+      '    End-of-RIB:     not received, not sent',
+      '',
+    ]);
+  });
+
+  const time = String.raw`\S{10,12}`;
+  const route = (text: string) =>
+    expect.stringMatching(new RegExp(`^${text.replace(/[[\]()*?.]/g, String.raw`\$&`).replace('TIME', time)}$`));
+
+  test('show route: one table a family, the paths of a prefix below each other', async () => {
+    const { bird } = await serve();
+    const { code, lines } = await birdc(bird.path, 'show route');
+    expect(code).toBe(0);
+    expect(lines.slice(1)).toEqual([
+      'Table master4:',
+      route('10.244.0.0/24        blackhole [node-pods TIME] * (200)'),
+      route('10.244.1.0/24        unicast [rr-1 TIME from 10.1.1.2] * (100) [i]'),
+      '\tvia 10.1.1.12 on eth0',
+      route('                     unicast [tor-a TIME] (100s) [AS65002?]'),
+      '\tvia 10.1.1.1 on eth0',
+      '',
+      'Table master6:',
+      route('fd00:10:244:1::/64   unicast [rr-1 TIME from 10.1.1.2] * (100) [i]'),
+      '\tvia fd00:1::12',
+    ]);
+  });
+
+  test('show route PREFIX all: every attribute under its own name', async () => {
+    const { bird } = await serve();
+    const { lines } = await birdc(bird.path, 'show route 10.244.1.0/24 all');
+    expect(lines.slice(1)).toEqual([
+      'Table master4:',
+      route('10.244.1.0/24        unicast [rr-1 TIME from 10.1.1.2] * (100) [i]'),
+      '\tvia 10.1.1.12 on eth0',
+      '\tType: BGP univ',
+      '\tBGP.origin: IGP',
+      '\tBGP.as_path: ',
+      '\tBGP.next_hop: 10.1.1.12',
+      '\tBGP.local_pref: 100',
+      '\tBGP.community: (64512,7)',
+      '\tBGP.originator_id: 10.1.1.12',
+      '\tBGP.cluster_list: 10.0.0.1 10.0.0.2',
+      '\tBGP.large_community: (64512, 7, 8)',
+      route('                     unicast [tor-a TIME] (100s) [AS65002?]'),
+      '\tvia 10.1.1.1 on eth0',
+      '\tType: BGP univ',
+      '\tBGP.origin: Incomplete',
+      '\tBGP.as_path: 65001 65000 65002',
+      '\tBGP.next_hop: 10.1.1.1',
+      '\tBGP.med: 5',
+      '\tBGP.local_pref: 100',
+      '\tGodwit.lost_at: shorterAsPath',
+      '\tGodwit.stale: kept through a graceful restart',
+    ]);
+  });
+
+  test.each([
+    [
+      'show route for 10.244.1.5 primary',
+      0,
+      ['Table master4:', expect.stringContaining('[rr-1'), '\tvia 10.1.1.12 on eth0'],
+    ],
+    ['show route for 9.9.9.9', 1, ['Network not found']],
+    ['show route 10.99.0.0/24', 1, ['Network not found']],
+    ['show route in 10.99.0.0/16', 0, []],
+    ['show route protocol nobody', 1, ['No protocols match nobody']],
+    ['show route export nobody', 1, ['No protocols match nobody']],
+    ['show route export rr-1', 0, ['Table master4:', expect.stringContaining('blackhole [node-pods')]],
+    ['show route filtered', 0, []],
+    [
+      'show route protocol rr-1 count',
+      0,
+      [
+        '1 of 3 routes for 2 networks in table master4',
+        '1 of 1 routes for 1 networks in table master6',
+        'Total: 2 of 4 routes for 3 networks in 2 tables',
+      ],
+    ],
+    [
+      'show route table master6 count',
+      0,
+      ['1 of 1 routes for 1 networks in table master6', expect.stringContaining('Total: 1 of 1')],
+    ],
+    ['show route 10.244.1.1/24', 1, ['Invalid IPv4 prefix 10.244.1.1/24, maybe you wanted 10.244.1.0/24']],
+    ['show protocols "nobody*"', 1, ['No protocols match']],
+    ['disable rr-1', 1, ['Access denied']],
+    ['configure', 1, ['Access denied']],
+    ['show memory', 0, ['Memory usage', 'Routing tables:     44.2 kB', 'Total:              64.0 MB']],
+  ])('%s', async (command, code, lines) => {
+    const { bird } = await serve();
+    const answer = await birdc(bird.path, command);
+    expect(answer.lines.slice(1)).toEqual(lines);
+    expect(answer.code).toBe(code);
+  });
+
+  test('an AS path longer than its line buffer is cut, not fatal', async () => {
+    const asPath = Array.from({ length: 2000 }, (_, i) => 64512 + i).join(' ');
+    const { bird } = await serve({ ...fakeModel(), routes: () => [{ ...fakeRoutes[1], asPath }] });
+    const { code, lines } = await birdc(bird.path, 'show route all');
+    expect(code).toBe(0);
+    const line = lines.find((text) => text.includes('BGP.as_path'));
+    expect(line).toMatch(/^\tBGP\.as_path: 64512 64513 .* \.\.\.$/);
+    expect(lines).toContain('\tBGP.next_hop: 10.1.1.12');
+  });
+
+  test('a hundred thousand routes arrive whole', async () => {
+    const { bird } = await serve(fakeModel({ many: 100_000 }));
+    expect((await birdc(bird.path, 'show route count')).lines.at(-1)).toBe(
+      'Total: 100000 of 100000 routes for 100000 networks in 2 tables',
+    );
+  });
+});
