@@ -59,8 +59,9 @@ export class RestartDeferral {
   sessionEstablished(name: string, negotiated: Negotiated): void {
     const { gracefulRestart, families } = negotiated;
     // Without graceful restart nothing promises an End-of-RIB; and RFC 4724 §4.1 excludes those with the R bit.
-    const awaited = gracefulRestart === undefined || gracefulRestart.restarting ? [] : gracefulRestart.families;
-    const expected = awaited.map(({ family }) => family).filter((family) => families.includes(family));
+    // §3: a capability without families (FRR's, unless told otherwise) says that the peer keeps no forwarding state of its own, but
+    // it still sends End-of-RIB for all that was negotiated.
+    const expected = gracefulRestart === undefined || gracefulRestart.restarting ? [] : families;
     if (expected.length === 0) this.waiting.delete(name);
     else this.waiting.set(name, { kind: 'endOfRib', families: new Set(expected) });
   }

@@ -165,30 +165,23 @@ class RouteMonitor {
     createInterface({ input: this.child.stdout }).on('line', (line) => this.lines.push(line));
   }
 
-  /** Returns when a route of the test's own making has been seen: from then on nothing is missed. */
+  /** Returns when a route of the test's own making has been seen to come and go: from then on nothing is missed. */
   async ready(): Promise<void> {
+    const before = this.lines.length;
     await eventually(
       async () => {
-        await run(['ip', '-n', this.namespace, 'route', 'replace', 'blackhole', marker]);
-        return this.lines.some((line) => line.includes(marker));
+        await run(['ip', '-n', this.namespace, 'route', 'add', 'blackhole', marker]);
+        await run(['ip', '-n', this.namespace, 'route', 'del', 'blackhole', marker]);
+        return this.lines.slice(before).some((line) => line.includes(marker) && line.includes('Deleted'));
       },
       { reason: 'ip monitor tells' },
     );
-    await run(['ip', '-n', this.namespace, 'route', 'del', 'blackhole', marker]);
-    await eventually(() => this.lines.some((line) => line.includes(marker) && line.includes('Deleted')), {
-      reason: 'ip monitor tells the end of the marker',
-    });
   }
 
-  /** Everything that was told, but for the marker's coming and going. */
+  /** Everything that was told until now, but for the marker's coming and going. */
   async changes(): Promise<string[]> {
-    // A second marker comes after all that was told before it.
-    const seen = this.lines.length;
-    await run(['ip', '-n', this.namespace, 'route', 'replace', 'blackhole', marker]);
-    await eventually(() => this.lines.slice(seen).some((line) => line.includes(marker)), {
-      reason: 'ip monitor tells',
-    });
-    await run(['ip', '-n', this.namespace, 'route', 'del', 'blackhole', marker]);
+    // Whatever was told before the marker has been read when that is read.
+    await this.ready();
     return this.lines.filter((line) => !line.includes(marker));
   }
 
