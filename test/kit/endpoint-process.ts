@@ -6,6 +6,7 @@ import type { EndpointCommand } from './endpoint.ts';
 
 const accepted = new Set<Socket>();
 const opened = new Map<number, { socket: Socket; received: string }>();
+const flood = { on: false, sent: 0 };
 const datagrams = new Map<number, number>();
 
 const handlers = {
@@ -68,15 +69,23 @@ const handlers = {
       socket.on('error', (error: NodeJS.ErrnoException) => end(error.code ?? error.message));
       socket.connect(port, address, () => socket.send('x'));
     }),
-  /** So many datagrams from one socket, as fast as the loop goes; answers are not awaited. */
-  flood: async ({ address, port, count }: { address: string; port: number; count: number }) => {
+  /** Sends datagrams as fast as the loop goes, until endFlood; answers are not awaited. */
+  flood: ({ address, port }: { address: string; port: number }) => {
     const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
     socket.on('error', () => {});
-    for (let i = 0; i < count; i++) {
-      await new Promise<void>((resolve) => socket.send('x', port, address, () => resolve()));
-    }
-    socket.close();
-    return 'sent';
+    const next = () => {
+      if (!flood.on) return socket.close();
+      flood.sent++;
+      socket.send('x', port, address, () => setImmediate(next));
+    };
+    flood.on = true;
+    flood.sent = 0;
+    next();
+  },
+  /** @returns how many were sent */
+  endFlood: () => {
+    flood.on = false;
+    return flood.sent;
   },
   /** Datagrams that have arrived on the port. */
   datagrams: ({ port }: { port: number }) => datagrams.get(port) ?? 0,
