@@ -18,10 +18,8 @@ test('what is not said has its default', () => {
 });
 
 test('what is said counts', () => {
-  const flags = parseAgentFlags([
-    ...['--node=Node-1', '--source', 'kube', '--roles', 'policy,bgp', '-s', '/tmp/x/a.ctl', '--state', '/tmp/x'],
-    ...['--node-ip', '10.1.1.1', '--node-ip', 'FD00::0:1', '--log-level', 'debug'],
-  ]);
+  const said = '--node=Node-1 --source kube --roles policy,bgp -s /tmp/x/a.ctl --state /tmp/x --log-level debug';
+  const flags = parseAgentFlags([...said.split(' '), '--node-ip', '10.1.1.1', '--node-ip', 'FD00::0:1']);
   expect(flags).toEqual({
     nodeName: 'node-1',
     source: { kind: 'kube' },

@@ -1,9 +1,12 @@
-/** The program itself, started as a user does, against both sockets. */
+/** `godwit show` against both sockets, and the program itself as a user starts it. */
 
 import { execFile } from 'node:child_process';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { Writable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
+import { runShow } from '../../../src/cli/show.ts';
+import { exitCodes, UsageError } from '../../../src/cli/usage.ts';
 import { fakeModel, fakeRoutes, fakeStatus } from '../control/fake-model.ts';
 import { makeFolder, onEnd, serve } from '../control/control-kit.ts';
 
@@ -25,6 +28,25 @@ function godwit(...args: string[]): Promise<Result> {
   });
 }
 
+/** The same without a process of its own: most of the time here is Node's start. */
+async function ask(...args: string[]): Promise<Result> {
+  const text = { stdout: '', stderr: '' };
+  const gather = (name: 'stdout' | 'stderr') =>
+    new Writable({
+      write(chunk: Buffer, _encoding, done) {
+        text[name] += chunk.toString();
+        done();
+      },
+    });
+  try {
+    const code = await runShow(args, { stdout: gather('stdout'), stderr: gather('stderr') });
+    return { code, ...text };
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    return { code: exitCodes.usage, stdout: text.stdout, stderr: `godwit: ${error.message}\n` };
+  }
+}
+
 const seeHelp = "See 'godwit --help'.\n";
 
 describe('text', () => {
@@ -43,16 +65,14 @@ describe('text', () => {
 
   test('the last line of an answer is printed where it says something', async () => {
     const { bird } = await serve();
-    const { stdout } = await godwit('show', '--socket', bird.path, 'status');
+    const { stdout } = await ask('show', '--socket', bird.path, 'status');
     expect(stdout).toMatch(/^Godwit 0\.1\.0\n(.*\n)*Daemon is up and running\n$/);
   });
 
   test('show policy and show why, which birdc does not know', async () => {
     const { bird } = await serve();
-    expect((await godwit('-s', bird.path, 'show', 'policy', 'web')).stdout).toContain(
-      'allow TCP 80 from pods app=front',
-    );
-    expect((await godwit('-s', bird.path, 'show', 'why', '10.244.1.7')).stdout).toContain('! kernel     not installed');
+    expect((await ask('-s', bird.path, 'show', 'policy', 'web')).stdout).toContain('allow TCP 80 from pods app=front');
+    expect((await ask('-s', bird.path, 'show', 'why', '10.244.1.7')).stdout).toContain('! kernel     not installed');
   });
 });
 
@@ -65,14 +85,14 @@ describe('--json', () => {
     [['show', 'route', 'count'], { routes: 4, networks: 3 }],
   ])('%j is one document', async (words, value) => {
     const { bird } = await serve();
-    const { code, stdout, stderr } = await godwit('-s', bird.path, '--json', ...words);
+    const { code, stdout, stderr } = await ask('-s', bird.path, '--json', ...words);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(JSON.parse(stdout)).toEqual(JSON.parse(JSON.stringify(value)));
   });
 
   test('--api names another socket; names are filtered', async () => {
     const { json } = await serve();
-    const { stdout } = await godwit('show', 'protocols', 'tor*', '--json', '--api', json.path);
+    const { stdout } = await ask('show', 'protocols', 'tor*', '--json', '--api', json.path);
     expect(JSON.parse(stdout)).toMatchObject([{ kind: 'bgp', peer: { name: 'tor-a' } }]);
   });
 });
@@ -85,17 +105,17 @@ describe('exit codes', () => {
     [['show', 'protocols', 'nobody', '--json'], 1, 'godwit: No protocols match\n'],
     [['show', 'bogus'], 2, expect.stringContaining("not 'bogus'")],
     [['show'], 2, expect.stringContaining('show needs one of')],
+    [['show', 'status', '--api'], 2, 'godwit: --api: needs a value\n'],
+    [['show', 'status', '--api', '/x'], 2, 'godwit: --api: is only used with --json\n'],
   ])('%j: %i', async (words, code, stderr) => {
     const { bird } = await serve();
-    expect(await godwit('-s', bird.path, ...words)).toEqual({ code, stdout: '', stderr });
+    expect(await ask('-s', bird.path, ...words)).toEqual({ code, stdout: '', stderr });
   });
 
   test.each([
     [[], 'a command is missing'],
     [['fly'], "there is no command 'fly'"],
     [['show', 'status', '--yaml'], '--yaml: there is no such flag'],
-    [['show', 'status', '-s'], '--socket: needs a value'],
-    [['show', 'status', '--api', '/x'], '--api: is only used with --json'],
     [['agent', '--roles', 'fly', '--source', 'kube'], "--roles: 'fly' is none of bgp, routes, policy"],
   ])('a wrong command line, %j: 2', async (args, reason) => {
     expect(await godwit(...args)).toEqual({ code: 2, stdout: '', stderr: `godwit: ${reason}\n${seeHelp}` });
@@ -104,7 +124,7 @@ describe('exit codes', () => {
   test.each([[['show', 'status']], [['show', 'status', '--json']]])('no agent, %j: 3', async (words) => {
     const socket = join(makeFolder(), 'api.sock');
     const reason = `${socket}: there is no such socket: is the agent running?`;
-    expect(await godwit('-s', socket, ...words)).toEqual({ code: 3, stdout: '', stderr: `godwit: ${reason}\n` });
+    expect(await ask('-s', socket, ...words)).toEqual({ code: 3, stdout: '', stderr: `godwit: ${reason}\n` });
   });
 
   test('an agent that breaks off in the middle: 3', async () => {
@@ -115,7 +135,7 @@ describe('exit codes', () => {
     });
     onEnd(() => server.close());
     await new Promise<void>((resolve) => server.listen(path, resolve));
-    expect(await godwit('-s', path, 'show', 'route')).toEqual({
+    expect(await ask('-s', path, 'show', 'route')).toEqual({
       code: 3,
       stdout: 'Table master4:\n',
       stderr: `godwit: ${path}: the connection ended before the answer did\n`,
@@ -127,7 +147,7 @@ describe('exit codes', () => {
     const server = createServer((socket) => socket.end('220 mail.example.net ESMTP\n'));
     onEnd(() => server.close());
     await new Promise<void>((resolve) => server.listen(path, resolve));
-    const { code, stderr } = await godwit('-s', path, 'show', 'route');
+    const { code, stderr } = await ask('-s', path, 'show', 'route');
     expect({ code, stderr }).toEqual({
       code: 3,
       stderr: `godwit: ${path}: not a reply: '220 mail.example.net ESMTP'\n`,
