@@ -149,9 +149,11 @@ interface DefaultPolicy {
 }
 
 function defaultPolicyOf(peering: Peering, policies: DefaultPolicies, reflects: boolean): DefaultPolicy {
+  // Without a prefix that is the cluster's there is nothing to check, and nothing to say of it.
+  const allBut = (text: string) => (policies.importInside === undefined ? 'all' : `all${text}`);
   const inside = {
     importPolicy: policies.importInside,
-    importText: 'all, pod prefixes only from the node that owns them',
+    importText: allBut(', pod prefixes only from the node that owns them'),
   };
   if (!isEbgp(peering)) {
     const exportText = reflects ? 'own pod ranges, and iBGP routes as a route reflector' : 'own pod ranges';
@@ -168,9 +170,9 @@ function defaultPolicyOf(peering: Peering, policies: DefaultPolicies, reflects: 
     ? {
         ...outside,
         importPolicy: policies.importFabric,
-        importText: 'all, pod prefixes only with the AS of the node that owns them',
+        importText: allBut(', pod prefixes only with the AS of the node that owns them'),
       }
-    : { ...outside, importPolicy: policies.importOutside, importText: 'all but prefixes of the cluster' };
+    : { ...outside, importPolicy: policies.importOutside, importText: allBut(' but prefixes of the cluster') };
 }
 
 /** Only of BGPPeers that are in use here. */

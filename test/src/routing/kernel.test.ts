@@ -20,8 +20,8 @@ class PingStream {
   #resume: (() => void) | undefined;
 
   constructor(namespace: TestNamespace, from: string, to: string) {
-    const words = ['netns', 'exec', namespace.name, 'ping', '-i', '0.01', '-I', from, to];
-    this.#ping = spawn('ip', words, { stdio: ['ignore', 'pipe', 'ignore'] });
+    const [program, ...words] = ['ip', 'netns', 'exec', namespace.name, 'ping', '-i', '0.01', '-I', from, to];
+    this.#ping = spawn(program, words, { stdio: ['ignore', 'pipe', 'ignore'] });
     createInterface({ input: this.#ping.stdout! }).on('line', (line) => {
       const answer = /icmp_seq=(\d+) ttl/.exec(line);
       if (answer === null) return;

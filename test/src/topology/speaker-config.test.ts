@@ -403,7 +403,7 @@ spec:
         connectRetrySeconds: 5,
         nextHopMode: 'auto',
         allowedOwnAs: 0,
-        policyText: expect.stringMatching(/^import: .*; export: .*route reflector$/),
+        policyText: 'import: all; export: own pod ranges, and iBGP routes as a route reflector',
       },
     ],
   });
