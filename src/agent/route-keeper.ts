@@ -17,11 +17,16 @@ import type { KernelStatus, TunnelState } from '../control/model.ts';
 import { RouteProgrammer } from '../routing/route-programmer.ts';
 import type { TunnelSupports } from '../routing/encapsulation.ts';
 import type { Inventory } from '../topology/inventory.ts';
+import { unreachable } from '../unreachable.ts';
 import type { Log } from './log.ts';
 
 /** Prefixes of one turn; with their kernel batch about 2 ms. */
 const sliceSize = 500;
 const retryMilliseconds = 1000;
+/** Other nodes may send into a tunnel for a while after we have left it. */
+const retiredTunnelMilliseconds = 30_000;
+/** A kernel that cannot make a tunnel may learn it: a module is loaded. */
+const tunnelSupportMilliseconds = 60_000;
 /** Shown in `show status`; the number is always whole. */
 const mostUnroutableShown = 20;
 
@@ -47,7 +52,10 @@ export class RouteKeeper {
   #peersChanged = false;
   #tunnels: readonly Tunnel[] = [];
   #cancelTurn: (() => void) | undefined;
-  #releaseWaits = false;
+  /** waits: everything told so far is applied first; floor: the floor's routes for what was adopted are applied first. */
+  #release: 'no' | 'waits' | 'floor' = 'no';
+  #cancelRetire: (() => void) | undefined;
+  #cancelSupport: (() => void) | undefined;
   #closed = false;
 
   /** Adopts what a run before left in the kernel. @throws KernelError */
@@ -73,6 +81,7 @@ export class RouteKeeper {
       this.#programmer.onLinksChanged();
       this.wake();
     });
+    this.#watchTunnelSupport();
     this.wake();
   }
 
@@ -96,7 +105,7 @@ export class RouteKeeper {
 
   /** The graceful restart is over: what nobody told again goes, once everything told has been applied. */
   releaseAdopted(): void {
-    this.#releaseWaits = true;
+    this.#release = 'waits';
     this.wake();
   }
 
@@ -108,6 +117,8 @@ export class RouteKeeper {
   close(): void {
     this.#closed = true;
     this.#cancelTurn?.();
+    this.#cancelRetire?.();
+    this.#cancelSupport?.();
     this.#stopListening();
     this.#reader?.close();
     this.#table.close();
@@ -156,6 +167,7 @@ export class RouteKeeper {
     const changes = this.#reader?.read(sliceSize) ?? [];
     this.#programmer.onBestPathsChanged(changes);
     let more = changes.length > 0;
+    if (more) this.#peersChanged = true;
     if (!more && this.#peersChanged && this.#peers !== undefined) {
       this.#peersChanged = false;
       this.#programmer.setPeers(this.#peers());
@@ -173,14 +185,25 @@ export class RouteKeeper {
 
   /** The kernel holds everything that was told. @returns whether that made new work */
   #settle(): boolean {
-    this.#programmer.onApplied();
-    if (!this.#releaseWaits) return false;
-    this.#releaseWaits = false;
-    this.#programmer.releaseAdopted();
-    this.#table.releaseAdopted();
-    const removed = this.#devices.removeUnused();
-    if (removed.length > 0) this.#log.info({ removed }, 'tunnel devices of the run before removed');
-    return true;
+    this.#cancelRetire?.();
+    this.#cancelRetire = this.#clock.after(retiredTunnelMilliseconds, () => this.#programmer.onApplied());
+    switch (this.#release) {
+      case 'no':
+        return false;
+      case 'waits':
+        this.#release = 'floor';
+        this.#programmer.releaseAdopted();
+        return true;
+      case 'floor': {
+        this.#release = 'no';
+        this.#table.releaseAdopted();
+        const removed = this.#devices.removeUnused();
+        if (removed.length > 0) this.#log.info({ removed }, 'tunnel devices of the run before removed');
+        return true;
+      }
+      default:
+        return unreachable(this.#release);
+    }
   }
 
   #setTunnels(tunnels: readonly Tunnel[]): void {
@@ -192,6 +215,16 @@ export class RouteKeeper {
 
   #tunnelSupport(): TunnelSupports {
     return { ipip: this.#devices.supported('ipip'), vxlan: this.#devices.supported('vxlan') };
+  }
+
+  #watchTunnelSupport(): void {
+    this.#cancelSupport = this.#clock.after(tunnelSupportMilliseconds, () => {
+      if (this.#programmer.conditions().length > 0) {
+        this.#programmer.setTunnelSupport(this.#tunnelSupport());
+        this.wake();
+      }
+      this.#watchTunnelSupport();
+    });
   }
 
   #tunnelStates(): TunnelState[] {
