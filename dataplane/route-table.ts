@@ -198,8 +198,8 @@ export class RouteTable {
   apply(maximum = sliceSize): boolean {
     if (!this.#adopted) this.adopt();
     try {
-      const installed = this.#install(maximum);
-      if (this.#toInstall.size === 0) this.#remove(maximum - installed);
+      // As long as installations wait, they use up the whole slice.
+      this.#remove(maximum - this.#install(maximum));
     } catch (error) {
       // What became of the batch is unknown: look.
       this.#repair.request();

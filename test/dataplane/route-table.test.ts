@@ -118,6 +118,10 @@ describe('what is desired is in the kernel', () => {
         '10.9.0.0/24 metric 1670 | nexthop via 10.0.0.2 dev eth0 weight 1 | nexthop via 10.0.1.2 dev eth1 weight 1',
       ],
       [{ prefix: '10.9.0.0/24', kind: 'blackhole', nextHops: [] }, 'blackhole 10.9.0.0/24 metric 1670'],
+      [
+        { ...via('10.9.0.0/24', '10.0.0.3'), preferredSource: '10.0.1.1' },
+        '10.9.0.0/24 via 10.0.0.3 dev eth0 src 10.0.1.1 metric 1670',
+      ],
       [via('10.9.0.0/24', '10.0.0.3'), '10.9.0.0/24 via 10.0.0.3 dev eth0 metric 1670'],
     ];
     const sixSteps: [KernelRoute, string][] = [
@@ -299,6 +303,18 @@ describe('repair', () => {
     here.ip('addr add fd00::1/64 dev eth0 nodad');
     await repaired();
     expect(table.failures()).toEqual([]);
+  });
+
+  test('a link that goes down and up drops IPv4 routes without a word: the link itself is the news', async () => {
+    here.exec('sysctl', '-qw', 'net.ipv6.conf.eth0.disable_ipv6=1');
+    table.removeDesired('fd05::/64');
+    await eventually(() => !ours().some((line) => line.startsWith('fd05::')), { reason: 'IPv6 is gone' });
+    applyAll();
+    before = ours();
+    here.ip('link set eth0 down');
+    await eventually(() => table.failures().some(({ prefix }) => prefix === '10.5.0.0/24'), { reason: 'seen as lost' });
+    here.ip('link set eth0 up');
+    await repaired();
   });
 
   test('an address that went took routes along without a word (IPv4): they come back with it', async () => {

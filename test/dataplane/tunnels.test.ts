@@ -54,6 +54,8 @@ beforeEach(() => {
 });
 afterEach(() => here.close());
 
+/** Without IPv6 a new device has no address events of its own, which would hide that another event is not heard. */
+const quiet = () => here.namespace.exec('sysctl', '-qw', 'net.ipv6.conf.default.disable_ipv6=1');
 const link = (name: string) => here.namespace.ipJson('-d addr show').find((each) => each['ifname'] === name);
 const forwarding = () =>
   here.namespace
@@ -128,6 +130,7 @@ describe('vxlan', () => {
     ['neigh del 10.244.2.0 dev godwit-vxlan'],
     ['neigh replace 10.244.2.0 lladdr 02:00:00:00:00:66 dev godwit-vxlan nud permanent'],
   ])('repaired after `ip %s`', async (words) => {
+    quiet();
     here.tunnels.apply([vxlan(1, [2])]);
     const state = () => {
       const { mtu, flags, addr_info: addresses } = link('godwit-vxlan') ?? {};
@@ -143,12 +146,16 @@ describe('vxlan', () => {
       };
     };
     const before = state();
-    here.namespace.ip(words);
-    await eventually(() => expect(state()).toEqual(before), { reason: 'repair' });
+    // Twice: the first time, the notifications of our own making may be what makes us look.
+    for (const time of ['first', 'second']) {
+      here.namespace.ip(words);
+      await eventually(() => expect(state()).toEqual(before), { reason: `${time} repair` });
+    }
     expect(here.tunnels.failures()).toEqual([]);
   });
 
   test('a forwarding entry that others change or add is put right', async () => {
+    quiet();
     here.tunnels.apply([vxlan(1, [2])]);
     const before = forwarding();
     here.namespace.exec(
