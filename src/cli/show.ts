@@ -35,18 +35,20 @@ export async function runShow(args: readonly string[], streams: Streams): Promis
   if (values.api !== undefined && values.json !== true) throw new UsageError('--api: is only used with --json');
   const out = new Output(streams.stdout);
   try {
-    if (values.json === true) await showJson(values.api ?? apiPathBeside(socket), command, out);
-    else return await showText(socket, joinWords(positionals), out, streams.stderr);
+    try {
+      if (values.json === true) await showJson(values.api ?? apiPathBeside(socket), command, out);
+      else await showText(socket, joinWords(positionals), out);
+    } finally {
+      // What came before a failure is told too.
+      await out.flush();
+    }
     return exitCodes.ok;
   } catch (error) {
     if (error instanceof ReaderGone) return exitCodes.ok;
-    if (error instanceof RefusedError) {
+    if (error instanceof RefusedError || error instanceof Refusal || error instanceof ConnectionError) {
       streams.stderr.write(`godwit: ${error.message}\n`);
-      return exitCodes.refused;
-    }
-    if (error instanceof ConnectionError) {
-      streams.stderr.write(`godwit: ${error.message}\n`);
-      return exitCodes.noConnection;
+      if (error instanceof ConnectionError) return exitCodes.noConnection;
+      return error instanceof Refusal ? error.exitCode : exitCodes.refused;
     }
     throw error;
   }
@@ -62,15 +64,25 @@ function understood(words: readonly string[]): Command {
   }
 }
 
-async function showText(path: string, command: string, out: Output, stderr: Writable): Promise<number> {
-  for await (const { code, text, final } of askBird(path, command)) {
-    if (!final) await out.write(`${text}\n`);
-    else if (code.startsWith('8') || code.startsWith('9')) {
-      stderr.write(`godwit: ${text}\n`);
-      return code.startsWith('8') ? exitCodes.refused : exitCodes.usage;
-    } else if (text !== '') await out.write(`${text}\n`);
+async function showText(path: string, command: string, out: Output): Promise<void> {
+  for await (const lines of askBird(path, command)) {
+    const last = lines[lines.length - 1];
+    // The first digit of the last code: 8 refused at run time, 9 not understood.
+    const refusal = last.final && /^[89]/.test(last.code);
+    const printed = lines.filter(({ final, text }) => !final || (text !== '' && !refusal));
+    await out.write(printed.map(({ text }) => `${text}\n`).join(''));
+    if (refusal) throw new Refusal(last.text, last.code.startsWith('8') ? exitCodes.refused : exitCodes.usage);
   }
-  return exitCodes.ok;
+}
+
+/** An answer of the BIRD socket that is none. */
+class Refusal extends Error {
+  readonly exitCode: number;
+
+  constructor(message: string, exitCode: number) {
+    super(message);
+    this.exitCode = exitCode;
+  }
 }
 
 async function showJson(path: string, command: Command, out: Output): Promise<void> {
@@ -129,8 +141,10 @@ function listItem(route: RouteDetail, first: boolean): string {
 /** Whoever reads our output has closed it (`| head`): the rest is not wanted. */
 class ReaderGone extends Error {}
 
+/** Gathers what is written: a write to a pipe is a system call, and a route is a short line. */
 class Output {
   readonly #stream: Writable;
+  #gathered = '';
   #failure: Error | undefined;
 
   constructor(stream: Writable) {
@@ -141,8 +155,16 @@ class Output {
   }
 
   async write(text: string): Promise<void> {
+    this.#gathered += text;
+    if (this.#gathered.length >= 16_384) await this.flush();
+  }
+
+  /** To be called at the end. */
+  async flush(): Promise<void> {
+    const text = this.#gathered;
+    this.#gathered = '';
     if (this.#failure !== undefined) throw this.#failure;
-    if (this.#stream.write(text)) return;
+    if (text === '' || this.#stream.write(text)) return;
     await once(this.#stream, 'drain').catch((error: unknown) => {
       throw this.#failure ?? error;
     });

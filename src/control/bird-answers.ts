@@ -136,6 +136,7 @@ const outcomeMark = { ok: ' ', note: ' ', problem: '!' } as const;
 function whyLines(report: RouteReport): Lines {
   const about = report.prefix === undefined ? 'no route' : report.prefix === report.target ? '' : report.prefix;
   const texts = [about === '' ? report.target : `${report.target}: ${about}`];
+  if (report.steps.length === 0 && report.paths.length === 0) texts.push('! no peer tells a route for it');
   const width = Math.max(0, ...report.steps.map((step) => step.subject.length));
   for (const step of report.steps) {
     texts.push(`${outcomeMark[step.outcome]} ${step.subject.padEnd(width)}  ${step.text}`);

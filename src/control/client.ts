@@ -34,23 +34,29 @@ export interface ClientOptions {
 
 /**
  * One command on the BIRD socket; the lines of its answer as they come, the final one included.
+ * @returns lists of lines: what arrived together.
  * @throws ConnectionError
  */
-export async function* askBird(path: string, command: string, options?: ClientOptions): AsyncGenerator<ReceivedLine> {
+export async function* askBird(
+  path: string,
+  command: string,
+  options?: ClientOptions,
+): AsyncGenerator<readonly ReceivedLine[]> {
   const socket = await open(path, options);
   const parser = new ReplyParser();
   let greeted = false;
   try {
     for await (const chunk of socket) {
-      for (const line of parser.push(chunk as Uint8Array)) {
-        if (greeted) {
-          yield line;
-          if (line.final) return;
-        } else if (line.code === replyCode.welcome) {
-          greeted = true;
-          socket.write(`${command}\n`);
-        } else throw new Error(line.text);
+      const lines = parser.push(chunk as Uint8Array);
+      if (!greeted) {
+        const greeting = lines.shift();
+        if (greeting === undefined) continue;
+        if (greeting.code !== replyCode.welcome) throw new Error(greeting.text);
+        greeted = true;
+        socket.write(`${command}\n`);
       }
+      if (lines.length > 0) yield lines;
+      if (lines.at(-1)?.final === true) return;
     }
     throw new Error('the connection ended before the answer did');
   } catch (error) {

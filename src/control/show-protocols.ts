@@ -9,7 +9,7 @@ import type { ProtocolsCommand } from './bird-commands.ts';
 import type { ProtocolStatus } from './model.ts';
 import { shortTime } from './time-text.ts';
 
-export const stateText = {
+const stateText = {
   idle: 'Idle',
   connect: 'Connect',
   active: 'Active',
@@ -31,38 +31,38 @@ export function* protocolLines(
   now: number,
 ): Generator<readonly ReplyLine[]> {
   const matches = nameMatcher(command.pattern);
-  let any = false;
-  for (const protocol of protocols) {
-    if (!matches(protocolName(protocol))) continue;
-    if (!any) yield [{ code: replyCode.protocolHeader, text: headerRow }];
-    any = true;
-    yield command.all ? [rowLine(protocol, now), ...detailLines(protocol)] : [rowLine(protocol, now)];
+  const shown = protocols.filter((protocol) => matches(protocolName(protocol)));
+  if (shown.length === 0 && command.pattern !== undefined) {
+    return yield [{ code: replyCode.noProtocolsMatch, text: 'No protocols match', final: true }];
   }
-  if (any || command.pattern === undefined) yield [{ code: replyCode.ok, text: '', final: true }];
-  else yield [{ code: replyCode.noProtocolsMatch, text: 'No protocols match', final: true }];
+  // BIRD's column, wider where a name would push the others out of line.
+  const width = shown.reduce((widest, protocol) => Math.max(widest, protocolName(protocol).length), 10);
+  if (shown.length > 0) {
+    const header = row(width, 'Name', 'Proto', 'Table', 'State', 'Since', 'Info');
+    yield [{ code: replyCode.protocolHeader, text: header }];
+  }
+  for (const protocol of shown) {
+    const line: ReplyLine = { code: replyCode.protocolList, text: protocolRow(protocol, width, now) };
+    yield command.all ? [line, ...detailLines(protocol)] : [line];
+  }
+  yield [{ code: replyCode.ok, text: '', final: true }];
 }
 
-function row(...[name, protocol, table, state, since, info]: readonly string[]): string {
-  const left = `${name.padEnd(10)} ${protocol.padEnd(10)} ${table.padEnd(10)} ${state.padEnd(6)}`;
+function row(width: number, ...[name, protocol, table, state, since, info]: readonly string[]): string {
+  const left = `${name.padEnd(width)} ${protocol.padEnd(10)} ${table.padEnd(10)} ${state.padEnd(6)}`;
   return `${left} ${since.padEnd(12)}  ${info}`;
 }
 
-const headerRow = row('Name', 'Proto', 'Table', 'State', 'Since', 'Info');
-
-function rowLine(protocol: ProtocolStatus, now: number): ReplyLine {
-  return { code: replyCode.protocolList, text: protocolRow(protocol, now) };
-}
-
-function protocolRow(protocol: ProtocolStatus, now: number): string {
+function protocolRow(protocol: ProtocolStatus, width: number, now: number): string {
   if (protocol.kind === 'other') {
     const { name, table, state, since, info } = protocol;
-    return row(name, protocol.protocol, table ?? '---', state, shortTime(since, now), info ?? '');
+    return row(width, name, protocol.protocol, table ?? '---', state, shortTime(since, now), info ?? '');
   }
   const { peer } = protocol;
   const error = peer.state === 'established' ? '' : (peer.lastError ?? '');
   const info = stateText[peer.state].padEnd(14) + error;
   const state = peer.state === 'established' ? 'up' : 'start';
-  return row(peer.name, 'BGP', '---', state, shortTime(peer.since, now), info);
+  return row(width, peer.name, 'BGP', '---', state, shortTime(peer.since, now), info);
 }
 
 function detailLines(protocol: ProtocolStatus): readonly ReplyLine[] {

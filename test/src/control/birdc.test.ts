@@ -5,10 +5,12 @@ import { describe, expect, test } from 'vitest';
 import { fakeModel, fakeRoutes } from './fake-model.ts';
 import { serve } from './control-kit.ts';
 
+const program = '/usr/sbin/birdc';
+
 /** What birdc prints after its greeting, and its exit code. It colours nothing and pages nothing without a terminal. */
 function birdc(socket: string, command: string): Promise<{ code: number; lines: string[] }> {
   return new Promise((resolve, reject) => {
-    const child = execFile('birdc', ['-s', socket, ...command.split(' ')], { timeout: 20_000 }, (error, stdout) => {
+    const child = execFile(program, ['-s', socket, ...command.split(' ')], { timeout: 20_000 }, (error, stdout) => {
       if (error !== null && typeof error.code !== 'number') reject(error);
       else resolve({ code: error === null ? 0 : Number(error.code), lines: stdout.split('\n').slice(0, -1) });
     });
