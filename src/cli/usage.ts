@@ -12,7 +12,7 @@ export const usageText = `godwit: BGP network controller for Kubernetes
   godwit agent --node NAME --source kube|dir:PATH [flags]   run the agent of one node
   godwit [-s SOCKET] show WHAT                               ask a running agent
   godwit lab up|status|check|shell NODE|down                 a cluster in network namespaces
-  godwit cleanup                                             remove everything of Godwit's from this host
+  godwit cleanup [--state DIR]                              remove everything of Godwit's from this host
 
 Flags of agent:
   --node NAME           this node's name (default: the host name)
