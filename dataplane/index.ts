@@ -25,5 +25,6 @@ export {
   type Ruleset,
 } from './nft/ruleset.ts';
 export { NftTable, type NftApplyResult, type NftTableOptions } from './nft/table.ts';
-export { NftError, nftProcess, type NftRunner } from './nft/run.ts';
+export { NftError } from './nft/nft-error.ts';
+export { nftProcess, type NftRunner } from './nft/run.ts';
 export type { NftCount, NftCounters } from './nft/counters.ts';

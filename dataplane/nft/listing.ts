@@ -1,6 +1,7 @@
 /** nft's JSON (`nft -j list`), as far as it is read here: libnftables-json(5). */
 
 import { canonicalAddress } from '../../bgp/ip.ts';
+import { NftError } from './nft-error.ts';
 
 export interface JsonObject {
   readonly [key: string]: unknown;
@@ -22,11 +23,11 @@ export function elementKey(value: unknown): string {
 
 export function asObject(value: unknown): JsonObject {
   if (typeof value !== 'object' || value === null)
-    throw new Error(`nft's JSON has ${JSON.stringify(value)} in place of an object`);
+    throw new NftError(`nft's JSON has ${JSON.stringify(value)} in place of an object`);
   return value as JsonObject;
 }
 
 export function asArray(value: unknown): readonly unknown[] {
-  if (!Array.isArray(value)) throw new Error(`nft's JSON has ${JSON.stringify(value)} in place of an array`);
+  if (!Array.isArray(value)) throw new NftError(`nft's JSON has ${JSON.stringify(value)} in place of an array`);
   return value;
 }

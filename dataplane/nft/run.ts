@@ -5,24 +5,13 @@
  */
 
 import { spawn } from 'node:child_process';
+import { NftError } from './nft-error.ts';
 
 export interface NftRunner {
   /** Loads a script in one transaction. @throws NftError with nft's own words; nothing has changed then. */
   load(script: string): Promise<void>;
   /** @returns the parsed `nft -j list table inet NAME`, or undefined where there is no such table. @throws NftError */
   list(table: string): Promise<unknown>;
-}
-
-/** nft, or the kernel through it, said no. Nothing was changed. */
-export class NftError extends Error {
-  override readonly name = 'NftError';
-  /** What nft wrote to its standard error. */
-  readonly output: string;
-
-  constructor(message: string, output = '') {
-    super(output === '' ? message : `${message}: ${output.trim()}`);
-    this.output = output;
-  }
 }
 
 /** @param command how nft is called; `['ip', 'netns', 'exec', 'x', 'nft']` works in another network namespace */

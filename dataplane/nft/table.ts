@@ -10,7 +10,8 @@ import { type NftCounters, readCounters } from './counters.ts';
 import { diffRulesets } from './diff.ts';
 import { printCommands, printRemoval, printReplacement } from './print.ts';
 import type { Ruleset } from './ruleset.ts';
-import { NftError, type NftRunner } from './run.ts';
+import { NftError } from './nft-error.ts';
+import type { NftRunner } from './run.ts';
 
 export interface NftTableOptions {
   readonly run: NftRunner;

@@ -1,6 +1,7 @@
 /** NetworkPolicy on real packets: a node with its pods in network namespaces, the rendered table in its kernel. */
 
 import { spawn } from 'node:child_process';
+import * as fc from 'fast-check';
 import koffi from 'koffi';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { nftProcess, NftTable, type NftRunner } from '../../../dataplane/index.ts';
@@ -8,10 +9,12 @@ import { PolicyEngine } from '../../../src/policy/engine.ts';
 import type { Flow } from '../../../src/policy/explain.ts';
 import type { NetworkPolicy } from '../../../src/resources/network-policy.ts';
 import type { Pod } from '../../../src/resources/pod.ts';
+import type { Resource } from '../../../src/resources/resource.ts';
 import { Endpoint } from '../../kit/endpoint.ts';
 import { eventually } from '../../kit/eventually.ts';
 import { TestNamespace } from '../../kit/netns.ts';
 import { deletions, namespace, pod, policy, upserts } from './manifests.ts';
+import { objectsOf, world } from './random-clusters.ts';
 
 const hosts = {
   web: { ip: '10.9.0.1', ip6: 'fd09::1' },
@@ -484,6 +487,19 @@ describe('changes', () => {
     expect(await endpoints.api.ask<number>('endFlood')).toBeGreaterThan(10);
     expect(await endpoints.web.ask<number>('datagrams', { port: 8085 })).toBe(0);
   });
+});
+
+test('random clusters: the kernel takes every table, step by step, and lists it as it was written', async () => {
+  const steps = fc.sample(world, { numRuns: 12, seed: 7 });
+  const random = new PolicyEngine({ nodeName: 'here', logDenied: true });
+  let before: Resource[] = [];
+  for (const step of steps) {
+    random.onChanges([...deletions(...before), ...upserts(...objectsOf(step))]);
+    before = objectsOf(step);
+    await table.apply(random.render());
+    expect(await table.verify()).toBe('intact');
+  }
+  expect(drift).toEqual([]);
 });
 
 describe('repair', () => {

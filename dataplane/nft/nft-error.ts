@@ -1,0 +1,11 @@
+/** nft, or the kernel through it, said no. Nothing was changed. */
+export class NftError extends Error {
+  override readonly name = 'NftError';
+  /** What nft wrote to its standard error. */
+  readonly output: string;
+
+  constructor(message: string, output = '') {
+    super(output === '' ? message : `${message}: ${output.trim()}`);
+    this.output = output;
+  }
+}
