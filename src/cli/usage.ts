@@ -9,10 +9,10 @@ export const exitCodes = { ok: 0, refused: 1, usage: 2, noConnection: 3 } as con
 
 export const usageText = `godwit: BGP network controller for Kubernetes
 
-  godwit agent --node NAME --source kube|dir:PATH [flags]   run the agent of one node
+  godwit agent --node NAME --source kube|dir:PATH [flags]    run the agent of one node
   godwit [-s SOCKET] show WHAT                               ask a running agent
   godwit lab up|status|check|shell NODE|down                 a cluster in network namespaces
-  godwit cleanup [--state DIR]                              remove everything of Godwit's from this host
+  godwit cleanup [--state DIR]                               remove everything of Godwit's from this host
 
 Flags of agent:
   --node NAME           this node's name (default: the host name)

@@ -85,11 +85,6 @@ export class FrameDecoder {
     this.#largest = largest;
   }
 
-  /** Whether the stream may end here. */
-  get empty(): boolean {
-    return this.#held === 0 && this.#expected === undefined;
-  }
-
   /** The values that are complete with this chunk, decoded one by one. @throws FrameError */
   *push(chunk: Uint8Array): Generator<unknown> {
     this.#chunks.push(chunk);

@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import { eventually } from '../../kit/eventually.ts';
 import { converse, RawClient, serve } from './control-kit.ts';
-import { fakeModel, fakeProtocols } from './fake-model.ts';
+import { fakeModel, fakeProtocols, fakeStatus } from './fake-model.ts';
 
 const lines = (bytes: Buffer) => bytes.toString().split('\n');
 
@@ -67,6 +67,20 @@ describe('reply codes', () => {
       ' ! kernel     not installed',
       '   path via 10.1.1.12 from rr-1, AS path []: best',
       '0000 ',
+      '',
+    ]);
+  });
+
+  test('show status says that a graceful restart goes on, and what is not known yet', async () => {
+    const status = { ...fakeStatus, routerId: undefined, asNumber: undefined, restart: { inProgress: true } };
+    const { bird } = await serve({ ...fakeModel(), status: () => status });
+    const reply = lines(await converse(bird.path, 'show status\n')).slice(1);
+    expect(reply[0]).toBe('1000-Godwit 0.1.0');
+    expect(reply[1]).toBe('1011-Router ID is not known yet');
+    expect(reply).toContain(' No configuration for this node yet');
+    expect(reply.slice(-3)).toEqual([
+      '0024-Graceful restart recovery in progress',
+      '0013 Daemon is up and running',
       '',
     ]);
   });
