@@ -16,10 +16,6 @@ export interface ObjectMeta {
   readonly creationTimestamp?: string;
 }
 
-export interface NamespacedObjectMeta extends ObjectMeta {
-  readonly namespace: string;
-}
-
 /** Everything below is readonly: resources are values. */
 export type DeepReadonly<T> = T extends (infer E)[]
   ? readonly DeepReadonly<E>[]

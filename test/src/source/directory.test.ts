@@ -1,7 +1,6 @@
 /** A folder of manifests as a source: stories with a real folder. */
 
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
-import { execFileSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -100,14 +99,14 @@ describe('at the start', () => {
 
   test('what is no regular file, and what is too large, is a problem and is not read', async () => {
     mkdirSync(join(folder, 'folder.yaml'));
-    execFileSync('mkfifo', [join(folder, 'pipe.yaml')]);
+    symlinkSync('/dev/null', join(folder, 'null.yaml'));
     write('large.yaml', node('a') + '#'.repeat(10 * 1024 * 1024));
     const { source, changes } = await started();
     expect(changes).toEqual([]);
     expect(reasons(source)).toEqual([
       'folder.yaml: not a regular file',
       'large.yaml: larger than 10 MiB',
-      'pipe.yaml: not a regular file',
+      'null.yaml: not a regular file',
     ]);
   });
 });
@@ -327,7 +326,10 @@ describe('what looks like a deletion and is none', () => {
 
   test('a folder that is removed file by file deletes nothing', async () => {
     write('a.yaml', node('a'));
-    const { source, changes } = await started();
+    const { source, changes } = await started({ rescan: 50, confirm: 60_000 });
+    const { changes: witness } = await started({ rescan: 50, confirm: 0 });
+    unlinkSync(join(folder, 'a.yaml'));
+    await told(witness, 2);
     rmSync(folder, { recursive: true });
     await eventually(() => source.problems().length > 0, { reason: 'the folder is missed' });
     expect(changes).toHaveLength(1);
@@ -342,7 +344,7 @@ describe('what looks like a deletion and is none', () => {
     const other = join(base, 'other');
     mkdirSync(other);
     writeFileSync(join(other, 'a.yaml'), node('a', '2'));
-    const { changes } = await started({ rescan: 50 });
+    const { changes } = await started({ rescan: 600_000 });
     renameSync(folder, join(base, 'away'));
     renameSync(other, folder);
     await told(changes, 2);
