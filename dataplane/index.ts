@@ -24,7 +24,7 @@ export {
   type NftSet,
   type Ruleset,
 } from './nft/ruleset.ts';
-export { NftTable, type NftApplyResult, type NftTableOptions } from './nft/table.ts';
+export { NftTable } from './nft/table.ts';
 export { NftError } from './nft/nft-error.ts';
 export { nftProcess, type NftRunner } from './nft/run.ts';
 export type { NftCount, NftCounters } from './nft/counters.ts';
