@@ -10,7 +10,7 @@
  * - routes found at the start are kept until `releaseAdopted`, for graceful restart (RFC 4724 §4.1).
  */
 
-import { canonicalAddress, formatPrefix, parsePrefix, type Prefix } from '../bgp/ip.ts';
+import { formatPrefix, parsePrefix, type Prefix } from '../bgp/ip.ts';
 import type { Clock } from './clock.ts';
 import { Coalesced } from './coalesced.ts';
 import type { LinkMonitor } from './links.ts';
@@ -21,6 +21,7 @@ import {
   mainTable,
   readRoute,
   RouteType,
+  toBytes,
   writeDeleteRoute,
   writeDumpRoutes,
   writeNewRoute,
@@ -165,13 +166,10 @@ export class RouteTable {
    * @throws TypeError where the prefix, a gateway or the source is none.
    */
   setDesired(route: KernelRoute): void {
-    const prefix = parsePrefix(route.prefix);
+    const prefix = this.#desired.get(route.prefix)?.prefix ?? parsePrefix(route.prefix);
     if (prefix === undefined) throw new TypeError(`not a prefix: ${route.prefix}`);
-    for (const address of [route.preferredSource, ...route.nextHops.map((hop) => hop.gateway)]) {
-      if (address !== undefined && canonicalAddress(address) !== address) {
-        throw new TypeError(`not an address in canonical form: ${address} (route to ${route.prefix})`);
-      }
-    }
+    if (route.preferredSource !== undefined) toBytes(route.preferredSource);
+    for (const { gateway } of route.nextHops) if (gateway !== undefined) toBytes(gateway);
     const key = formatPrefix(prefix);
     this.#desired.set(key, { prefix, route });
     this.#failures.delete(key);
@@ -181,7 +179,7 @@ export class RouteTable {
   }
 
   removeDesired(prefix: string): void {
-    const parsed = parsePrefix(prefix);
+    const parsed = this.#desired.get(prefix)?.prefix ?? parsePrefix(prefix);
     if (parsed === undefined) throw new TypeError(`not a prefix: ${prefix}`);
     const key = formatPrefix(parsed);
     if (!this.#desired.delete(key)) return;

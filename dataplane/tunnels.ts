@@ -7,7 +7,7 @@
  * are added before others are deleted.
  */
 
-import { familyOf, parseAddress, type Prefix } from '../bgp/ip.ts';
+import { canonicalAddress, familyOf, familyOfText, formatAddress, parseAddress, type Prefix } from '../bgp/ip.ts';
 import { Backoff } from './backoff.ts';
 import type { Clock } from './clock.ts';
 import { Coalesced } from './coalesced.ts';
@@ -305,8 +305,9 @@ function checkTunnel(tunnel: Tunnel): void {
   if (!tunnel.name.startsWith(devicePrefix) || tunnel.name.length > longestName || tunnel.name === probeName) {
     throw problem(`its name must begin with ${devicePrefix} and have at most ${longestName} letters`);
   }
-  if (parseAddress(tunnel.local) === undefined) throw problem(`local: not an address: ${tunnel.local}`);
-  if (tunnel.kind === 'ipip' && familyOf(parseInterfaceAddress(`${tunnel.local}/0`).bytes) !== 'ipv4') {
+  if (canonicalAddress(tunnel.local) !== tunnel.local)
+    throw problem(`local: not an address in canonical form: ${tunnel.local}`);
+  if (tunnel.kind === 'ipip' && familyOfText(tunnel.local) !== 'ipv4') {
     throw problem('local: IP-in-IP runs over IPv4 only');
   }
   for (const address of tunnel.addresses) parseInterfaceAddress(address);
@@ -315,18 +316,18 @@ function checkTunnel(tunnel: Tunnel): void {
   for (const peer of tunnel.peers) {
     if (parseMac(peer.mac) === undefined) throw problem(`peers: not a MAC address: ${peer.mac}`);
     for (const address of [peer.remote, ...peer.gateways]) {
-      if (parseAddress(address) === undefined) throw problem(`peers: not an address: ${address}`);
+      if (canonicalAddress(address) !== address) throw problem(`peers: not an address in canonical form: ${address}`);
     }
   }
 }
 
-/** `10.244.1.1/24` with its host bits. */
+/** `10.244.1.1/24` with its host bits, canonical, since it is compared with what the kernel lists. */
 function parseInterfaceAddress(text: string): Prefix {
   const slash = text.indexOf('/');
   const bytes = parseAddress(slash < 0 ? text : text.slice(0, slash));
   const length = slash < 0 ? Number.NaN : Number(text.slice(slash + 1));
-  if (bytes === undefined || !Number.isInteger(length) || length < 0 || length > bytes.length * 8) {
-    throw new TypeError(`not an interface address: ${text}`);
+  if (bytes === undefined || !(length <= bytes.length * 8) || `${formatAddress(bytes)}/${length}` !== text) {
+    throw new TypeError(`not an interface address in canonical form: ${text}`);
   }
   return { family: familyOf(bytes), bytes, length };
 }

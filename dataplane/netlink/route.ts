@@ -210,10 +210,20 @@ export function readAddress(bytes: Buffer, start: number, end: number, length: n
   return bytes.subarray(start, end);
 }
 
-/** The bytes of an address whose text was checked at the edge. */
+/** Thousands of routes share a few gateways. */
+const knownAddresses = new Map<string, Uint8Array>();
+const knownAddressesLimit = 1024;
+
+/** The bytes of an address in canonical text. @throws TypeError where it is none. */
 export function toBytes(address: string): Uint8Array {
+  const known = knownAddresses.get(address);
+  if (known) return known;
   const bytes = parseAddress(address);
-  if (bytes === undefined) throw new TypeError(`not an IP address: ${address}`);
+  if (bytes === undefined || formatAddress(bytes) !== address) {
+    throw new TypeError(`not an IP address in canonical form: ${address}`);
+  }
+  if (knownAddresses.size >= knownAddressesLimit) knownAddresses.clear();
+  knownAddresses.set(address, bytes);
   return bytes;
 }
 

@@ -178,7 +178,7 @@ describe('what is desired is in the kernel', () => {
 
   test('what is no prefix or no address is refused at once', () => {
     expect(() => table.setDesired(via('10.0.0.0', '10.0.0.2'))).toThrow('not a prefix: 10.0.0.0');
-    expect(() => table.setDesired(via('10.0.0.0/8', '10.0.2'))).toThrow('not an address in canonical form: 10.0.2');
+    expect(() => table.setDesired(via('10.0.0.0/8', '10.0.2'))).toThrow('not an IP address in canonical form: 10.0.2');
   });
 });
 

@@ -262,8 +262,10 @@ describe('ownership', () => {
     [{ name: 'vxlan0' }, 'its name must begin with godwit-'],
     [{ name: 'godwit-vxlan-of-node' }, 'at most 15 letters'],
     [{ mac: '02:00' }, 'mac: not a MAC address: 02:00'],
-    [{ local: 'node1' }, 'local: not an address: node1'],
-    [{ addresses: ['10.0.0.1'] }, 'not an interface address: 10.0.0.1'],
+    [{ local: 'node1' }, 'local: not an address in canonical form: node1'],
+    [{ addresses: ['fd01:0::1/128'] }, 'not an interface address in canonical form: fd01:0::1/128'],
+    [{ addresses: ['10.0.0.1/33'] }, 'not an interface address in canonical form: 10.0.0.1/33'],
+    [{ addresses: ['10.0.0.1'] }, 'not an interface address in canonical form: 10.0.0.1'],
   ])('%j is refused', (changes, reason) => {
     expect(() => here.tunnels.apply([vxlan(1, [2], changes)])).toThrow(reason);
   });
