@@ -60,10 +60,7 @@ export async function runAgent(flags: AgentFlags): Promise<number> {
     await stop();
     return exitCodes.ok;
   } catch (error) {
-    log.fatal(
-      error instanceof Error ? { stack: error.stack } : {},
-      error instanceof Error ? error.message : String(error),
-    );
+    log.fatal(isOurFault(error) ? { stack: error.stack } : {}, (error as Error).message);
     return exitCodes.refused;
   }
 }
@@ -275,6 +272,11 @@ function enableForwarding(log: Log): StatusCondition[] {
     }
   }
   return conditions;
+}
+
+/** The language's own errors are our faults and come with their stack; of all others the message says it all. */
+function isOurFault(error: unknown): error is Error {
+  return [TypeError, RangeError, ReferenceError].some((kind) => error instanceof kind);
 }
 
 function nextSignal(): Promise<NodeJS.Signals> {

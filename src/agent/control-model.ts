@@ -44,6 +44,9 @@ export interface RunningAgent {
   readonly hostRoutes: HostRoutes | undefined;
 }
 
+/** Routes passed over between two rests. */
+const restEvery = 1000;
+
 export class AgentControlModel implements ControlModel {
   readonly #agent: RunningAgent;
 
@@ -113,16 +116,12 @@ export class AgentControlModel implements ControlModel {
     return [...others, ...speaker.peers().map((peer) => ({ kind: 'bgp' as const, peer }))];
   }
 
-  *routes(query: RouteQuery): Generator<RouteDetail, void> {
+  *routes(query: RouteQuery): Generator<RouteDetail | undefined, void> {
     const { protocol, primary, ...asked } = query;
-    const routes = this.#agent.speaker.routes({ ...asked, peer: protocol });
-    try {
-      for (let next = routes.next(); !next.done; next = routes.next()) {
-        if (primary && next.value.selected !== 'best') continue;
-        yield this.#detail(next.value);
-      }
-    } finally {
-      routes.return?.();
+    let skipped = 0;
+    for (const route of this.#agent.speaker.routes({ ...asked, peer: protocol })) {
+      if (!primary || route.selected === 'best') yield this.#detail(route);
+      else if (++skipped % restEvery === 0) yield undefined;
     }
   }
 
@@ -151,7 +150,7 @@ export class AgentControlModel implements ControlModel {
       const text = 'no peer tells a route for it; the kernel uses its own routes, if any';
       return { target, prefix: undefined, steps: [{ subject: 'path', outcome: 'problem', text }], paths: [] };
     }
-    const paths = [...collect(speaker.routes({ prefix })), ...collect(speaker.routes({ prefix, filtered: true }))];
+    const paths = [...speaker.routes({ prefix }), ...speaker.routes({ prefix, filtered: true })];
     const steps: RouteReportStep[] = routes === undefined ? [] : [...routes.why(prefix, paths)];
     if (routes?.decide(prefix).route !== undefined) steps.push(this.#installedStep(routes, prefix));
     return { target, prefix, steps, paths: paths.map((path) => this.#detail(path)) };
@@ -178,10 +177,10 @@ export class AgentControlModel implements ControlModel {
   #prefixOf(target: string): string | undefined {
     const address = parseAddress(target);
     if (address === undefined) return canonicalPrefix(target);
-    const best = collect(this.#agent.speaker.routes({ for: target }))[0]?.prefix;
-    if (best !== undefined) return best;
+    const [best] = this.#agent.speaker.routes({ for: target });
+    if (best !== undefined) return best.prefix;
     // Filtered paths are no match for forwarding, but they are what the question is about.
-    for (const { prefix } of collect(this.#agent.speaker.routes({ family: familyOfText(target), filtered: true }))) {
+    for (const { prefix } of this.#agent.speaker.routes({ family: familyOfText(target), filtered: true })) {
       if (prefixContains(parsePrefix(prefix)!, address)) return prefix;
     }
     return undefined;
@@ -196,12 +195,6 @@ export class AgentControlModel implements ControlModel {
       ...(hop.gateway !== undefined && hop.gateway !== route.nextHop && { gateway: hop.gateway }),
     };
   }
-}
-
-function collect<T>(iterator: Iterator<T>): T[] {
-  const values: T[] = [];
-  for (let next = iterator.next(); !next.done; next = iterator.next()) values.push(next.value);
-  return values;
 }
 
 export function toStatusCondition({ object, reason, message }: Condition): StatusCondition {
