@@ -13,6 +13,8 @@ const firstRetryMilliseconds = 500;
 const longestRetryMilliseconds = 30_000;
 /** Someone may have flushed our table: `nft flush ruleset`, a firewall's reload. */
 const verifyEveryMilliseconds = 10_000;
+/** Listing a large table takes a while: of all time at most a hundredth goes into looking. */
+const verifyRest = 100;
 
 export interface PolicyKeeperOptions {
   readonly engine: PolicyEngine;
@@ -32,6 +34,7 @@ export class PolicyKeeper {
   #appliedAt: number | undefined;
   #retryMilliseconds = firstRetryMilliseconds;
   #cancelTimer: (() => void) | undefined;
+  #verifyTook = 0;
   #closed = false;
 
   constructor(options: PolicyKeeperOptions) {
@@ -92,7 +95,7 @@ export class PolicyKeeper {
     this.#lastError = undefined;
     this.#retryMilliseconds = firstRetryMilliseconds;
     this.#appliedAt = this.#clock.now();
-    this.#schedule(verifyEveryMilliseconds, () => this.#verify());
+    this.#schedule(Math.max(verifyEveryMilliseconds, this.#verifyTook * verifyRest), () => this.#verify());
   }
 
   /** Only nft's refusals are the world's; anything else is our own fault and ends the agent. */
@@ -108,8 +111,10 @@ export class PolicyKeeper {
   }
 
   async #verify(): Promise<void> {
+    const asked = this.#clock.now();
     try {
       await this.#table.verify();
+      this.#verifyTook = this.#clock.now() - asked;
       this.#succeeded();
     } catch (error) {
       this.#failed(error);
