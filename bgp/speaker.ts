@@ -15,7 +15,7 @@ import type { BestPathReader, RibLocal, RibTotals, RouteQuery } from './rib/rib-
 import { BestPathFeed } from './best-path-feed.ts';
 import { RestartDeferral } from './session/deferral.ts';
 import type { Negotiated } from './session/negotiate.ts';
-import { toPeerStatus } from './session/peer-status.ts';
+import { toPeerStatus } from './peer-status.ts';
 import type { Link, PeerHost } from './session/peer.ts';
 import { Peer } from './session/peer.ts';
 import type { LeaveCause, StopReason } from './session/session.ts';
@@ -123,10 +123,10 @@ export class Speaker {
     checkNeighbors(settings.neighbors);
     const before = this.settings;
     this.settings = settings;
-    if (!this.running) return { added: [], removed: [], reset: [] };
     const newIdentity = identityChanged(before, settings);
     if (newIdentity) this.changeIdentity();
     else this.rib.setLocal(this.ribLocal());
+    if (!this.running) return { added: [], removed: [], reset: [] };
     this.rib.setOriginated(settings.originated);
     const removed = this.removePeers();
     const reset = this.updatePeers(newIdentity);
@@ -166,8 +166,11 @@ export class Speaker {
     return feed;
   }
 
-  /** @throws RangeError where there is no such peer; Error where it cannot do this now. */
-  peerAction(name: string, action: PeerAction): void {
+  /**
+   * @param text for the peer's operator, where the action ends a session (RFC 9003).
+   * @throws RangeError where there is no such peer; Error where it cannot do this now.
+   */
+  peerAction(name: string, action: PeerAction, text = ''): void {
     const peer = this.peersByName.get(name);
     if (peer === undefined) throw new RangeError(`no peer ${name}`);
     switch (action) {
@@ -176,11 +179,11 @@ export class Speaker {
         break;
       case 'disable':
         peer.disabled = true;
-        peer.stop(stopReason(Cease.administrativeShutdown));
+        peer.stop({ subcode: Cease.administrativeShutdown, text });
         this.dropStale(peer, peer.restart.forget());
         break;
       case 'restart':
-        peer.reset(stopReason(Cease.administrativeReset));
+        peer.reset({ subcode: Cease.administrativeReset, text });
         break;
       case 'refreshIn':
         this.refreshIn(peer);
@@ -194,13 +197,16 @@ export class Speaker {
     this.requestTurn();
   }
 
-  /** restart: connections just end, so that peers keep our routes; shutdown: Cease, administrative shutdown. */
-  async stop(mode: 'restart' | 'shutdown'): Promise<void> {
+  /**
+   * restart: connections just end, so that peers keep our routes; shutdown: Cease, administrative shutdown.
+   * @param text for the peers' operators, with a shutdown (RFC 9003).
+   */
+  async stop(mode: 'restart' | 'shutdown', text = ''): Promise<void> {
     if (!this.running) return;
     this.running = false;
     this.driver.setAlarm(Infinity, () => {});
     for (const peer of this.peersByName.values()) {
-      if (mode === 'shutdown') peer.stop(stopReason(Cease.administrativeShutdown));
+      if (mode === 'shutdown') peer.stop({ subcode: Cease.administrativeShutdown, text });
       else peer.abandon();
     }
     await this.driver.stopListening();

@@ -29,9 +29,10 @@ export interface Collision {
 
 /**
  * keepThis: the other is ended with Cease 6/7; keepOther: this one is;
+ * keepBoth: not to be told yet;
  * replaceOther: the peer restarted, the other is dead: it ends without a word and its routes are kept as stale.
  */
-export type CollisionVerdict = 'keepThis' | 'keepOther' | 'replaceOther';
+export type CollisionVerdict = 'keepThis' | 'keepOther' | 'keepBoth' | 'replaceOther';
 
 /**
  * A connection that came this soon after the other was established may have been on its way all the time (both sides
@@ -48,6 +49,9 @@ export function resolveCollision(collision: Collision): CollisionVerdict {
       // No connection yet, so the peer cannot have sent anything on it that it would miss.
       return 'keepThis';
     case 'openSent':
+      // §6.8 looks at OpenConfirm only. A connection on which the peer has said nothing may be a dead one; if it is not, its
+      // own OPEN decides.
+      return 'keepBoth';
     case 'openConfirm':
       return byIdentifier(collision);
     case 'established':

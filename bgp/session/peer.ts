@@ -190,16 +190,16 @@ export class Peer implements Sleeper {
       connection.destroy();
       return;
     }
+    const now = this.host.clock.now();
     const mainIsFree = this.state === 'idle' || this.state === 'active';
     const link = mainIsFree ? this.main : new Link(this, new Session(this.sessionOptions));
     if (!mainIsFree) {
       // A third connection: the peer has given the second up.
       this.second?.destroyConnection();
       this.second = link;
-      this.handle(link, { kind: 'automaticStartedPassively' });
+      link.session.handle({ kind: 'automaticStartedPassively' }, now);
     }
-    link.acceptedAt = this.host.clock.now();
-    link.attach(connection);
+    link.attach(connection, now);
     connection.setHandler(link);
     this.handle(link, { kind: 'tcpAccepted' });
   }
@@ -316,7 +316,7 @@ export class Peer implements Sleeper {
   private performOne(link: Link, action: SessionAction): void {
     switch (action.kind) {
       case 'connectTcp':
-        link.attach(this.host.connect(this, link));
+        link.attach(this.host.connect(this, link), this.host.clock.now());
         return;
       case 'closeTcp':
         link.closeConnection();
@@ -328,6 +328,7 @@ export class Peer implements Sleeper {
         this.resolveCollision(link, action.open, action.negotiated);
         return;
       case 'enterEstablished':
+        if (link !== this.main) [this.main, this.second] = [link, this.main];
         this.hasBeenEstablished = true;
         this.endOfRibReceived.clear();
         this.lastError = undefined;
@@ -349,7 +350,7 @@ export class Peer implements Sleeper {
         this.host.deliverRouteRefresh(this, action.family);
         return;
       case 'reportReason':
-        if (link.quiet) return;
+        if (link.quiet || (link !== this.main && isOpen(this.state))) return;
         this.lastError = action.reason;
         if (!this.hasOther(link)) this.host.attemptFailed(this);
         return;
@@ -367,7 +368,7 @@ export class Peer implements Sleeper {
         other: {
           state: other.session.state,
           gracefulRestart: other.session.negotiated?.gracefulRestart !== undefined,
-          establishedBefore: link.acceptedAt - other.session.establishedAt,
+          establishedBefore: link.begunAt - other.session.establishedAt,
         },
         restarting: negotiated.gracefulRestart?.restarting ?? false,
         localIdentifier: offer.bgpIdentifier,
@@ -383,15 +384,19 @@ export class Peer implements Sleeper {
           return;
         case 'keepThis':
           this.endQuietly(other, { kind: 'collisionLost' });
+          this.main = link;
+          this.second = undefined;
           break;
         case 'replaceOther':
           this.endQuietly(other, { kind: 'connectionReplaced' });
+          this.main = link;
+          this.second = undefined;
+          break;
+        case 'keepBoth':
           break;
         default:
           unreachable(verdict);
       }
-      this.main = link;
-      this.second = undefined;
     }
     this.handle(link, { kind: 'openReceived', negotiated });
   }
@@ -456,7 +461,8 @@ export class Link implements ConnectionHandler {
   /** Made once, so that reading makes no closure. */
   readonly deliver: (body: Uint8Array) => void;
   connection: Connection | undefined;
-  acceptedAt = Infinity;
+  /** When the connection was accepted, or the attempt began. */
+  begunAt = Infinity;
   /** It ends because another takes its place. */
   quiet = false;
   /** It stands in the speaker's queue of links to be read. */
@@ -496,8 +502,9 @@ export class Link implements ConnectionHandler {
     return chunk;
   }
 
-  attach(connection: Connection): void {
+  attach(connection: Connection, now: number): void {
     this.connection = connection;
+    this.begunAt = now;
   }
 
   write(buffers: readonly Uint8Array[], now: number, sendHoldMilliseconds: number): void {

@@ -65,8 +65,8 @@ test('two speakers over TCP: addresses as they are, routes both ways', async () 
 
 test('a table of 30,000 routes arrives whole, and End-of-RIB after it', async () => {
   const prefixes = Array.from({ length: 30_000 }, (_, i) => `10.${i >> 8}.${i & 255}.0/24`);
-  const a = await start(settings(A, 65000, [toward(B, A, 65000)], { originated: originated(...prefixes) }));
   const b = await start(settings(B, 65000, [toward(A, B, 65000, { passive: true })]));
+  const a = await start(settings(A, 65000, [toward(B, A, 65000)], { originated: originated(...prefixes) }));
   await eventually(() => b.peers()[0].families[0].endOfRibReceived, { reason: 'End-of-RIB' });
   expect(b.totals().ipv4.prefixes).toBe(30_000);
   expect(a.peers()[0].families[0].exported).toBe(30_000);
@@ -84,8 +84,8 @@ test('a local address that this host does not have is named so', async () => {
 
 describe('RFC 5082: GTSM', () => {
   test('neighbours that both ask for it come up', async () => {
-    const a = await start(settings(A, 65001, [toward(B, A, 65002, { ttlSecurityHops: 1 })]));
     await start(settings(B, 65002, [toward(A, B, 65001, { ttlSecurityHops: 1, passive: true })]));
+    const a = await start(settings(A, 65001, [toward(B, A, 65002, { ttlSecurityHops: 1 })]));
     await established(a);
   });
 

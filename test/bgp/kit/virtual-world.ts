@@ -1,11 +1,10 @@
 /**
- * A network of speakers in memory, under a clock that the test owns. Every host has one driver; a packet takes a millisecond.
+ * A network of speakers in memory, under a clock that the test owns. Every host has one driver; a packet takes a millisecond
+ * unless told.
  * Faults: a host that is off (refuses), a path that is silent (swallows), a connection that is cut.
  */
 
 import type { Clock, Connection, ConnectionHandler, ConnectRequest, Driver, HopLimit } from '../../../bgp/driver.ts';
-
-const latency = 1;
 
 interface Task {
   readonly at: number;
@@ -15,6 +14,8 @@ interface Task {
 
 export class VirtualWorld {
   time = 0;
+  /** Milliseconds that the next packet takes; packets of one connection never overtake each other. */
+  latency = () => 1;
   readonly clock: Clock = { now: () => this.time, epoch: () => 1_800_000_000_000 + this.time };
   readonly hosts = new Map<string, VirtualDriver>();
   readonly connections: VirtualConnection[] = [];
@@ -128,7 +129,7 @@ export class VirtualDriver implements Driver {
     const near = new VirtualConnection(world, 'outgoing', address, request.address);
     near.setHandler(handler);
     if (world.silent.has(`${address}>${request.address}`)) return near;
-    world.after(latency, () => {
+    world.after(world.latency(), () => {
       if (!near.isOpen) return;
       if (remote === undefined || !remote.listening) {
         near.end(remote === undefined ? 'host unreachable' : 'connection refused');
@@ -136,8 +137,8 @@ export class VirtualDriver implements Driver {
       }
       const far = new VirtualConnection(world, 'incoming', request.address, address);
       near.join(far);
-      world.after(0, () => {
-        if (remote.onAccepted !== undefined) remote.onAccepted(far);
+      world.after(world.latency() - 1, () => {
+        if (far.isOpen && remote.onAccepted !== undefined) remote.onAccepted(far);
       });
       near.connectedNow();
     });
@@ -180,6 +181,7 @@ export class VirtualConnection implements Connection {
   private far: VirtualConnection | undefined;
   private handler: ConnectionHandler | undefined;
   private waiting: Uint8Array[] = [];
+  private lastArrival = 0;
 
   constructor(world: VirtualWorld, direction: 'incoming' | 'outgoing', here: string, there: string) {
     this.world = world;
@@ -215,7 +217,7 @@ export class VirtualConnection implements Connection {
       if (this.stuck) this.unsentBytes += bytes.length;
       else this.sentBytes += bytes.length;
       if (this.world.silent.has(`${this.here}>${this.remoteAddress}`)) continue;
-      this.world.after(latency, () => this.far?.arrive(Uint8Array.from(bytes)));
+      this.world.after(this.travelTime(), () => this.far?.arrive(Uint8Array.from(bytes)));
     }
   }
 
@@ -255,8 +257,13 @@ export class VirtualConnection implements Connection {
     this.isOpen = false;
     this.handler = undefined;
     if (this.world.silent.has(`${this.here}>${this.remoteAddress}`)) return;
-    this.world.after(latency, () => {
+    this.world.after(this.travelTime(), () => {
       if (this.far !== undefined && !this.far.deaf) this.far.end(reasonForPeer);
     });
+  }
+
+  private travelTime(): number {
+    this.lastArrival = Math.max(this.lastArrival, this.world.time + this.world.latency());
+    return this.lastArrival - this.world.time;
   }
 }

@@ -79,6 +79,20 @@ describe('coming up', () => {
     expect([peerOf(a, toB).state, peerOf(b, toA).state]).toEqual(['established', 'established']);
   });
 
+  test('a dead connection in OpenSent does not stand in the way of a live one', async () => {
+    const world = new VirtualWorld();
+    // B's host accepts, and the program behind it hangs.
+    await world.host(B).listen(179, () => {});
+    const a = await startSpeaker(world, settings(A, 65001, [neighbor(B, 65002)], { routerId: A }));
+    world.seconds(1);
+    expect(peerOf(a, toB).state).toBe('openSent');
+    const b = await startSpeaker(world, settings(B, 65002, [neighbor(A, 65001)]));
+    world.seconds(1);
+    expect([peerOf(a, toB).state, peerOf(b, toA).state]).toEqual(['established', 'established']);
+    world.seconds(300);
+    expect(peerOf(a, toB)).toMatchObject({ state: 'established', lastError: undefined, counters: { flaps: 0 } });
+  });
+
   test('a connection from an address that is no neighbour is closed', async () => {
     const world = new VirtualWorld();
     await startSpeaker(world, settings(A, 65001, []));
@@ -208,6 +222,15 @@ describe('staying up and going down', () => {
     a.speaker.peerAction(toB, 'enable');
     world.seconds(40);
     expect(peerOf(a, toB).state).toBe('established');
+  });
+
+  test('RFC 9003: words for the other operator are sent and shown', async () => {
+    const { world, a, b } = await pair();
+    world.seconds(1);
+    a.speaker.peerAction(toB, 'disable', 'rack 4 is moved');
+    world.run(10);
+    expect(peerOf(a, toB).lastError).toBe('cease: administrative shutdown (6/2), sent: rack 4 is moved');
+    expect(peerOf(b, toA).lastError).toBe('cease: administrative shutdown (6/2) "rack 4 is moved", received');
   });
 
   test('restart says Cease 6/4 and begins anew', async () => {

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { encodeMessage, keepaliveMessage, MessageStream } from '../../../bgp/wire/message.ts';
 import { ProtocolError } from '../../../bgp/wire/protocol-error.ts';

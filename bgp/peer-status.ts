@@ -1,11 +1,11 @@
 /** What a person is shown of a peer. */
 
-import type { Family } from '../ip.ts';
-import type { FamilyStatus, PeerStatus } from '../status.ts';
-import type { RibFamilyCounters } from '../rib/rib-types.ts';
-import { formatCapabilities } from '../wire/capabilities.ts';
-import { toOpen } from './negotiate.ts';
-import type { Peer } from './peer.ts';
+import type { Family } from './ip.ts';
+import type { FamilyStatus, PeerStatus } from './status.ts';
+import type { RibFamilyCounters } from './rib/rib-types.ts';
+import { formatCapabilities } from './wire/capabilities.ts';
+import { toOpen } from './session/negotiate.ts';
+import type { Peer } from './session/peer.ts';
 
 /** What the RIB knows of the peer; undefined: it has nothing of it. */
 export interface PeerRoutes {
