@@ -1,6 +1,6 @@
 /** The decision ladder: each rung, its order, and that no order of arrival matters. */
 
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Rib } from '../../../bgp/rib/rib.ts';
 import type { RibPeer } from '../../../bgp/rib/rib-types.ts';

@@ -1,6 +1,6 @@
 /** Whatever is said in whatever order, and however slowly it is heard: each neighbour ends with what a naive model says. */
 
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Rib } from '../../../bgp/rib/rib.ts';
 import type { RibPeer } from '../../../bgp/rib/rib-types.ts';
