@@ -58,7 +58,7 @@ export function explainIssue(issue: z.core.$ZodRawIssue): string | undefined {
     case 'too_big':
       return tooBig(issue.origin, issue.maximum, issue.input);
     case 'invalid_union':
-      return `${show(issue.input)} is neither a number nor a string`;
+      return `${show(issue.input)} is neither a whole number nor a string`;
     case 'invalid_key':
       return 'the key is not allowed';
     default:

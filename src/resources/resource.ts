@@ -110,8 +110,8 @@ function invalid(identity: ManifestIdentity, problems: readonly FieldProblem[]):
   return { kind: 'invalid', identity, problems };
 }
 
-function isResourceKind(kind: string): kind is ResourceKind {
-  return Object.hasOwn(kinds, kind);
+function isResourceKind(kind: unknown): kind is ResourceKind {
+  return typeof kind === 'string' && Object.hasOwn(kinds, kind);
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
@@ -119,12 +119,15 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
 }
 
 function identityOf(manifest: Readonly<Record<string, unknown>>): ManifestIdentity {
-  const kind = typeof manifest.kind === 'string' ? manifest.kind : undefined;
+  const { kind } = manifest;
   const metadata = isRecord(manifest.metadata) ? manifest.metadata : {};
-  if (typeof metadata.name !== 'string') return { kind };
-  const namespaced = kind !== undefined && (isResourceKind(kind) ? kinds[kind].namespaced : 'namespace' in metadata);
-  const namespace = typeof metadata.namespace === 'string' ? metadata.namespace : 'default';
-  return { kind, name: namespaced ? `${namespace}/${metadata.name}` : metadata.name };
+  const { name, namespace } = metadata;
+  const namespaced = isResourceKind(kind) ? kinds[kind].namespaced : namespace !== undefined;
+  const above = namespaced ? `${typeof namespace === 'string' ? namespace : 'default'}/` : '';
+  return {
+    ...(typeof kind === 'string' && { kind }),
+    ...(typeof name === 'string' && { name: `${above}${name}` }),
+  };
 }
 
 /** A field that is null counts as absent, as an API server reads it (`creationTimestamp: null` is common). */

@@ -80,7 +80,7 @@ export const cases: readonly Case[] = [
   ...peer(
     'a list of AS numbers',
     { ...tor, asNumber: [65001] },
-    'spec.asNumber: a list is neither a number nor a string',
+    'spec.asNumber: a list is neither a whole number nor a string',
   ),
   ...peer('no AS number', { peerIP: '10.0.0.1' }, 'spec.asNumber: required with peerIP and peerRange'),
   ...peer(

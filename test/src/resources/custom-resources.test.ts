@@ -147,6 +147,20 @@ test('a kind that is not read is not used, and is no fault', () => {
   expect(validateManifest({ apiVersion: 'v1', kind: 'constructor' }).kind).toBe('notUsed');
 });
 
+test('a manifest is identified as far as it says', () => {
+  const identity = (manifest: unknown) => {
+    const validation = validateManifest(manifest);
+    return validation.kind === 'valid' ? undefined : validation.identity;
+  };
+  expect(identity({})).toStrictEqual({});
+  expect(identity({ kind: 'Pod', metadata: { name: 'web' } })).toStrictEqual({ kind: 'Pod', name: 'default/web' });
+  expect(identity({ kind: 'Node', metadata: { name: 'a', namespace: 'x' } })).toStrictEqual({
+    kind: 'Node',
+    name: 'a',
+  });
+  expect(identity({ kind: 'Pod', metadata: { name: 7 } })).toStrictEqual({ kind: 'Pod' });
+});
+
 test('status and the fields of an API server are taken and left out; null is absent', () => {
   const manifest = {
     ...ours('IPPool', { cidr: '10.0.0.0/8', nodeSelector: null }),
