@@ -4,10 +4,11 @@
  * Holds: routes go by our protocol number in every table, devices by our names and kinds.
  */
 
-import { parsePrefix } from '../bgp/ip.ts';
+import { families, parsePrefix } from '../bgp/ip.ts';
 import { KernelError } from './netlink/kernel-error.ts';
 import { readLink, writeDeleteLink, writeDumpLinks } from './netlink/link.ts';
-import { readRoute, writeDeleteRoute, writeDumpRoutes } from './netlink/route.ts';
+import { writeDeleteRoute } from './netlink/route.ts';
+import { dumpRoutes } from './netlink/route-dump.ts';
 import type { Rtnetlink } from './netlink/rtnetlink.ts';
 import { godwitProtocol, isOurDevice } from './ownership.ts';
 
@@ -17,14 +18,8 @@ import { godwitProtocol, isOurDevice } from './ownership.ts';
  */
 export function removeAll(kernel: Rtnetlink): { routes: number; devices: string[] } {
   const { commands } = kernel;
-  const routes = (['ipv4', 'ipv6'] as const)
-    .flatMap((family) =>
-      commands.dump(
-        `dump of our ${family} routes`,
-        (writer, sequence) => writeDumpRoutes(writer, sequence, { family, protocol: godwitProtocol }),
-        readRoute,
-      ),
-    )
+  const routes = families
+    .flatMap((family) => dumpRoutes(commands, family, { protocol: godwitProtocol }))
     .flatMap((route) => {
       const prefix = parsePrefix(route.prefix);
       return prefix && route.protocol === godwitProtocol ? [{ ...route, prefix }] : [];

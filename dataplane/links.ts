@@ -5,21 +5,13 @@
  * counts, so that a BGP next hop is never resolved through a BGP route.
  */
 
-import { familyOf, formatAddress, maskAddress, parseAddress, type Family } from '../bgp/ip.ts';
+import { families, familyOf, formatAddress, maskAddress, parseAddress, type Family } from '../bgp/ip.ts';
 import type { Clock } from './clock.ts';
 import { Coalesced } from './coalesced.ts';
 import { readInterfaceAddress, writeDumpAddresses, type AddressMessage } from './netlink/address.ts';
 import { LinkFlag, readLink, writeDumpLinks, writeGetLink, type LinkMessage } from './netlink/link.ts';
-import {
-  mainTable,
-  NextHopFlag,
-  readRoute,
-  readRouteProtocol,
-  RouteType,
-  writeDumpRoutes,
-  type RouteMessage,
-} from './netlink/route.ts';
-import { isMissingTable } from './netlink/refusals.ts';
+import { mainTable, NextHopFlag, RouteType, type RouteMessage } from './netlink/route.ts';
+import { dumpRoutes } from './netlink/route-dump.ts';
 import type { Rtnetlink } from './netlink/rtnetlink.ts';
 import { routingDaemons } from './ownership.ts';
 import type { LinkStatus, ResolvedNextHop } from './types.ts';
@@ -59,7 +51,7 @@ export class LinkMonitor {
         this.#routesChanged();
       },
       onRoute: ({ value }) => {
-        if (value.table === mainTable && !isRoutingDaemon(value.protocol)) this.#routesChanged();
+        if (value.table === mainTable && !routingDaemons.has(value.protocol)) this.#routesChanged();
       },
       onOverrun: () => {
         this.refresh();
@@ -144,7 +136,9 @@ export class LinkMonitor {
 
   /** The main table's routes that no routing daemon made. */
   routes(): readonly RouteMessage[] {
-    this.#routes ??= (['ipv4', 'ipv6'] as const).flatMap((family) => this.#dumpRoutes(family));
+    this.#routes ??= families.flatMap((family) =>
+      dumpRoutes(this.#kernel.commands, family, { table: mainTable, passOver: routingDaemons }),
+    );
     return this.#routes;
   }
 
@@ -167,19 +161,6 @@ export class LinkMonitor {
         : { interfaceName, gateway: hop.gateway, connected: false };
     }
     return undefined;
-  }
-
-  #dumpRoutes(family: Family): RouteMessage[] {
-    try {
-      return this.#kernel.commands.dump(
-        `dump of the ${family} routes`,
-        (writer, sequence) => writeDumpRoutes(writer, sequence, { family, table: mainTable }),
-        (message) => (isRoutingDaemon(readRouteProtocol(message)) ? undefined : readRoute(message)),
-      );
-    } catch (error) {
-      if (isMissingTable(error)) return [];
-      throw error;
-    }
   }
 
   #indexRoutes(): Record<Family, LengthTable[]> {
@@ -229,8 +210,4 @@ function isAlive(hop: RouteMessage['nextHops'][number]): boolean {
 
 function isUp(link: LinkMessage): boolean {
   return (link.flags & LinkFlag.up) !== 0 && (link.flags & LinkFlag.running) !== 0;
-}
-
-function isRoutingDaemon(protocol: number): boolean {
-  return routingDaemons.has(protocol);
 }

@@ -10,23 +10,14 @@
  * - routes found at the start are kept until `releaseAdopted`, for graceful restart (RFC 4724 §4.1).
  */
 
-import { formatPrefix, parsePrefix, type Prefix } from '../bgp/ip.ts';
+import { formatPrefix, parsePrefix, type Family, type Prefix } from '../bgp/ip.ts';
 import type { Clock } from './clock.ts';
 import { Coalesced } from './coalesced.ts';
 import type { LinkMonitor } from './links.ts';
 import { KernelError } from './netlink/kernel-error.ts';
 import { MessageFlag } from './netlink/message.ts';
-import { isMissingTable } from './netlink/refusals.ts';
-import {
-  mainTable,
-  readRoute,
-  RouteType,
-  toBytes,
-  writeDeleteRoute,
-  writeDumpRoutes,
-  writeNewRoute,
-  type RouteMessage,
-} from './netlink/route.ts';
+import { dumpRoutes } from './netlink/route-dump.ts';
+import { mainTable, RouteType, toBytes, writeDeleteRoute, writeNewRoute, type RouteMessage } from './netlink/route.ts';
 import type { Changed, Rtnetlink } from './netlink/rtnetlink.ts';
 import type { Refusal } from './netlink/socket.ts';
 import { godwitMetric, godwitProtocol } from './ownership.ts';
@@ -352,21 +343,9 @@ export class RouteTable {
     }
   }
 
-  #dump(family: 'ipv4' | 'ipv6'): RouteMessage[] {
-    const filter = { family, table: this.#table, protocol: this.#protocol };
-    try {
-      return this.#kernel.commands.dump(
-        `dump of our ${family} routes`,
-        (writer, sequence) => writeDumpRoutes(writer, sequence, filter),
-        (message) => {
-          const route = readRoute(message);
-          return route && this.#isOurs(route) ? route : undefined;
-        },
-      );
-    } catch (error) {
-      if (isMissingTable(error)) return [];
-      throw error;
-    }
+  #dump(family: Family): RouteMessage[] {
+    const filter = { table: this.#table, protocol: this.#protocol };
+    return dumpRoutes(this.#kernel.commands, family, filter).filter((route) => this.#isOurs(route));
   }
 
   #applySlices(): void {
