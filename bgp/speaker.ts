@@ -7,8 +7,7 @@
  */
 
 import type { Clock, Connection, ConnectionHandler, Driver } from './driver.ts';
-import type { Family, Prefix } from './ip.ts';
-import { parseAddress, parsePrefix, prefixContains } from './ip.ts';
+import type { Family } from './ip.ts';
 import { Cease } from './registry.ts';
 import { Rib } from './rib/rib.ts';
 import type { BestPathReader, RibLocal, RibTotals, RouteQuery } from './rib/rib-types.ts';
@@ -16,52 +15,19 @@ import { BestPathFeed } from './best-path-feed.ts';
 import { RestartDeferral } from './session/deferral.ts';
 import type { Negotiated } from './session/negotiate.ts';
 import { toPeerStatus } from './peer-status.ts';
-import type { Link, PeerHost } from './session/peer.ts';
+import { toRibPeer } from './rib-peer.ts';
+import type { Link } from './session/link.ts';
+import type { PeerHost } from './session/peer.ts';
 import { Peer } from './session/peer.ts';
 import type { LeaveCause, StopReason } from './session/session.ts';
 import { checkNeighbors, identityChanged, needsNewSession } from './session/settings-diff.ts';
+import { memberOf, Ranges } from './session/ranges.ts';
 import { WakeQueue } from './session/wake-queue.ts';
 import type { NeighborSettings, SpeakerSettings } from './settings.ts';
 import type { PeerStatus, RouteStatus } from './status.ts';
+import type { ConfigureResult, PeerAction, SpeakerEvent, SpeakerOptions } from './speaker-types.ts';
 import { unreachable } from './unreachable.ts';
-import { extendedMessageLength, maximumMessageLength } from './wire/message.ts';
 import { WorkOrder } from './work-order.ts';
-
-export type SpeakerEvent =
-  | { readonly kind: 'peerEstablished'; readonly peer: string }
-  | { readonly kind: 'peerDown'; readonly peer: string; readonly reason: string }
-  /** Comes once: every peer's End-of-RIB, or evidence that none will come. At once where we do not restart. */
-  | { readonly kind: 'restartComplete' }
-  /** A new listenPort in the settings could not be had. */
-  | { readonly kind: 'listenFailed'; readonly reason: string };
-
-export interface SpeakerOptions {
-  readonly settings: SpeakerSettings;
-  readonly driver: Driver;
-  readonly clock: Clock;
-  /** We ran before and our routes were kept: RFC 4724 §4.1, the R bit. */
-  readonly restarting: boolean;
-  /** The kernel kept forwarding through our restart: RFC 4724 §3, the F bit. */
-  readonly forwardingPreserved: boolean;
-  readonly onEvent?: (event: SpeakerEvent) => void;
-  /** 0 <= x < 1; for timers' jitter. Math.random unless told. */
-  readonly random?: () => number;
-}
-
-/** What a change of settings did: names of neighbours. */
-export interface ConfigureResult {
-  readonly added: readonly string[];
-  readonly removed: readonly string[];
-  /** Their sessions were ended, because a field changed that the session was opened with. */
-  readonly reset: readonly string[];
-}
-
-export type PeerAction = 'enable' | 'disable' | 'restart' | 'refreshIn' | 'refreshOut';
-
-interface Range {
-  readonly neighbor: NeighborSettings;
-  readonly prefix: Prefix;
-}
 
 export class Speaker {
   private settings: SpeakerSettings;
@@ -75,7 +41,7 @@ export class Speaker {
   private readonly peersByName = new Map<string, Peer>();
   private readonly peersByAddress = new Map<string, Peer>();
   private readonly peersByRibId = new Map<number, Peer>();
-  private ranges: readonly Range[] = [];
+  private ranges: Ranges;
   private readonly sleepers = new WakeQueue<Peer>();
   private readonly feeds = new Set<BestPathFeed>();
 
@@ -88,6 +54,7 @@ export class Speaker {
 
   constructor(options: SpeakerOptions) {
     checkNeighbors(options.settings.neighbors);
+    this.ranges = new Ranges(options.settings.neighbors);
     this.options = options;
     this.settings = options.settings;
     this.driver = options.driver;
@@ -102,15 +69,13 @@ export class Speaker {
     await this.listen();
     this.running = true;
     const now = this.clock.now();
-    this.ranges = rangesOf(this.settings);
     this.rib.setOriginated(this.settings.originated);
     if (this.options.restarting && this.settings.gracefulRestartSeconds > 0) {
       this.deferral = new RestartDeferral(now);
       this.rib.setDeferral(true);
-      if (this.ranges.length > 0) this.deferral.memberExpected(now);
+      if (!this.ranges.isEmpty) this.deferral.memberExpected(now);
     }
-    for (const neighbor of this.settings.neighbors)
-      if (neighbor.remote.kind === 'address') this.addPeer(neighbor, undefined);
+    this.addPeers();
     if (this.deferral === undefined) this.emit({ kind: 'restartComplete' });
     this.requestTurn();
   }
@@ -121,17 +86,19 @@ export class Speaker {
    */
   configure(settings: SpeakerSettings): ConfigureResult {
     checkNeighbors(settings.neighbors);
+    const ranges = new Ranges(settings.neighbors);
     const before = this.settings;
     this.settings = settings;
     const newIdentity = identityChanged(before, settings);
     if (newIdentity) this.changeIdentity();
     else this.rib.setLocal(this.ribLocal());
+    this.ranges = ranges;
     if (!this.running) return { added: [], removed: [], reset: [] };
     this.rib.setOriginated(settings.originated);
     const removed = this.removePeers();
     const reset = this.updatePeers(newIdentity);
     const added = this.addPeers();
-    if (this.ranges.length === 0) this.deferral?.noMemberExpected();
+    if (this.ranges.isEmpty) this.deferral?.noMemberExpected();
     if (before.listenPort !== settings.listenPort) void this.listenAnew();
     this.requestTurn();
     return { added, removed, reset };
@@ -280,7 +247,6 @@ export class Speaker {
 
   private addPeers(): string[] {
     const added: string[] = [];
-    this.ranges = rangesOf(this.settings);
     for (const neighbor of this.settings.neighbors) {
       if (neighbor.remote.kind !== 'address' || this.peersByName.has(neighbor.name)) continue;
       this.addPeer(neighbor, undefined);
@@ -300,17 +266,17 @@ export class Speaker {
 
   private removePeers(): string[] {
     const removed: string[] = [];
-    const wanted = new Map(this.settings.neighbors.map((neighbor) => [neighbor.name, neighbor]));
+    const wanted = new Set(this.settings.neighbors.map(({ name, remote }) => `${remote.kind} ${name}`));
     const addresses = new Set(
       this.settings.neighbors.map(({ remote }) => (remote.kind === 'address' ? remote.address : '')),
     );
     for (const peer of this.peersByName.values()) {
-      const neighbor = wanted.get(peer.range ?? peer.name);
-      const sameKind = neighbor !== undefined && (neighbor.remote.kind === 'range') === (peer.range !== undefined);
-      // A member whose address now has a neighbour of its own makes room for it.
-      const taken = peer.range !== undefined && addresses.has(peer.address);
-      if (sameKind && !taken && (peer.range === undefined || inRange(neighbor, peer.address))) continue;
-      this.removePeer(peer, stopReason(taken ? Cease.otherConfigurationChange : Cease.peerDeconfigured));
+      if (peer.range === undefined) {
+        if (wanted.has(`address ${peer.name}`)) continue;
+      } else if (!addresses.has(peer.address) && this.ranges.find(peer.address)?.name === peer.range) {
+        continue;
+      }
+      this.removePeer(peer, stopReason(Cease.peerDeconfigured));
       removed.push(peer.name);
     }
     return removed;
@@ -391,35 +357,16 @@ export class Speaker {
   }
 
   private acceptMember(address: string): Peer | undefined {
-    const bytes = parseAddress(address);
-    const range = bytes && this.ranges.find(({ prefix }) => prefixContains(prefix, bytes));
+    const range = this.ranges.find(address);
     if (range === undefined) return undefined;
     this.deferral?.memberExpected(this.clock.now());
-    return this.addPeer(memberOf(range.neighbor, address), range.neighbor.name);
+    return this.addPeer(memberOf(range, address), range.name);
   }
 
   // What sessions report.
 
   private sessionEstablished(peer: Peer, negotiated: Negotiated): void {
-    const { neighbor, connection } = peer;
-    const id = this.rib.openPeer({
-      name: peer.name,
-      address: peer.address,
-      localAddress: connection?.localAddress ?? neighbor.localAddress ?? '',
-      remoteAs: negotiated.remoteAs,
-      localAs: peer.localAs,
-      peerType: peer.peerType,
-      remoteRouterId: negotiated.remoteRouterId,
-      reflectorClient: neighbor.reflectorClient,
-      families: negotiated.families,
-      fourOctetAs: negotiated.fourOctetAs,
-      maximumMessageSize: negotiated.extendedMessage ? extendedMessageLength : maximumMessageLength,
-      nextHopMode: neighbor.nextHopMode,
-      nextHopSelf: neighbor.nextHopSelf,
-      allowedOwnAs: neighbor.allowedOwnAs,
-      importFilter: neighbor.importFilter,
-      exportFilter: neighbor.exportFilter,
-    });
+    const id = this.rib.openPeer(toRibPeer(peer, negotiated));
     if (peer.ribId !== undefined) this.peersByRibId.delete(peer.ribId);
     peer.ribId = id;
     this.peersByRibId.set(id, peer);
@@ -568,30 +515,6 @@ export class Speaker {
     };
     this.driver.setAlarm(Math.max(0, at - this.clock.now()), ring);
   }
-}
-
-/** Longest prefix first: the narrowest range decides. */
-function rangesOf(settings: SpeakerSettings): Range[] {
-  const ranges: Range[] = [];
-  for (const neighbor of settings.neighbors) {
-    if (neighbor.remote.kind !== 'range') continue;
-    const prefix = parsePrefix(neighbor.remote.prefix);
-    if (prefix === undefined)
-      throw new RangeError(`neighbour ${neighbor.name}: ${neighbor.remote.prefix} is not a prefix`);
-    ranges.push({ neighbor, prefix });
-  }
-  return ranges.sort((a, b) => b.prefix.length - a.prefix.length);
-}
-
-function memberOf(range: NeighborSettings, address: string): NeighborSettings {
-  const name = `${range.name}-${address}`;
-  return { ...range, name, remote: { kind: 'address', address, port: 0 }, passive: true };
-}
-
-function inRange(range: NeighborSettings, address: string): boolean {
-  const prefix = range.remote.kind === 'range' ? parsePrefix(range.remote.prefix) : undefined;
-  const bytes = parseAddress(address);
-  return prefix !== undefined && bytes !== undefined && prefixContains(prefix, bytes);
 }
 
 function ribIdOf(peer: Peer): number {

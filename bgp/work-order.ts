@@ -5,7 +5,8 @@
  */
 
 import type { Clock } from './driver.ts';
-import type { Link, Peer } from './session/peer.ts';
+import type { Link } from './session/link.ts';
+import type { Peer } from './session/peer.ts';
 
 /** Milliseconds of one turn that each may take. */
 const inputShare = 2;

@@ -17,6 +17,8 @@ import { ProtocolError } from '../wire/protocol-error.ts';
 import { encodeRouteRefresh } from '../wire/route-refresh.ts';
 import { resolveCollision } from './collision.ts';
 import { PeerRestart } from './graceful-restart.ts';
+import type { LinkOwner } from './link.ts';
+import { Link } from './link.ts';
 import type { LocalOffer, Negotiated } from './negotiate.ts';
 import type {
   LeaveCause,
@@ -58,7 +60,7 @@ export interface PeerHost {
   deadlineChanged(peer: Peer): void;
 }
 
-export class Peer implements Sleeper {
+export class Peer implements Sleeper, LinkOwner {
   readonly name: string;
   /** Name of the range that it came by. */
   readonly range: string | undefined;
@@ -219,7 +221,6 @@ export class Peer implements Sleeper {
     this.settle();
   }
 
-  /** Reads the next chunk of a connection's input. @returns whether there is more. */
   read(link: Link): boolean {
     const chunk = link.takeInput();
     if (chunk === undefined) return false;
@@ -246,31 +247,30 @@ export class Peer implements Sleeper {
     this.main.write([encodeRouteRefresh(family)], this.host.clock.now(), this.sendHoldMilliseconds);
   }
 
-  /** @internal for Link */
-  connectionEvent(link: Link, event: 'connected' | 'drained' | { readonly closed: string }): void {
-    if (event === 'connected') this.handle(link, { kind: 'tcpConnected' });
-    else if (event === 'drained') {
-      link.session.timers.sendHold = Infinity;
-      if (link === this.main) this.host.outputDrained(this);
-    } else {
-      // What the peer sent before it closed is read first: it may be the NOTIFICATION that says why.
-      while (link.hasInput) this.read(link);
-      link.forgetConnection();
-      this.handle(link, { kind: 'tcpFailed', reason: event.closed });
-    }
+  connectionConnected(link: Link): void {
+    this.handle(link, { kind: 'tcpConnected' });
   }
 
-  /** @internal for Link */
+  connectionDrained(link: Link): void {
+    link.session.timers.sendHold = Infinity;
+    if (link === this.main) this.host.outputDrained(this);
+  }
+
+  connectionClosed(link: Link, reason: string): void {
+    // What the peer sent before it closed is read first: it may be the NOTIFICATION that says why.
+    while (link.hasInput) this.read(link);
+    link.forgetConnection();
+    this.handle(link, { kind: 'tcpFailed', reason });
+  }
+
   inputArrived(link: Link, bytes: number): void {
     this.host.inputArrived(link, bytes);
   }
 
-  /** @internal for Link */
   inputTaken(bytes: number): void {
     this.host.inputTaken(bytes);
   }
 
-  /** @internal for Link. @throws ProtocolError */
   deliverUpdate(body: Uint8Array): void {
     this.host.deliverUpdate(this, body);
   }
@@ -452,114 +452,4 @@ function identifierBytes(routerId: string): Uint8Array {
   const bytes = parseAddress(routerId);
   if (bytes?.length !== 4) throw new Error(`router id ${routerId}: not an IPv4 address`);
   return bytes;
-}
-
-/** A session with the connection it runs on, and what has come on it and is not yet read. */
-export class Link implements ConnectionHandler {
-  readonly peer: Peer;
-  readonly session: Session;
-  /** Made once, so that reading makes no closure. */
-  readonly deliver: (body: Uint8Array) => void;
-  connection: Connection | undefined;
-  /** When the connection was accepted, or the attempt began. */
-  begunAt = Infinity;
-  /** It ends because another takes its place. */
-  quiet = false;
-  /** It stands in the speaker's queue of links to be read. */
-  readQueued = false;
-  /** Its connection is not read for now. */
-  paused = false;
-  unreadBytes = 0;
-
-  private input: Uint8Array[] = [];
-  private inputRead = 0;
-  /** What had been sent when the send hold timer was started. */
-  private sentBefore = 0;
-
-  constructor(peer: Peer, session: Session) {
-    this.peer = peer;
-    this.session = session;
-    this.deliver = (body) => peer.deliverUpdate(body);
-  }
-
-  get direction(): 'incoming' | 'outgoing' {
-    return this.connection?.direction ?? 'outgoing';
-  }
-
-  get hasInput(): boolean {
-    return this.inputRead < this.input.length;
-  }
-
-  takeInput(): Uint8Array | undefined {
-    if (!this.hasInput) return undefined;
-    const chunk = this.input[this.inputRead++];
-    this.unreadBytes -= chunk.length;
-    this.peer.inputTaken(chunk.length);
-    if (this.inputRead === this.input.length) {
-      this.input = [];
-      this.inputRead = 0;
-    }
-    return chunk;
-  }
-
-  attach(connection: Connection, now: number): void {
-    this.connection = connection;
-    this.begunAt = now;
-  }
-
-  write(buffers: readonly Uint8Array[], now: number, sendHoldMilliseconds: number): void {
-    const { connection } = this;
-    if (connection === undefined) return;
-    connection.write(buffers);
-    if (connection.unsentBytes === 0 || this.session.timers.sendHold !== Infinity) return;
-    this.sentBefore = connection.sentBytes;
-    this.session.timers.sendHold = now + sendHoldMilliseconds;
-  }
-
-  /** The send hold timer has come to its end: is it true that nothing left? RFC 9687 §3. */
-  checkSendProgress(now: number, sendHoldMilliseconds: number): void {
-    const sent = this.connection?.sentBytes ?? 0;
-    if (sent === this.sentBefore) return;
-    this.sentBefore = sent;
-    this.session.timers.sendHold = now + sendHoldMilliseconds;
-  }
-
-  closeConnection(): void {
-    const { connection } = this;
-    this.forgetConnection();
-    connection?.close();
-  }
-
-  destroyConnection(): void {
-    const { connection } = this;
-    this.forgetConnection();
-    connection?.destroy();
-  }
-
-  forgetConnection(): void {
-    this.connection = undefined;
-    this.paused = false;
-    this.peer.inputTaken(this.unreadBytes);
-    this.unreadBytes = 0;
-    this.input = [];
-    this.inputRead = 0;
-  }
-
-  connected(): void {
-    this.peer.connectionEvent(this, 'connected');
-  }
-
-  received(bytes: Uint8Array): void {
-    this.input.push(bytes);
-    this.unreadBytes += bytes.length;
-    this.peer.inputArrived(this, bytes.length);
-  }
-
-  drained(): void {
-    this.peer.connectionEvent(this, 'drained');
-  }
-
-  closed(reason: string): void {
-    this.peer.connectionEvent(this, { closed: reason });
-  }
 }

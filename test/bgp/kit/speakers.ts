@@ -3,7 +3,7 @@
 import type { Family } from '../../../bgp/ip.ts';
 import type { NeighborSettings, SpeakerSettings } from '../../../bgp/settings.ts';
 import type { PeerStatus, RouteStatus } from '../../../bgp/status.ts';
-import type { SpeakerEvent } from '../../../bgp/speaker.ts';
+import type { SpeakerEvent } from '../../../bgp/speaker-types.ts';
 import { Speaker } from '../../../bgp/speaker.ts';
 import type { VirtualDriver, VirtualWorld } from './virtual-world.ts';
 

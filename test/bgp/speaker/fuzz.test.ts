@@ -72,12 +72,10 @@ test('whatever a peer sends, the speaker goes on, and the next good session come
         world.cut(A, B);
         world.seconds(10);
         say(open, keepaliveMessage, update);
-        expect(peerOf(a, `to-${B}`)).toMatchObject({
-          state: 'established',
-          families: [{ imported: 1 }, { imported: 0 }],
-        });
+        expect(peerOf(a, `to-${B}`).state).toBe('established');
+        expect([...a.speaker.routes({ prefix: '10.7.0.0/24' })]).toMatchObject([{ nextHop: B, stale: false }]);
       },
     ),
-    { numRuns: 400 },
+    { numRuns: 200 },
   );
 });

@@ -1,0 +1,130 @@
+/**
+ * A session with the connection it runs on, and what has come on it and is not yet read.
+ * Holds: what a connection tells goes to the link's owner, never past it to the session.
+ */
+
+import type { Connection, ConnectionHandler } from '../driver.ts';
+import type { Session } from './session.ts';
+
+/** The peer, as its links see it. */
+export interface LinkOwner {
+  connectionConnected(link: Link): void;
+  connectionDrained(link: Link): void;
+  connectionClosed(link: Link, reason: string): void;
+  inputArrived(link: Link, bytes: number): void;
+  /** Input that was read, or is not going to be. */
+  inputTaken(bytes: number): void;
+  /** Reads the next chunk of the link's input. @returns whether there is more. */
+  read(link: Link): boolean;
+  /** @throws ProtocolError */
+  deliverUpdate(body: Uint8Array): void;
+}
+
+export class Link implements ConnectionHandler {
+  readonly peer: LinkOwner;
+  readonly session: Session;
+  /** Made once, so that reading makes no closure. */
+  readonly deliver: (body: Uint8Array) => void;
+  connection: Connection | undefined;
+  /** When the connection was accepted, or the attempt began. */
+  begunAt = Infinity;
+  /** It ends because another takes its place. */
+  quiet = false;
+  /** It stands in the speaker's queue of links to be read. */
+  readQueued = false;
+  /** Its connection is not read for now. */
+  paused = false;
+  unreadBytes = 0;
+
+  private input: Uint8Array[] = [];
+  private inputRead = 0;
+  /** What had been sent when the send hold timer was started. */
+  private sentBefore = 0;
+
+  constructor(peer: LinkOwner, session: Session) {
+    this.peer = peer;
+    this.session = session;
+    this.deliver = (body) => peer.deliverUpdate(body);
+  }
+
+  get direction(): 'incoming' | 'outgoing' {
+    return this.connection?.direction ?? 'outgoing';
+  }
+
+  get hasInput(): boolean {
+    return this.inputRead < this.input.length;
+  }
+
+  takeInput(): Uint8Array | undefined {
+    if (!this.hasInput) return undefined;
+    const chunk = this.input[this.inputRead++];
+    this.unreadBytes -= chunk.length;
+    this.peer.inputTaken(chunk.length);
+    if (this.inputRead === this.input.length) {
+      this.input = [];
+      this.inputRead = 0;
+    }
+    return chunk;
+  }
+
+  attach(connection: Connection, now: number): void {
+    this.connection = connection;
+    this.begunAt = now;
+  }
+
+  write(buffers: readonly Uint8Array[], now: number, sendHoldMilliseconds: number): void {
+    const { connection } = this;
+    if (connection === undefined) return;
+    connection.write(buffers);
+    if (connection.unsentBytes === 0 || this.session.timers.sendHold !== Infinity) return;
+    this.sentBefore = connection.sentBytes;
+    this.session.timers.sendHold = now + sendHoldMilliseconds;
+  }
+
+  /** The send hold timer has come to its end: is it true that nothing left? RFC 9687 §3. */
+  checkSendProgress(now: number, sendHoldMilliseconds: number): void {
+    const sent = this.connection?.sentBytes ?? 0;
+    if (sent === this.sentBefore) return;
+    this.sentBefore = sent;
+    this.session.timers.sendHold = now + sendHoldMilliseconds;
+  }
+
+  closeConnection(): void {
+    const { connection } = this;
+    this.forgetConnection();
+    connection?.close();
+  }
+
+  destroyConnection(): void {
+    const { connection } = this;
+    this.forgetConnection();
+    connection?.destroy();
+  }
+
+  forgetConnection(): void {
+    this.connection = undefined;
+    this.paused = false;
+    this.peer.inputTaken(this.unreadBytes);
+    this.unreadBytes = 0;
+    this.input = [];
+    this.inputRead = 0;
+  }
+
+  connected(): void {
+    this.peer.connectionConnected(this);
+  }
+
+  received(bytes: Uint8Array): void {
+    this.input.push(bytes);
+    this.unreadBytes += bytes.length;
+    this.peer.inputArrived(this, bytes.length);
+  }
+
+  drained(): void {
+    this.peer.connectionDrained(this);
+  }
+
+  closed(reason: string): void {
+    this.peer.connectionClosed(this, reason);
+  }
+}

@@ -1,0 +1,35 @@
+/** What a speaker is made with, what it answers and what it reports. */
+
+import type { Clock, Driver } from './driver.ts';
+import type { SpeakerSettings } from './settings.ts';
+
+export type SpeakerEvent =
+  | { readonly kind: 'peerEstablished'; readonly peer: string }
+  | { readonly kind: 'peerDown'; readonly peer: string; readonly reason: string }
+  /** Comes once: every peer's End-of-RIB, or evidence that none will come. At once where we do not restart. */
+  | { readonly kind: 'restartComplete' }
+  /** A new listenPort in the settings could not be had. */
+  | { readonly kind: 'listenFailed'; readonly reason: string };
+
+export interface SpeakerOptions {
+  readonly settings: SpeakerSettings;
+  readonly driver: Driver;
+  readonly clock: Clock;
+  /** We ran before and our routes were kept: RFC 4724 §4.1, the R bit. */
+  readonly restarting: boolean;
+  /** The kernel kept forwarding through our restart: RFC 4724 §3, the F bit. */
+  readonly forwardingPreserved: boolean;
+  readonly onEvent?: (event: SpeakerEvent) => void;
+  /** 0 <= x < 1; for timers' jitter. Math.random unless told. */
+  readonly random?: () => number;
+}
+
+/** What a change of settings did: names of neighbours. */
+export interface ConfigureResult {
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+  /** Their sessions were ended, because a field changed that the session was opened with. */
+  readonly reset: readonly string[];
+}
+
+export type PeerAction = 'enable' | 'disable' | 'restart' | 'refreshIn' | 'refreshOut';
