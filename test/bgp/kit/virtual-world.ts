@@ -170,6 +170,9 @@ export class VirtualConnection implements Connection {
   unsentBytes = 0;
   sentBytes = 0;
   isOpen = true;
+  reading = true;
+  /** How often reading was paused. */
+  pauses = 0;
   /** What comes is not noticed, and neither is the end. */
   deaf = false;
   /** What is written is never reported as taken by the kernel. (It arrives, lest the peer's hold timer ends the test.) */
@@ -204,7 +207,7 @@ export class VirtualConnection implements Connection {
 
   setHandler(handler: ConnectionHandler): void {
     this.handler = handler;
-    for (const bytes of this.waiting.splice(0)) handler.received(bytes);
+    this.flushWaiting();
   }
 
   setHopLimit(hops: HopLimit): void {
@@ -221,9 +224,23 @@ export class VirtualConnection implements Connection {
     }
   }
 
-  pauseReading(): void {}
+  pauseReading(): void {
+    this.reading = false;
+    this.pauses++;
+  }
 
-  resumeReading(): void {}
+  resumeReading(): void {
+    this.reading = true;
+    this.flushWaiting();
+  }
+
+  /** The kernel has taken everything. */
+  unstick(): void {
+    this.stuck = false;
+    this.sentBytes += this.unsentBytes;
+    this.unsentBytes = 0;
+    this.handler?.drained();
+  }
 
   close(): void {
     this.finish('connection closed by the peer');
@@ -248,8 +265,16 @@ export class VirtualConnection implements Connection {
 
   private arrive(bytes: Uint8Array): void {
     if (!this.isOpen || this.deaf) return;
-    if (this.handler === undefined) this.waiting.push(bytes);
-    else this.handler.received(bytes);
+    this.waiting.push(bytes);
+    this.flushWaiting();
+  }
+
+  private flushWaiting(): void {
+    while (this.reading && this.handler !== undefined) {
+      const bytes = this.waiting.shift();
+      if (bytes === undefined) return;
+      this.handler.received(bytes);
+    }
   }
 
   private finish(reasonForPeer: string): void {

@@ -1,0 +1,140 @@
+import { describe, expect, test } from 'vitest';
+import type { LocalOffer } from '../../../bgp/session/negotiate.ts';
+import { negotiate, toOpen } from '../../../bgp/session/negotiate.ts';
+import type { Capabilities } from '../../../bgp/wire/capabilities.ts';
+import type { Open } from '../../../bgp/wire/open.ts';
+import { ProtocolError } from '../../../bgp/wire/protocol-error.ts';
+import { toHex } from '../kit/hex.ts';
+
+const ours: LocalOffer = {
+  localAs: 65001,
+  bgpIdentifier: Uint8Array.of(10, 0, 0, 1),
+  remoteAs: 65002,
+  families: ['ipv4', 'ipv6'],
+  holdTimeSeconds: 90,
+  keepaliveTimeSeconds: undefined,
+  restartTimeSeconds: 120,
+  restarting: false,
+  forwardingPreserved: false,
+};
+
+const oldSpeaker: Capabilities = {
+  families: undefined,
+  routeRefresh: false,
+  extendedMessage: false,
+  fourOctetAs: undefined,
+  gracefulRestart: undefined,
+  others: [],
+};
+
+function theirs(changes: Partial<Open> = {}, capabilities: Partial<Capabilities> = {}): Open {
+  return {
+    asNumberField: 65002,
+    holdTimeSeconds: 180,
+    bgpIdentifier: Uint8Array.of(10, 0, 0, 2),
+    capabilities: { ...oldSpeaker, ...capabilities },
+    ...changes,
+  };
+}
+
+test('a peer that knows only RFC 4271: IPv4 unicast, 2-octet AS numbers', () => {
+  expect(negotiate(ours, theirs())).toMatchObject({
+    remoteAs: 65002,
+    remoteRouterId: '10.0.0.2',
+    families: ['ipv4'],
+    fourOctetAs: false,
+    extendedMessage: false,
+    routeRefresh: false,
+    gracefulRestart: undefined,
+    holdTimeSeconds: 90,
+    keepaliveTimeSeconds: 30,
+  });
+});
+
+test('RFC 6793 §4.1: the AS number in the capability counts, not the field', () => {
+  const open = theirs({ asNumberField: 23456 }, { fourOctetAs: 4_200_000_000 });
+  expect(negotiate({ ...ours, remoteAs: 4_200_000_000 }, open)).toMatchObject({
+    remoteAs: 4_200_000_000,
+    fourOctetAs: true,
+  });
+});
+
+test('both families where both offer them, in our order', () => {
+  expect(negotiate(ours, theirs({}, { families: ['ipv6', 'ipv4'] })).families).toEqual(['ipv4', 'ipv6']);
+});
+
+test.each<[string, number, number, number | undefined, number, number]>([
+  ['the smaller hold time, and a third of it', 90, 30, undefined, 30, 10],
+  ['our own keepalive time', 90, 180, 5, 90, 5],
+  ['RFC 4271 §4.4: never less often than a third of the hold time', 90, 30, 60, 30, 10],
+  ['none, where one says 0', 90, 0, 60, 0, 0],
+])('timers: %s', (_, local, remote, keepaliveTimeSeconds, hold, keepalive) => {
+  const offer = { ...ours, holdTimeSeconds: local, keepaliveTimeSeconds };
+  expect(negotiate(offer, theirs({ holdTimeSeconds: remote }))).toMatchObject({
+    holdTimeSeconds: hold,
+    keepaliveTimeSeconds: keepalive,
+  });
+});
+
+test('graceful restart counts only where we offer it ourselves', () => {
+  const gracefulRestart = { restarting: false, restartTimeSeconds: 60, families: [] };
+  expect(negotiate(ours, theirs({}, { gracefulRestart })).gracefulRestart).toEqual(gracefulRestart);
+  expect(
+    negotiate({ ...ours, restartTimeSeconds: 0 }, theirs({}, { gracefulRestart })).gracefulRestart,
+  ).toBeUndefined();
+});
+
+describe('RFC 4271 §6.2: an OPEN that does not suit', () => {
+  const noIdentifier = Uint8Array.of(0, 0, 0, 0);
+  test.each<[string, LocalOffer, Open, number, string, string]>([
+    ['another AS', ours, theirs({ asNumberField: 65009 }), 2, '', 'expected 65002, got 65009'],
+    ['RFC 7607: AS 0', { ...ours, remoteAs: 0 }, theirs({ asNumberField: 0 }), 2, '', 'expected 0, got 0'],
+    ['identifier 0.0.0.0', ours, theirs({ bgpIdentifier: noIdentifier }), 3, '', '0.0.0.0'],
+    ['a hold time of 1', ours, theirs({ holdTimeSeconds: 1 }), 6, '', 'a hold time of 1 s; 0 or at least 3'],
+    ['a hold time of 2', ours, theirs({ holdTimeSeconds: 2 }), 6, '', 'a hold time of 2 s; 0 or at least 3'],
+    [
+      'RFC 5492 §5: no family in common',
+      { ...ours, families: ['ipv6'] },
+      theirs(),
+      7,
+      '010400020001',
+      'none of our address families (ipv6) is offered',
+    ],
+  ])('%s', (_, offer, open, subcode, data, message) => {
+    let thrown: unknown;
+    try {
+      negotiate(offer, open);
+    } catch (error) {
+      thrown = error;
+    }
+    expect(thrown).toBeInstanceOf(ProtocolError);
+    const { code, subcode: found, data: bytes, message: text } = thrown as ProtocolError;
+    expect({ code, subcode: found, data: toHex(bytes), message: text }).toEqual({ code: 2, subcode, data, message });
+  });
+
+  test('RFC 6286 §2.2: our own identifier is refused within our AS, and welcome from another', () => {
+    const same = theirs({ bgpIdentifier: ours.bgpIdentifier });
+    expect(negotiate(ours, same).remoteRouterId).toBe('10.0.0.1');
+    const internal = { ...ours, remoteAs: 65001 };
+    expect(() => negotiate(internal, { ...same, asNumberField: 65001 })).toThrow('10.0.0.1 is our own');
+  });
+});
+
+test('what we offer: AS_TRANS in the field, the R bit while we restart, no graceful restart with a time of 0', () => {
+  const open = toOpen({ ...ours, localAs: 4_200_000_000, restarting: true, forwardingPreserved: true });
+  expect(open).toMatchObject({
+    asNumberField: 23456,
+    capabilities: {
+      fourOctetAs: 4_200_000_000,
+      gracefulRestart: {
+        restarting: true,
+        restartTimeSeconds: 120,
+        families: [
+          { family: 'ipv4', forwardingPreserved: true },
+          { family: 'ipv6', forwardingPreserved: true },
+        ],
+      },
+    },
+  });
+  expect(toOpen({ ...ours, restartTimeSeconds: 0 }).capabilities.gracefulRestart).toBeUndefined();
+});
