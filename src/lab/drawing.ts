@@ -3,41 +3,48 @@
 import { styleText } from 'node:util';
 import type { LabEvent } from './event-log.ts';
 import { daemonTitle } from './routers/switch.ts';
-import type { RunFolder, RunningLab } from './run-folder.ts';
+import type { RunningLab } from './run-folder.ts';
 import { snapshotProblems } from './snapshot.ts';
 import type { Snapshot } from './snapshot.ts';
 import { pad, visibleWidth } from './table.ts';
-import { namespaceOf } from './topology.ts';
 import type { LabNode, LabSegment, LabSwitch, LabTopology } from './topology.ts';
 
 export interface DrawingOptions {
   /** Milliseconds since the epoch. */
   readonly now: number;
-  /** Columns of the terminal. */
+  /** Columns and rows of the terminal. */
   readonly width: number;
+  readonly height: number;
+  /** Commands worth trying. */
+  readonly hints: readonly string[];
 }
+
+/** Terminals with fewer rows get no empty lines. */
+const roomyHeight = 32;
 
 /** @returns lines no wider than the terminal, where that has at least 80 columns. */
 export function drawLab(
-  { topology, record, folder }: RunningLab,
+  { topology, record }: RunningLab,
   snapshot: Snapshot,
   events: readonly LabEvent[],
-  { now, width }: DrawingOptions,
+  { now, width, height, hints }: DrawingOptions,
 ): string[] {
   const racks = topology.segments.filter(({ name }) => topology.nodes.some(({ segment }) => segment === name));
   const columnWidth = Math.min(56, Math.floor((width - 2) / racks.length));
-  const columns = racks.map((rack) => drawRack(topology, rack, snapshot));
-  const height = Math.max(...columns.map((lines) => lines.length));
+  const roomy = height >= roomyHeight;
+  const columns = racks.map((rack) => drawRack(topology, rack, snapshot).filter((line) => roomy || line !== spacer));
+  const rows = Math.max(...columns.map((lines) => lines.length));
   const cores = topology.switches.filter(({ name }) => !racks.some((rack) => rack.switch === name));
   const problems = snapshotProblems(snapshot);
+  const title = `${styleText('bold', `godwit lab ${topology.name}`)}   up ${duration(now - record.startedAt)}`;
   return [
-    `${styleText('bold', `godwit lab ${topology.name}`)}   up ${duration(now - record.startedAt)}   ${styleText('dim', 'Ctrl-C takes it away')}`,
-    '',
+    `${title}   ${styleText('dim', 'Ctrl-C takes it away')}`,
+    ...(roomy ? [''] : []),
     ...cores.map((core) =>
       centred(`${deviceText(core)}  ${dots(snapshot.switches.get(core.name))}`, columnWidth * racks.length),
     ),
     tree(racks.length, columnWidth),
-    ...Array.from({ length: height }, (_, row) =>
+    ...Array.from({ length: rows }, (_, row) =>
       columns
         .map((lines) => pad(lines[row] ?? '', columnWidth))
         .join('')
@@ -46,24 +53,15 @@ export function drawLab(
     '',
     problems.length === 0
       ? styleText('green', 'All sessions are established, all pod CIDRs are in every kernel.')
-      : styleText('red', `${problems.length} things are not as they should be; the first: ${problems[0]}`),
+      : styleText('red', `${problems.length} not as it should be; the first: ${problems[0]}`),
     ...events.map(({ at, text, good }) => `${styleText('dim', clock(at))} ${styleText(good ? 'green' : 'red', text)}`),
     '',
     styleText('dim', 'Try it in another terminal:'),
-    ...suggestions(topology, folder).map((command) => styleText('dim', `  ${command}`)),
+    ...hints.map((hint) => styleText('dim', `  ${hint}`)),
   ];
 }
 
-function suggestions(topology: LabTopology, folder: RunFolder): string[] {
-  const [node, other] = topology.nodes;
-  const [agent] = [...topology.reflectors, node];
-  const namespace = namespaceOf(topology.name, node.name);
-  return [
-    `godwit lab kill ${agent.name}; godwit lab start ${agent.name}`,
-    ...(other === undefined ? [] : [`ip -n ${namespace} route del ${other.podCidrs[0]}`]),
-    `birdc -s ${folder.agentSocket(node.name)} show route`,
-  ];
-}
+const spacer = '│';
 
 function drawRack(topology: LabTopology, rack: LabSegment, snapshot: Snapshot): string[] {
   const device = topology.switches.find(({ name }) => name === rack.switch) as LabSwitch;
@@ -75,10 +73,10 @@ function drawRack(topology: LabTopology, rack: LabSegment, snapshot: Snapshot): 
     `${deviceText(device)}  ${dots(snapshot.switches.get(device.name))}`,
     ...nodes.flatMap((node) => drawNode(topology, node, snapshot)),
     ...reflectors.flatMap((reflector) => [
-      '│',
+      spacer,
       `├─ ${styleText('bold', reflector.name)} ${styleText('dim', `${reflector.ipv4} reflector`)}  ${agentDots(snapshot, reflector.name)}`,
     ]),
-    '│',
+    spacer,
     ...hosts.map(
       ({ name, ipv4 }, index) => `${index === hosts.length - 1 ? '└' : '├'}─ ${name} ${styleText('dim', ipv4)}`,
     ),
@@ -97,10 +95,10 @@ function drawNode(topology: LabTopology, node: LabNode, snapshot: Snapshot): str
           ...(routes.missing.length > 0 ? [styleText('red', `${routes.missing.length} missing`)] : []),
         ].join(', ');
   return [
-    '│',
+    spacer,
     `├─ ${styleText('bold', node.name)} ${styleText('dim', node.ipv4)}  ${agentDots(snapshot, node.name)}`,
     `│    pod routes: ${counts}`,
-    ...pods.map(({ name, ipv4 }) => `│    ◦ ${name} ${styleText('dim', ipv4)}`),
+    `│    pods: ${pods.map(({ name }) => name).join(', ')}`,
   ];
 }
 

@@ -10,6 +10,7 @@ import { checkLab } from './check/check.ts';
 import { takeDown } from './down.ts';
 import { LabError } from './errors.ts';
 import { readLabFolder } from './manifests.ts';
+import { ownCommand } from './own-command.ts';
 import { showLivePicture } from './picture.ts';
 import { printedProgress } from './progress.ts';
 import type { Progress } from './progress.ts';
@@ -71,7 +72,9 @@ async function runCommand(args: LabArguments, signal: AbortSignal): Promise<numb
     case 'up': {
       await requirePrograms();
       const { topology } = await bringUp({ ...args, folder }, progress, signal);
-      progress.line(`The lab ${topology.name} is up. Next: godwit lab check, status, shell node-1, down.`);
+      progress.line(
+        `The lab ${topology.name} is up. Next: ${ownCommand('lab check', folder.path)}, or status, shell, down.`,
+      );
       return 0;
     }
     case 'status':
