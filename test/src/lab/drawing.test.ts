@@ -19,20 +19,10 @@ const session = (established: boolean) => ({
 test('racks side by side, a dot a session, what is wrong, what happened', async () => {
   const topology = await readLabFolder(bundledLab);
   const lab = { topology, folder: new RunFolder('/run/godwit-lab'), record: { name: 'two-racks', startedAt: 0 } };
-  const agents = [...topology.nodes, ...topology.reflectors].map(
-    ({ name }) =>
-      [
-        name,
-        name === 'rr-2'
-          ? { kind: 'silent', reason: 'nobody listens there' }
-          : {
-              kind: 'answering',
-              startedAt: 0,
-              complaints: [],
-              sessions: [session(true), session(true), session(true)],
-            },
-      ] as const,
-  );
+  const silent: AgentView = { kind: 'silent', reason: 'nobody listens there' };
+  const sessions = [session(true), session(true), session(true)];
+  const answering: AgentView = { kind: 'answering', startedAt: 0, complaints: [], sessions };
+  const names = [...topology.nodes, ...topology.reflectors].map(({ name }) => name);
   const snapshot: Snapshot = {
     agents: new Map(names.map((name) => [name, name === 'rr-2' ? silent : answering])),
     switches: new Map(topology.switches.map(({ name }) => [name, [session(true), session(name !== 'tor-2')]])),
