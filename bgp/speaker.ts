@@ -371,7 +371,7 @@ export class Speaker {
     peer.ribId = id;
     this.peersByRibId.set(id, peer);
     for (const family of peer.restart.sessionReturned(negotiated, this.clock.now())) this.rib.dropStale(id, family);
-    this.deferral?.sessionEstablished(peer.name, negotiated);
+    this.deferral?.sessionEstablished(peer.name, negotiated, this.clock.now());
     this.emit({ kind: 'peerEstablished', peer: peer.name });
     if (this.rib.hasOutput(id)) this.outputArrived(peer);
     this.checkDeferral();

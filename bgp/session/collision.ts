@@ -14,6 +14,8 @@ export interface Collision {
   /** The other connection. */
   readonly other: {
     readonly state: SessionState;
+    /** Milliseconds that it has stood, now. Only where it is a connection. */
+    readonly openFor: number;
     /** GR was negotiated on it. Only where established. */
     readonly gracefulRestart: boolean;
     /** Milliseconds that it has been established, at the time the new connection came. Only where established. */
@@ -29,14 +31,13 @@ export interface Collision {
 
 /**
  * keepThis: the other is ended with Cease 6/7; keepOther: this one is;
- * keepBoth: not to be told yet;
  * replaceOther: the peer restarted, the other is dead: it ends without a word and its routes are kept as stale.
  */
-export type CollisionVerdict = 'keepThis' | 'keepOther' | 'keepBoth' | 'replaceOther';
+export type CollisionVerdict = 'keepThis' | 'keepOther' | 'replaceOther';
 
 /**
- * A connection that came this soon after the other was established may have been on its way all the time (both sides
- * dial at once), so that it is no sign of a restart.
+ * Two connections that begin this close together may be two dials that have crossed, so that the later one is no sign of a
+ * restart, and the earlier one not dead because it is silent.
  */
 export const simultaneousMilliseconds = 5000;
 
@@ -49,9 +50,9 @@ export function resolveCollision(collision: Collision): CollisionVerdict {
       // No connection yet, so the peer cannot have sent anything on it that it would miss.
       return 'keepThis';
     case 'openSent':
-      // §6.8 looks at OpenConfirm only. A connection on which the peer has said nothing may be a dead one; if it is not, its
-      // own OPEN decides.
-      return 'keepBoth';
+      // §6.8 looks at OpenConfirm only, but allows this where the identifier is known, and it is. A connection on which the peer
+      // has been silent for long is dead, and must not win over a live one.
+      return other.openFor < simultaneousMilliseconds ? byIdentifier(collision) : 'keepThis';
     case 'openConfirm':
       return byIdentifier(collision);
     case 'established':

@@ -1,8 +1,8 @@
 /**
  * The restarting speaker of graceful restart: how long it holds its own decisions back.
  * Implements: RFC 4724 §4.1 (deferral of route selection).
- * Holds: a peer that will not come holds nothing up: a refused or unanswered connection, an OPEN error, a peer that restarts
- * itself, one without graceful restart, one that is removed. One minute is the longest in any case.
+ * Holds: a peer that will not come holds nothing up: a refused or unanswered connection, an OPEN error, one without graceful
+ * restart, one that is removed; one that restarts itself only for seconds. One minute is the longest in any case.
  */
 
 import type { Family } from '../ip.ts';
@@ -14,10 +14,17 @@ export const longestDeferralSeconds = 60;
 export const silentAttemptSeconds = 10;
 /** A peer that has to come by itself has not come for so long; also the quiet after the last member of a range. */
 export const passiveWaitSeconds = 20;
+/**
+ * A peer with the R bit may wait for our End-of-RIB as we for its own, so RFC 4724 §4.1 does not wait at all. But FRR sets the
+ * bit for two minutes after any start, and sends its table none the later: deciding before it came would lose its routes.
+ */
+export const restartingPeerWaitSeconds = 5;
 
-type Waiting =
-  | { readonly kind: 'session'; readonly until: number }
-  | { readonly kind: 'endOfRib'; readonly families: Set<Family> };
+interface Waiting {
+  readonly until: number;
+  /** Where its session is up: what has not had its End-of-RIB. */
+  readonly families?: Set<Family>;
+}
 
 export class RestartDeferral {
   private readonly waiting = new Map<string, Waiting>();
@@ -31,14 +38,14 @@ export class RestartDeferral {
   /** When `isOver` should be asked again, though nothing has happened. */
   get deadline(): number {
     let next = this.rangesUntil > -Infinity ? Math.min(this.end, this.rangesUntil) : this.end;
-    for (const entry of this.waiting.values()) if (entry.kind === 'session') next = Math.min(next, entry.until);
+    for (const { until } of this.waiting.values()) next = Math.min(next, until);
     return next;
   }
 
   /** A configured peer; said again when its session ends before its End-of-RIB. */
   peerExpected(name: string, passive: boolean, now: number): void {
     const seconds = passive ? passiveWaitSeconds : silentAttemptSeconds;
-    this.waiting.set(name, { kind: 'session', until: now + seconds * 1000 });
+    this.waiting.set(name, { until: now + seconds * 1000 });
   }
 
   /** There is a range, or a member of it has just come: more may follow. */
@@ -56,29 +63,28 @@ export class RestartDeferral {
     this.waiting.delete(name);
   }
 
-  sessionEstablished(name: string, negotiated: Negotiated): void {
+  sessionEstablished(name: string, negotiated: Negotiated, now: number): void {
     const { gracefulRestart, families } = negotiated;
-    // Without graceful restart nothing promises an End-of-RIB; and RFC 4724 §4.1 excludes those with the R bit.
-    // §3: a capability without families (FRR's, unless told otherwise) says that the peer keeps no forwarding state of its own, but
-    // it still sends End-of-RIB for all that was negotiated.
-    const expected = gracefulRestart === undefined || gracefulRestart.restarting ? [] : families;
-    if (expected.length === 0) this.waiting.delete(name);
-    else this.waiting.set(name, { kind: 'endOfRib', families: new Set(expected) });
+    // Without graceful restart nothing promises an End-of-RIB. A capability without families (FRR's, unless told otherwise) does
+    // promise it: §3, the peer keeps no forwarding state of its own, but marks the end of all that was negotiated.
+    if (gracefulRestart === undefined) {
+      this.waiting.delete(name);
+      return;
+    }
+    const until = gracefulRestart.restarting ? now + restartingPeerWaitSeconds * 1000 : Infinity;
+    this.waiting.set(name, { until, families: new Set(families) });
   }
 
   endOfRibReceived(name: string, family: Family): void {
-    const entry = this.waiting.get(name);
-    if (entry?.kind !== 'endOfRib') return;
-    entry.families.delete(family);
-    if (entry.families.size === 0) this.waiting.delete(name);
+    const families = this.waiting.get(name)?.families;
+    families?.delete(family);
+    if (families?.size === 0) this.waiting.delete(name);
   }
 
   isOver(now: number): boolean {
     if (now >= this.end) return true;
     if (now >= this.rangesUntil) this.rangesUntil = -Infinity;
-    for (const [name, entry] of this.waiting) {
-      if (entry.kind === 'session' && now >= entry.until) this.waiting.delete(name);
-    }
+    for (const [name, { until }] of this.waiting) if (now >= until) this.waiting.delete(name);
     return this.waiting.size === 0 && this.rangesUntil === -Infinity;
   }
 }

@@ -26,7 +26,7 @@ export class Link implements ConnectionHandler {
   /** Made once, so that reading makes no closure. */
   readonly deliver: (body: Uint8Array) => void;
   connection: Connection | undefined;
-  /** When the connection was accepted, or the attempt began. */
+  /** When the connection came to stand, on the speaker's clock. */
   begunAt = Infinity;
   /** It ends because another takes its place. */
   quiet = false;
@@ -67,9 +67,8 @@ export class Link implements ConnectionHandler {
     return chunk;
   }
 
-  attach(connection: Connection, now: number): void {
+  attach(connection: Connection): void {
     this.connection = connection;
-    this.begunAt = now;
   }
 
   write(buffers: readonly Uint8Array[], now: number, sendHoldMilliseconds: number): void {

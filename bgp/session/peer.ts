@@ -201,7 +201,8 @@ export class Peer implements Sleeper, LinkOwner {
       this.second = link;
       link.session.handle({ kind: 'automaticStartedPassively' }, now);
     }
-    link.attach(connection, now);
+    link.attach(connection);
+    link.begunAt = now;
     connection.setHandler(link);
     this.handle(link, { kind: 'tcpAccepted' });
   }
@@ -248,6 +249,7 @@ export class Peer implements Sleeper, LinkOwner {
   }
 
   connectionConnected(link: Link): void {
+    link.begunAt = this.host.clock.now();
     this.handle(link, { kind: 'tcpConnected' });
   }
 
@@ -316,7 +318,7 @@ export class Peer implements Sleeper, LinkOwner {
   private performOne(link: Link, action: SessionAction): void {
     switch (action.kind) {
       case 'connectTcp':
-        link.attach(this.host.connect(this, link), this.host.clock.now());
+        link.attach(this.host.connect(this, link));
         return;
       case 'closeTcp':
         link.closeConnection();
@@ -328,7 +330,6 @@ export class Peer implements Sleeper, LinkOwner {
         this.resolveCollision(link, action.open, action.negotiated);
         return;
       case 'enterEstablished':
-        if (link !== this.main) [this.main, this.second] = [link, this.main];
         this.hasBeenEstablished = true;
         this.endOfRibReceived.clear();
         this.lastError = undefined;
@@ -368,6 +369,7 @@ export class Peer implements Sleeper, LinkOwner {
         other: {
           state: other.session.state,
           gracefulRestart: other.session.negotiated?.gracefulRestart !== undefined,
+          openFor: this.host.clock.now() - other.begunAt,
           establishedBefore: link.begunAt - other.session.establishedAt,
         },
         restarting: negotiated.gracefulRestart?.restarting ?? false,
@@ -384,28 +386,27 @@ export class Peer implements Sleeper, LinkOwner {
           return;
         case 'keepThis':
           this.endQuietly(other, { kind: 'collisionLost' });
-          this.main = link;
-          this.second = undefined;
           break;
         case 'replaceOther':
           this.endQuietly(other, { kind: 'connectionReplaced' });
-          this.main = link;
-          this.second = undefined;
-          break;
-        case 'keepBoth':
           break;
         default:
           unreachable(verdict);
       }
+      this.main = link;
+      this.second = undefined;
     }
     this.handle(link, { kind: 'openReceived', negotiated });
   }
 
   /** Ends a session that another one takes the place of: nothing went wrong that a person should read of. */
   private endQuietly(link: Link, event: SessionEvent): void {
+    const { counters } = this.sessionOptions;
+    const { connectRetry, oscillations } = counters;
     link.quiet = true;
     this.perform(link, link.session.handle(event, this.host.clock.now()));
     link.session.timers.stopAll();
+    Object.assign(counters, { connectRetry, oscillations });
   }
 
   /** Whether another connection than this link's may still become the session. */

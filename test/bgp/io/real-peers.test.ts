@@ -20,6 +20,7 @@ const bird = new Bird();
 const frr = new Frr(neighbourNamespace.name);
 let leave: (() => void) | undefined;
 let speaker: Speaker | undefined;
+const events: string[] = [];
 
 const both: Partial<NeighborSettings> = {
   families: ['ipv4', 'ipv6'],
@@ -75,22 +76,7 @@ beforeAll(async () => {
   leave = enterNamespace(namespace.path);
   await bird.start(birdConfiguration(65002));
   await frr.start(frrConfiguration);
-  speaker = new Speaker({
-    settings: settings(
-      we,
-      65001,
-      [
-        neighbor(birdAddress, 65002, { ...both, name: 'bird', ttl: 64 }),
-        neighbor(frrAddress, 65001, { ...both, name: 'frr' }),
-      ],
-      { originated: originated('10.10.0.0/24', 'fd10::/64') },
-    ),
-    driver: new TcpDriver({ listenAddresses: [we] }),
-    clock: systemClock,
-    restarting: false,
-    forwardingPreserved: false,
-  });
-  await speaker.start();
+  speaker = await startSpeaker(false);
 });
 
 afterAll(async () => {
@@ -101,6 +87,23 @@ afterAll(async () => {
   namespace.remove();
   neighbourNamespace.remove();
 });
+
+async function startSpeaker(restarting: boolean): Promise<Speaker> {
+  const neighbors = [
+    neighbor(birdAddress, 65002, { ...both, name: 'bird', ttl: 64 }),
+    neighbor(frrAddress, 65001, { ...both, name: 'frr' }),
+  ];
+  const started = new Speaker({
+    settings: settings(we, 65001, neighbors, { originated: originated('10.10.0.0/24', 'fd10::/64') }),
+    driver: new TcpDriver({ listenAddresses: [we] }),
+    clock: systemClock,
+    restarting,
+    forwardingPreserved: restarting,
+    onEvent: (event) => events.push(event.kind),
+  });
+  await started.start();
+  return started;
+}
 
 function running(): Speaker {
   if (speaker === undefined) throw new Error('the speaker was not started');
@@ -181,6 +184,32 @@ test('RFC 4724: BIRD is killed and comes back; its routes are kept all the time'
   clearInterval(watch);
   expect(lost).toEqual([]);
   expect(peer('bird')).toMatchObject({ state: 'established', counters: { flaps: 1 } });
+});
+
+test('RFC 4724: we restart; BIRD and FRR keep our routes all the time, and the fresh ones come with End-of-RIB', async () => {
+  const atBird = () => bird.show('route protocol godwit').includes('10.10.0.0/24');
+  const atFrr = () => frr.show('bgp ipv4 unicast').includes('10.10.0.0/24');
+  await eventually(() => atBird() && atFrr() && bird.show('route protocol godwit').includes('fd10::/64'), {
+    reason: 'our routes are with both',
+  });
+  await speaker?.stop('restart');
+  await eventually(() => !bird.show('protocols godwit').includes('Established'), { reason: 'BIRD notices' });
+  expect([atBird(), atFrr()]).toEqual([true, true]);
+  const lost: string[] = [];
+  const watch = setInterval(() => {
+    if (!atBird()) lost.push('BIRD');
+    if (!atFrr()) lost.push('FRR');
+  }, 100);
+  events.length = 0;
+  speaker = await startSpeaker(true);
+  await eventually(() => events.includes('restartComplete'), { reason: 'the restart is complete' });
+  expect(events.filter((kind) => kind === 'peerEstablished')).toHaveLength(2);
+  expect(prefixesFrom('bird', 'ipv4')).toEqual(['10.20.0.0/24']);
+  expect(prefixesFrom('frr', 'ipv6')).toEqual(['fd30::/64']);
+  await eventually(() => peer('bird').families.every(({ endOfRibSent }) => endOfRibSent), { reason: 'End-of-RIB' });
+  clearInterval(watch);
+  expect(lost).toEqual([]);
+  expect([atBird(), atFrr()]).toEqual([true, true]);
 });
 
 test('RFC 4271 §6.2: a BIRD with the wrong AS is refused with 2/2, and told in words', async () => {

@@ -124,13 +124,13 @@ export class VirtualDriver implements Driver {
 
   connect(request: ConnectRequest, handler: ConnectionHandler): Connection {
     const { world, address } = this;
-    const remote = world.hosts.get(request.address);
     this.hops.set(request.address, request.hops);
     const near = new VirtualConnection(world, 'outgoing', address, request.address);
     near.setHandler(handler);
     if (world.silent.has(`${address}>${request.address}`)) return near;
     world.after(world.latency(), () => {
       if (!near.isOpen) return;
+      const remote = world.hosts.get(request.address);
       if (remote === undefined || !remote.listening) {
         near.end(remote === undefined ? 'host unreachable' : 'connection refused');
         return;

@@ -9,7 +9,7 @@ const high = Uint8Array.of(10, 0, 0, 2);
 function collision(changes: Partial<Collision>, other: Partial<Collision['other']> = {}): Collision {
   return {
     direction: 'incoming',
-    other: { state: 'openConfirm', gracefulRestart: false, establishedBefore: -Infinity, ...other },
+    other: { state: 'openConfirm', openFor: 10, gracefulRestart: false, establishedBefore: -Infinity, ...other },
     restarting: false,
     localIdentifier: low,
     remoteIdentifier: high,
@@ -27,6 +27,7 @@ test.each<['incoming' | 'outgoing', Uint8Array, Uint8Array, string]>([
 ])('RFC 4271 §6.8: the connection of the higher identifier stays (%s, %j, %j)', (direction, local, remote, verdict) => {
   const given = { direction, localIdentifier: local, remoteIdentifier: remote };
   expect(resolveCollision(collision(given))).toBe(verdict);
+  expect(resolveCollision(collision(given, { state: 'openSent' }))).toBe(verdict);
 });
 
 test('identifiers are compared as unsigned numbers', () => {
@@ -49,8 +50,9 @@ test('both sides keep the same of two connections', () => {
   }
 });
 
-test('RFC 4271 §6.8: a connection in OpenSent decides nothing yet', () => {
-  expect(resolveCollision(collision({}, { state: 'openSent' }))).toBe('keepBoth');
+test('a connection on which the peer has long been silent gives way', () => {
+  const dead = { state: 'openSent', openFor: 6000 } as const;
+  expect(resolveCollision(collision({ localIdentifier: high, remoteIdentifier: low }, dead))).toBe('keepThis');
 });
 
 test.each<SessionState>(['idle', 'connect', 'active'])('an attempt without a connection gives way (%s)', (state) => {

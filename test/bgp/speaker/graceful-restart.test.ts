@@ -193,11 +193,25 @@ describe('RFC 4724 §4.1: the restarting speaker', () => {
     expect(a.events.at(-1)).toEqual({ kind: 'restartComplete' });
   });
 
-  test('a peer that restarts itself (R bit) is not waited for', async () => {
+  test('two that restart at once (R bits) do not wait for each other beyond seconds', async () => {
     const world = new VirtualWorld();
-    await startSpeaker(world, settings(B, 65000, [neighbor(A, 65000)]), restarted);
+    const b = await startSpeaker(world, settings(B, 65000, [neighbor(A, 65000)]), restarted);
     const a = await startSpeaker(world, settings(A, 65000, [neighbor(B, 65000)]), restarted);
-    world.seconds(1);
+    world.seconds(4);
+    expect(a.events).toEqual([{ kind: 'peerEstablished', peer: toB }]);
+    world.seconds(2);
+    expect(a.events.at(-1)).toEqual({ kind: 'restartComplete' });
+    expect(b.events.at(-1)).toEqual({ kind: 'restartComplete' });
+  });
+
+  test('a peer that sets the R bit and sends its table nevertheless, as FRR does after any start, is waited for', async () => {
+    const world = new VirtualWorld();
+    const b = await startSpeaker(world, settings(B, 65000, [neighbor(A, 65000)]), restarted);
+    const a = await startSpeaker(world, settings(A, 65000, [neighbor(B, 65000)]), restarted);
+    world.seconds(2);
+    // Its decision comes before ours.
+    Reflect.get(b.speaker, 'rib').setDeferral(false);
+    world.run(10);
     expect(a.events).toEqual([{ kind: 'peerEstablished', peer: toB }, { kind: 'restartComplete' }]);
   });
 

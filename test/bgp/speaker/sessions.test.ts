@@ -81,16 +81,16 @@ describe('coming up', () => {
 
   test('a dead connection in OpenSent does not stand in the way of a live one', async () => {
     const world = new VirtualWorld();
-    // B's host accepts, and the program behind it hangs.
-    await world.host(B).listen(179, () => {});
-    const a = await startSpeaker(world, settings(A, 65001, [neighbor(B, 65002)], { routerId: A }));
-    world.seconds(1);
-    expect(peerOf(a, toB).state).toBe('openSent');
+    // A's host accepts, and the program behind it hangs. By its identifier B's own connection would win.
+    await world.host(A).listen(179, () => {});
     const b = await startSpeaker(world, settings(B, 65002, [neighbor(A, 65001)]));
+    world.seconds(10);
+    expect(peerOf(b, toA).state).toBe('openSent');
+    const a = await startSpeaker(world, settings(A, 65001, [neighbor(B, 65002)]));
     world.seconds(1);
     expect([peerOf(a, toB).state, peerOf(b, toA).state]).toEqual(['established', 'established']);
     world.seconds(300);
-    expect(peerOf(a, toB)).toMatchObject({ state: 'established', lastError: undefined, counters: { flaps: 0 } });
+    expect(peerOf(b, toA)).toMatchObject({ state: 'established', lastError: undefined, counters: { flaps: 0 } });
   });
 
   test('a connection from an address that is no neighbour is closed', async () => {
