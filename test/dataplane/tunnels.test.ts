@@ -8,15 +8,15 @@ import { TunnelDevices } from '../../dataplane/tunnels.ts';
 import type { Tunnel } from '../../dataplane/types.ts';
 import { eventually } from '../kit/eventually.ts';
 import { connectNamespaces, TestNamespace } from '../kit/netns.ts';
-import { realClock } from '../kit/real-clock.ts';
+import { clockWithoutRetries } from '../kit/real-clock.ts';
 
 /** One node: its namespace and our dataplane in it. */
 class Node {
   readonly namespace = new TestNamespace();
   readonly kernel = new Rtnetlink({ namespace: this.namespace.path });
-  readonly links = new LinkMonitor({ kernel: this.kernel, clock: realClock });
-  readonly tunnels = new TunnelDevices({ kernel: this.kernel, links: this.links, clock: realClock });
-  readonly routes = new RouteTable({ kernel: this.kernel, links: this.links, clock: realClock });
+  readonly links = new LinkMonitor({ kernel: this.kernel, clock: clockWithoutRetries });
+  readonly tunnels = new TunnelDevices({ kernel: this.kernel, links: this.links, clock: clockWithoutRetries });
+  readonly routes = new RouteTable({ kernel: this.kernel, links: this.links, clock: clockWithoutRetries });
 
   close(): void {
     this.routes.close();
@@ -210,6 +210,43 @@ describe('vxlan', () => {
       );
       const route = here.namespace.ip('route get 10.244.2.5');
       expect(route).toContain('via 10.244.2.0 dev godwit-vxlan src 10.244.1.0');
+    } finally {
+      there.close();
+    }
+  });
+
+  test('the underlay may be IPv6: pods of both families go through', () => {
+    const there = new Node();
+    try {
+      connectNamespaces(here.namespace, 'eth0', there.namespace, 'eth0');
+      const both = [
+        [here, 1, 2],
+        [there, 2, 1],
+      ] as const;
+      for (const [node, own, other] of both) {
+        node.namespace.ip(`addr add fd00::${own}/64 dev eth0 nodad`);
+        const mac = `02:00:0a:00:00:0${other}`;
+        const peers = [{ remote: `fd00::${other}`, mac, gateways: [`10.244.${other}.0`, `fd01:${other}::`] }];
+        const changes = {
+          local: `fd00::${own}`,
+          mtu: 1430,
+          addresses: [`10.244.${own}.0/32`, `fd01:${own}::/128`],
+          peers,
+        };
+        expect(node.tunnels.apply([vxlan(own, [], changes)])).toEqual([]);
+        for (const prefix of [`10.244.${other}.0/24`, `fd01:${other}::/64`]) {
+          const gateway = prefix.slice(0, prefix.indexOf('/'));
+          const hop = { gateway, interfaceName: 'godwit-vxlan', onLink: true };
+          node.routes.setDesired({ prefix, kind: 'unicast', nextHops: [hop] });
+        }
+        node.routes.apply();
+        expect(node.routes.failures()).toEqual([]);
+        node.namespace.ip(`addr add 10.244.${own}.5/32 dev lo`);
+        node.namespace.ip(`addr add fd01:${own}::5/128 dev lo nodad`);
+      }
+      for (const pod of ['10.244.2.5', 'fd01:2::5']) {
+        expect(here.namespace.exec('ping', '-c', '1', '-W', '5', pod)).toContain('1 received');
+      }
     } finally {
       there.close();
     }

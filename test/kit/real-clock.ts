@@ -9,3 +9,9 @@ export const realClock: Clock = {
     return () => clearTimeout(timer);
   },
 };
+
+/** Retries and slow resyncs never come: what happens nevertheless, a notification brought about. */
+export const clockWithoutRetries: Clock = {
+  now: realClock.now,
+  after: (milliseconds, callback) => (milliseconds < 1000 ? realClock.after(milliseconds, callback) : () => {}),
+};
