@@ -9,7 +9,8 @@ import { asPathLength, neighborAs } from '../wire/attributes/as-path.ts';
 import { AttributeCode } from '../wire/attributes/table.ts';
 import { defaultLocalPref } from '../wire/attributes/outgoing.ts';
 import { ByteStore } from './byte-store.ts';
-import { ChunkedRows, chunkBits, chunkRows, rowMask } from './rows.ts';
+import { HashIndex } from './hash-index.ts';
+import { ChunkedRows, chunkBits, chunkRows, clear, rowMask } from './rows.ts';
 
 /** Bits of the traits column. */
 export const AttributeTrait = { noExport: 1, noAdvertise: 2, emptyAsPath: 4 } as const;
@@ -34,8 +35,12 @@ export class AttributePool {
   #rows = new ChunkedRows(() => new AttributeChunk());
   #bytes = new ByteStore();
   #seed: number;
-  #slots = new Uint32Array(1024);
-  #mask = 1023;
+  #index = new HashIndex(
+    (id) => this.chunk(id).hash[id & rowMask],
+    (visit) => {
+      for (let id = 1; id < this.#rows.limit; id++) if (this.#isUsed(id)) visit(id);
+    },
+  );
   #cursor = new AttributeCursor();
 
   constructor(seed: number) {
@@ -59,9 +64,11 @@ export class AttributePool {
   /** The number of the canonical set in `bytes`, with one reference more, which the caller owes a release. */
   intern(bytes: Uint8Array, start: number, end: number): number {
     const hash = this.#hash(bytes, start, end);
-    let slot = hash & this.#mask;
-    for (; this.#slots[slot] !== 0; slot = (slot + 1) & this.#mask) {
-      const id = this.#slots[slot];
+    const index = this.#index;
+    let slot = index.first(hash);
+    for (; index.holds(slot); slot = index.next(slot)) {
+      if (!index.mayBe(slot, hash)) continue;
+      const id = index.row(slot);
       const chunk = this.chunk(id);
       const row = id & rowMask;
       if (chunk.hash[row] === hash && this.#equal(chunk, row, bytes, start, end)) {
@@ -77,8 +84,7 @@ export class AttributePool {
     chunk.hash[row] = hash;
     chunk.references[row] = 1;
     this.#summarize(chunk, row, bytes, start, end);
-    this.#slots[slot] = id;
-    if (this.#rows.count * 10 > this.#slots.length * 7) this.#resize(this.#slots.length * 2);
+    index.add(slot, hash, id);
     return id;
   }
 
@@ -92,10 +98,10 @@ export class AttributePool {
     const chunk = this.chunk(id);
     const row = id & rowMask;
     if (--chunk.references[row] > 0) return;
-    this.#removeSlot(id, chunk.hash[row]);
+    this.#index.remove(id);
     this.#bytes.remove(chunk.address[row]);
     this.#rows.release(id);
-    if (this.#slots.length > 1024 && this.#rows.count * 8 < this.#slots.length) this.#resize(this.#slots.length / 2);
+    this.#index.shrink();
   }
 
   /** The buffer that holds the set, from startOf(id), for lengthOf(id) bytes. */
@@ -126,13 +132,13 @@ export class AttributePool {
 
   #summarize(chunk: AttributeChunk, row: number, bytes: Uint8Array, start: number, end: number): void {
     chunk.localPref[row] = defaultLocalPref;
-    chunk.med[row] = 0;
-    chunk.neighborAs[row] = 0;
-    chunk.originatorId[row] = 0;
-    chunk.asPathLength[row] = 0;
-    chunk.clusterListLength[row] = 0;
+    clear(chunk.med, row);
+    clear(chunk.neighborAs, row);
+    clear(chunk.originatorId, row);
+    clear(chunk.asPathLength, row);
+    clear(chunk.clusterListLength, row);
+    clear(chunk.traits, row);
     chunk.origin[row] = 2;
-    chunk.traits[row] = 0;
     const cursor = this.#cursor;
     cursor.start(bytes, start, end);
     while (cursor.next()) {
@@ -150,6 +156,10 @@ export class AttributePool {
         for (let at = valueStart; at < valueEnd; at += 4) chunk.traits[row] |= communityTrait(readU32(bytes, at));
       }
     }
+  }
+
+  #isUsed(id: number): boolean {
+    return (this.#rows.chunks[id >>> chunkBits]?.references[id & rowMask] ?? 0) !== 0;
   }
 
   #equal(chunk: AttributeChunk, row: number, bytes: Uint8Array, start: number, end: number): boolean {
@@ -172,31 +182,6 @@ export class AttributePool {
     for (; at < end; at++) hash = Math.imul(hash ^ bytes[at], 0x85ebca6b);
     hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
     return hash ^ (hash >>> 16);
-  }
-
-  #removeSlot(id: number, hash: number): void {
-    let hole = hash & this.#mask;
-    while (this.#slots[hole] !== id) hole = (hole + 1) & this.#mask;
-    for (let slot = (hole + 1) & this.#mask; this.#slots[slot] !== 0; slot = (slot + 1) & this.#mask) {
-      const other = this.#slots[slot];
-      const home = this.chunk(other).hash[other & rowMask] & this.#mask;
-      if (((slot - home) & this.#mask) < ((slot - hole) & this.#mask)) continue;
-      this.#slots[hole] = other;
-      hole = slot;
-    }
-    this.#slots[hole] = 0;
-  }
-
-  #resize(capacity: number): void {
-    const old = this.#slots;
-    this.#slots = new Uint32Array(capacity);
-    this.#mask = capacity - 1;
-    for (const id of old) {
-      if (id === 0) continue;
-      let slot = this.chunk(id).hash[id & rowMask] & this.#mask;
-      while (this.#slots[slot] !== 0) slot = (slot + 1) & this.#mask;
-      this.#slots[slot] = id;
-    }
   }
 }
 

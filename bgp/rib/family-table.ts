@@ -11,7 +11,7 @@ import { ChangeLog } from './change-log.ts';
 import { PathStore } from './path-store.ts';
 import type { PeerEntry, PeerTable } from './peer-table.ts';
 import { PrefixState, PrefixTable } from './prefix-table.ts';
-import { rowMask } from './rows.ts';
+import { clear, rowMask } from './rows.ts';
 
 /** What the import side made of a route. */
 export interface Judgement {
@@ -156,7 +156,9 @@ export class FamilyTable {
   }
 
   #applyJudgement(path: number, judgement: Judgement): void {
-    this.paths.chunk(path).rung[path & rowMask] = judgement.exclusion;
+    const chunk = this.paths.chunk(path);
+    if (judgement.exclusion !== 0) chunk.rung[path & rowMask] = judgement.exclusion;
+    else clear(chunk.rung, path & rowMask);
     this.paths.setChanged(path, judgement.changed);
     this.paths.setRule(path, judgement.rule);
   }
@@ -230,9 +232,9 @@ export class FamilyTable {
     const { paths } = this;
     const first = this.firstPath(prefix);
     if (first === touched && this.nextPath(first) === 0) {
-      // One path: nothing to compare, and it is new or different.
+      // One path: nothing to compare, and it is new or different. Rung.best is 0.
       if (this.rung(first) < Rung.filtered) {
-        paths.chunk(first).rung[first & rowMask] = Rung.best;
+        clear(paths.chunk(first).rung, first & rowMask);
         this.touch(prefix);
       }
       return;

@@ -3,7 +3,7 @@
  * Holds: the paths of a prefix are a list that starts with its best path.
  */
 
-import { ChunkedRows, chunkBits, chunkRows, rowMask } from './rows.ts';
+import { ChunkedRows, chunkBits, chunkRows, clear, rowMask } from './rows.ts';
 
 class PathChunk {
   readonly prefix = new Uint32Array(chunkRows);
@@ -52,11 +52,11 @@ export class PathStore {
     chunk.prefix[row] = prefix;
     chunk.peer[row] = peer;
     chunk.attributes[row] = attributes;
-    chunk.epoch[row] = epoch;
-    chunk.rung[row] = 0;
-    chunk.next[row] = 0;
-    if (chunk.changed !== undefined) chunk.changed[row] = 0;
-    if (chunk.rule !== undefined) chunk.rule[row] = 0;
+    if (chunk.epoch[row] !== epoch) chunk.epoch[row] = epoch;
+    clear(chunk.rung, row);
+    clear(chunk.next, row);
+    if (chunk.changed !== undefined) clear(chunk.changed, row);
+    if (chunk.rule !== undefined) clear(chunk.rule, row);
     return id;
   }
 

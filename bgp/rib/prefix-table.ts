@@ -7,7 +7,8 @@ import { addressOfWords } from '../wire/nlri.ts';
 import type { PrefixKey } from '../wire/nlri.ts';
 import { formatAddress } from '../ip.ts';
 import type { Family } from '../ip.ts';
-import { ChunkedRows, chunkBits, chunkRows, rowMask } from './rows.ts';
+import { HashIndex } from './hash-index.ts';
+import { ChunkedRows, chunkBits, chunkRows, clear, rowMask } from './rows.ts';
 
 /** Bits of the state column. */
 export const PrefixState = {
@@ -39,9 +40,12 @@ export class PrefixTable {
   readonly wordCount: number;
   #rows: ChunkedRows<PrefixChunk>;
   #seed: number;
-  /** Open addressing, linear probing; a power of two. */
-  #slots = new Uint32Array(1024);
-  #mask = 1023;
+  #index = new HashIndex(
+    (id) => this.#hashOf(id),
+    (visit) => {
+      for (let id = 1; id < this.limit; id++) if (this.isUsed(id)) visit(id);
+    },
+  );
 
   /** @param seed makes collisions unpredictable for who chooses the prefixes */
   constructor(family: Family, seed: number) {
@@ -73,18 +77,20 @@ export class PrefixTable {
 
   /** @returns the row, or 0 */
   find(key: PrefixKey): number {
-    for (let slot = this.#hash(key.words, 0, key.length); ; slot = (slot + 1) & this.#mask) {
-      const id = this.#slots[slot];
-      if (id === 0 || this.#equal(id, key)) return id;
+    const index = this.#index;
+    const hash = this.#hash(key.words, 0, key.length);
+    for (let slot = index.first(hash); index.holds(slot); slot = index.next(slot)) {
+      if (index.mayBe(slot, hash) && this.#equal(index.row(slot), key)) return index.row(slot);
     }
+    return 0;
   }
 
   findOrAdd(key: PrefixKey): number {
-    let slot = this.#hash(key.words, 0, key.length);
-    for (; ; slot = (slot + 1) & this.#mask) {
-      const id = this.#slots[slot];
-      if (id === 0) break;
-      if (this.#equal(id, key)) return id;
+    const index = this.#index;
+    const hash = this.#hash(key.words, 0, key.length);
+    let slot = index.first(hash);
+    for (; index.holds(slot); slot = index.next(slot)) {
+      if (index.mayBe(slot, hash) && this.#equal(index.row(slot), key)) return index.row(slot);
     }
     const id = this.#rows.allocate();
     const chunk = this.chunk(id);
@@ -92,29 +98,17 @@ export class PrefixTable {
     for (let i = 0; i < this.wordCount; i++) chunk.words[row * this.wordCount + i] = key.words[i];
     chunk.lengths[row] = key.length;
     chunk.states[row] = PrefixState.used;
-    chunk.firstPath[row] = 0;
-    chunk.version[row] = 0;
-    this.#slots[slot] = id;
-    if (this.#rows.count * 10 > this.#slots.length * 7) this.#resize(this.#slots.length * 2);
+    clear(chunk.firstPath, row);
+    clear(chunk.version, row);
+    index.add(slot, hash, id);
     return id;
   }
 
   remove(id: number): void {
-    const chunk = this.chunk(id);
-    const row = id & rowMask;
-    let hole = this.#hash(chunk.words, row * this.wordCount, chunk.lengths[row]);
-    while (this.#slots[hole] !== id) hole = (hole + 1) & this.#mask;
-    // Entries after the hole move up where their own place is not between the hole and them.
-    for (let slot = (hole + 1) & this.#mask; this.#slots[slot] !== 0; slot = (slot + 1) & this.#mask) {
-      const home = this.#home(this.#slots[slot]);
-      if (((slot - home) & this.#mask) < ((slot - hole) & this.#mask)) continue;
-      this.#slots[hole] = this.#slots[slot];
-      hole = slot;
-    }
-    this.#slots[hole] = 0;
-    chunk.states[row] = 0;
+    this.#index.remove(id);
+    this.chunk(id).states[id & rowMask] = 0;
     this.#rows.release(id);
-    if (this.#slots.length > 1024 && this.#rows.count * 8 < this.#slots.length) this.#resize(this.#slots.length / 2);
+    this.#index.shrink();
   }
 
   readKey(id: number, into: PrefixKey): void {
@@ -152,7 +146,7 @@ export class PrefixTable {
     );
   }
 
-  #home(id: number): number {
+  #hashOf(id: number): number {
     const chunk = this.chunk(id);
     const row = id & rowMask;
     return this.#hash(chunk.words, row * this.wordCount, chunk.lengths[row]);
@@ -163,18 +157,6 @@ export class PrefixTable {
     for (let i = 1; i < this.wordCount; i++) hash = Math.imul((hash ^ (hash >>> 15)) + words[at + i], 0x9e3779b1);
     hash = Math.imul((hash ^ (hash >>> 15)) + length, 0x85ebca6b);
     hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-    return (hash ^ (hash >>> 16)) & this.#mask;
-  }
-
-  #resize(capacity: number): void {
-    const old = this.#slots;
-    this.#slots = new Uint32Array(capacity);
-    this.#mask = capacity - 1;
-    for (const id of old) {
-      if (id === 0) continue;
-      let slot = this.#home(id);
-      while (this.#slots[slot] !== 0) slot = (slot + 1) & this.#mask;
-      this.#slots[slot] = id;
-    }
+    return hash ^ (hash >>> 16);
   }
 }

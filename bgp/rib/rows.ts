@@ -78,3 +78,8 @@ export class ChunkedRows<Chunk> {
     return made;
   }
 }
+
+/** Sets a number of a column to 0 without touching memory that is so already: pages of zeros cost nothing until written. */
+export function clear(column: Uint8Array | Uint16Array | Uint32Array, row: number): void {
+  if (column[row] !== 0) column[row] = 0;
+}

@@ -157,7 +157,8 @@ export function originatedAttributes(communities: readonly string[]): Uint8Array
 }
 
 /**
- * The set that a filter's changes make of another.
+ * The set that a filter's changes make of another. A change that would make an attribute longer than its length can say is
+ * left out.
  * @throws RangeError where a community is not `aa:nn`.
  */
 export function applyRouteChanges(set: Uint8Array, changes: RouteChanges): Uint8Array {
@@ -170,6 +171,7 @@ export function applyRouteChanges(set: Uint8Array, changes: RouteChanges): Uint8
   const put = (code: keyof typeof attributeTable, write: (writer: ByteWriter) => void) => {
     const writer = new ByteWriter(16);
     write(writer);
+    if (writer.length > 0xffff) return;
     values.set(code, { flags: values.get(code)?.flags ?? attributeTable[code].flags, value: writer.copy() });
   };
   const { addCommunities = [], prependAsPath = [], localPref, med } = changes;

@@ -21,6 +21,9 @@ import type { AttributeEntry, SessionClass } from './table.ts';
 
 const optionalTransitive = AttributeFlag.optional | AttributeFlag.transitive;
 
+/** What an attribute's length can say, less what is put in front on the way out. */
+const longestPath = 0xff00;
+
 /** Reused for each message: nothing is allocated for a good UPDATE. */
 export class AttributeDecoder {
   /** Why the prefixes of this UPDATE are to be treated as withdrawn. */
@@ -72,6 +75,7 @@ export class AttributeDecoder {
       this.#attribute(at, flags, code, valueStart, valueEnd);
       at = valueEnd;
     }
+    if (!session.fourOctetAs && this.#widestPath() > longestPath) this.#withdraw('AS_PATH: too long');
   }
 
   /** What is missing for announcing prefixes of the family; RFC 7606 §3 d. */
@@ -180,6 +184,12 @@ export class AttributeDecoder {
       i--;
     }
     this.#codes[i] = code;
+  }
+
+  /** Upper bound of the AS_PATH's length with 4-octet numbers. */
+  #widestPath(): number {
+    const length = (code: number) => (this.#usable(code) ? this.#ends[code] - this.#starts[code] : 0);
+    return 2 * length(AttributeCode.asPath) + length(AttributeCode.as4Path);
   }
 
   #has(code: number): boolean {
