@@ -7,7 +7,6 @@ export { HostRoutes } from './host-routes.ts';
 export { LinkMonitor } from './links.ts';
 export { KernelError } from './netlink/kernel-error.ts';
 export { Rtnetlink } from './netlink/rtnetlink.ts';
-export { godwitMetric, godwitProtocol } from './ownership.ts';
 export { RouteTable } from './route-table.ts';
 export { Sysctl } from './sysctl.ts';
 export { TunnelDevices } from './tunnels.ts';

@@ -1,4 +1,4 @@
-import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 import { expect, test } from 'vitest';
 
@@ -6,7 +6,7 @@ import { hasUserModeLinux, runInUserModeLinux } from '../kit/user-mode-linux.ts'
 
 /** IP-in-IP against a kernel that surely has it; where user-mode Linux is not installed, the byte vectors alone speak. */
 test.skipIf(!hasUserModeLinux)('two nodes reach each other by IP-in-IP: made, used, repaired, moved, removed', () => {
-  const result = runInUserModeLinux(path.resolve(import.meta.dirname, '../kit/ipip-scenario.ts'));
+  const result = runInUserModeLinux(fileURLToPath(new URL('../kit/ipip-scenario.ts', import.meta.url)));
   expect(result).toEqual({
     supported: { supported: true },
     made: { kind: 'ipip', local: '10.0.0.1', remote: 'any', mtu: 1480, up: true },
