@@ -85,9 +85,10 @@ function isCommand(word: string): word is LabCommand {
   return (labCommands as readonly string[]).includes(word);
 }
 
-/** deploy/lab/two-racks of the package that this file belongs to, compiled or not. */
+/** The lab folder of the package that this file belongs to, compiled or not: the nearest one above it. */
 function bundledLabFolder(): string {
+  const inPackage = join('deploy', 'lab', 'two-racks');
   let folder = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(folder, 'package.json')) && folder !== dirname(folder)) folder = dirname(folder);
-  return join(folder, 'deploy', 'lab', 'two-racks');
+  while (!existsSync(join(folder, inPackage)) && folder !== dirname(folder)) folder = dirname(folder);
+  return join(folder, inPackage);
 }

@@ -4,7 +4,7 @@
  */
 
 import { spawn } from 'node:child_process';
-import { open, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { open, readFile, readdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as rest } from 'node:timers/promises';
 import { inNamespace } from './command.ts';
@@ -41,7 +41,10 @@ export async function startProcess(folder: RunFolder, options: ProcessOptions): 
     if (startTime === undefined)
       throw new LabError(`${options.name} ended at once: ${await lastLines(options.logFile)}`);
     const started = { name: options.name, pid, startTime };
-    await writeFile(join(folder.processes, `${options.name}.json`), `${JSON.stringify(started)}\n`);
+    // Whole or not at all: another command may look at any time.
+    const record = join(folder.path, `${options.name}.new`);
+    await writeFile(record, `${JSON.stringify(started)}\n`);
+    await rename(record, join(folder.processes, `${options.name}.json`));
     return started;
   } finally {
     await log.close();
@@ -90,10 +93,6 @@ export async function recordedProcesses(folder: RunFolder): Promise<LabProcess[]
   return Promise.all(
     names.sort().map(async (name) => JSON.parse(await readFile(join(folder.processes, name), 'utf8')) as LabProcess),
   );
-}
-
-export async function forgetProcess(folder: RunFolder, name: string): Promise<void> {
-  await rm(join(folder.processes, `${name}.json`), { force: true });
 }
 
 export async function isAlive(process: LabProcess): Promise<boolean> {
