@@ -20,12 +20,12 @@ import type { Link } from './session/link.ts';
 import type { PeerHost } from './session/peer.ts';
 import { Peer } from './session/peer.ts';
 import type { LeaveCause, StopReason } from './session/session.ts';
-import { checkNeighbors, identityChanged, needsNewSession } from './session/settings-diff.ts';
+import { checkNeighbors, identityChanged, needsNewSession, offersGracefulRestart } from './session/settings-rules.ts';
 import { memberOf, Ranges } from './session/ranges.ts';
-import { WakeQueue } from './session/wake-queue.ts';
 import type { NeighborSettings, SpeakerSettings } from './settings.ts';
 import type { PeerStatus, RouteStatus } from './status.ts';
 import type { ConfigureResult, PeerAction, SpeakerEvent, SpeakerOptions } from './speaker-types.ts';
+import { Turns } from './turns.ts';
 import { unreachable } from './unreachable.ts';
 import { WorkOrder } from './work-order.ts';
 
@@ -42,14 +42,12 @@ export class Speaker {
   private readonly peersByAddress = new Map<string, Peer>();
   private readonly peersByRibId = new Map<number, Peer>();
   private ranges: Ranges;
-  private readonly sleepers = new WakeQueue<Peer>();
+  private readonly turns: Turns<Peer>;
   private readonly feeds = new Set<BestPathFeed>();
 
   private deferral: RestartDeferral | undefined;
   private running = false;
-  private listeningOn: number | undefined;
-  private turnRequested = false;
-  private alarmAt = Infinity;
+  private listening: Promise<void> = Promise.resolve();
   private bestPathsArrived = false;
 
   constructor(options: SpeakerOptions) {
@@ -61,6 +59,11 @@ export class Speaker {
     this.clock = options.clock;
     this.host = this.makeHost();
     this.work = new WorkOrder(options.clock);
+    this.turns = new Turns(options.driver, options.clock, {
+      wake: (peer, now) => this.wake(peer, now),
+      deadline: () => this.deferral?.deadline ?? Infinity,
+      work: () => this.workOn(),
+    });
     this.rib = this.makeRib();
   }
 
@@ -70,14 +73,14 @@ export class Speaker {
     this.running = true;
     const now = this.clock.now();
     this.rib.setOriginated(this.settings.originated);
-    if (this.options.restarting && this.settings.gracefulRestartSeconds > 0) {
+    if (this.options.restarting && offersGracefulRestart(this.settings)) {
       this.deferral = new RestartDeferral(now);
       this.rib.setDeferral(true);
       if (!this.ranges.isEmpty) this.deferral.memberExpected(now);
     }
     this.addPeers();
     if (this.deferral === undefined) this.emit({ kind: 'restartComplete' });
-    this.requestTurn();
+    this.turns.request();
   }
 
   /**
@@ -99,8 +102,9 @@ export class Speaker {
     const reset = this.updatePeers(newIdentity);
     const added = this.addPeers();
     if (this.ranges.isEmpty) this.deferral?.noMemberExpected();
-    if (before.listenPort !== settings.listenPort) void this.listenAnew();
-    this.requestTurn();
+    // One after the other, however quickly the settings change.
+    if (before.listenPort !== settings.listenPort) this.listening = this.listening.then(() => this.listenAnew());
+    this.turns.request();
     return { added, removed, reset };
   }
 
@@ -129,7 +133,7 @@ export class Speaker {
     const feed = new BestPathFeed(this.rib, onReadable, () => this.feeds.delete(feed));
     this.feeds.add(feed);
     this.bestPathsArrived = true;
-    this.requestTurn();
+    this.turns.request();
     return feed;
   }
 
@@ -161,7 +165,7 @@ export class Speaker {
       default:
         unreachable(action);
     }
-    this.requestTurn();
+    this.turns.request();
   }
 
   /**
@@ -171,11 +175,12 @@ export class Speaker {
   async stop(mode: 'restart' | 'shutdown', text = ''): Promise<void> {
     if (!this.running) return;
     this.running = false;
-    this.driver.setAlarm(Infinity, () => {});
+    this.turns.stop();
     for (const peer of this.peersByName.values()) {
       if (mode === 'shutdown') peer.stop({ subcode: Cease.administrativeShutdown, text });
       else peer.abandon();
     }
+    await this.listening;
     await this.driver.stopListening();
     await this.driver.flushed();
   }
@@ -215,9 +220,9 @@ export class Speaker {
     };
     rib.onBestPaths = () => {
       this.bestPathsArrived = true;
-      this.requestTurn();
+      this.turns.request();
     };
-    rib.onWork = () => this.requestTurn();
+    rib.onWork = () => this.turns.request();
     return rib;
   }
 
@@ -230,13 +235,12 @@ export class Speaker {
     const port = this.settings.listenPort;
     if (port === undefined) return;
     await this.driver.listen(port, (connection) => this.accept(connection));
-    this.listeningOn = port;
   }
 
   private async listenAnew(): Promise<void> {
+    if (!this.running) return;
     try {
-      if (this.listeningOn !== undefined) await this.driver.stopListening();
-      this.listeningOn = undefined;
+      await this.driver.stopListening();
       await this.listen();
     } catch (error) {
       this.emit({ kind: 'listenFailed', reason: error instanceof Error ? error.message : String(error) });
@@ -285,7 +289,7 @@ export class Speaker {
   private removePeer(peer: Peer, reason: StopReason): void {
     peer.stop(reason);
     this.dropStale(peer, peer.restart.forget());
-    this.sleepers.forget(peer);
+    this.turns.forget(peer);
     this.deferral?.peerUnavailable(peer.name);
     this.peersByName.delete(peer.name);
     if (this.peersByAddress.get(peer.address) === peer) this.peersByAddress.delete(peer.address);
@@ -345,7 +349,8 @@ export class Speaker {
   private accept(connection: Connection): void {
     if (!this.running) return connection.destroy();
     const peer = this.peersByAddress.get(connection.remoteAddress) ?? this.acceptMember(connection.remoteAddress);
-    if (peer === undefined) return connection.destroy();
+    // Without a word: a Cease (RFC 4486, connection rejected) could end a graceful restart in which the other end keeps our routes.
+    if (peer === undefined || peer.disabled) return connection.destroy();
     try {
       connection.setHopLimit(peer.hops);
     } catch (error) {
@@ -391,7 +396,7 @@ export class Speaker {
     const reason =
       cause === 'connectionReplaced' ? 'replaced by a new connection of the peer' : (peer.lastError ?? cause);
     this.emit({ kind: 'peerDown', peer: peer.name, reason });
-    this.requestTurn();
+    this.turns.request();
   }
 
   private deliverUpdate(peer: Peer, body: Uint8Array): void {
@@ -434,7 +439,7 @@ export class Speaker {
     if (id === undefined || families.length === 0) return;
     for (const family of families) this.rib.dropStale(id, family);
     if (peer.state !== 'established' && !peer.restart.active) this.forgetRibId(peer);
-    this.requestTurn();
+    this.turns.request();
   }
 
   private forgetRibId(peer: Peer): void {
@@ -448,72 +453,44 @@ export class Speaker {
     this.rib.setDeferral(false);
     this.bestPathsArrived = true;
     this.emit({ kind: 'restartComplete' });
-    this.requestTurn();
+    this.turns.request();
   }
 
   private emit(event: SpeakerEvent): void {
     this.options.onEvent?.(event);
   }
 
-  // Time and turns.
+  // Turns.
 
   private inputArrived(link: Link, bytes: number): void {
     this.work.inputArrived(link, bytes);
-    this.requestTurn();
+    this.turns.request();
   }
 
   private outputArrived(peer: Peer): void {
     this.work.outputArrived(peer);
-    this.requestTurn();
+    this.turns.request();
   }
 
   private deadlineChanged(peer: Peer): void {
-    this.sleepers.wake(peer, peer.nextDeadline());
-    this.setAlarm();
+    this.turns.wakeAt(peer, peer.nextDeadline());
   }
 
-  private requestTurn(): void {
-    if (this.turnRequested) return;
-    this.turnRequested = true;
-    this.driver.requestTurn(() => this.turn());
+  private wake(peer: Peer, now: number): void {
+    if (this.peersByName.get(peer.name) !== peer) return;
+    this.dropStale(peer, peer.restart.timeReached(now));
+    if (peer.expiresAt <= now) this.removePeer(peer, stopReason(Cease.peerDeconfigured));
+    else peer.timeReached(now);
   }
 
-  private turn(): void {
-    this.turnRequested = false;
-    if (!this.running) return;
-    this.wakePeers();
+  private workOn(): boolean {
+    this.checkDeferral();
     const more = this.work.turn(this.rib);
-    if (this.bestPathsArrived) {
+    if (this.bestPathsArrived && this.running) {
       this.bestPathsArrived = false;
       for (const feed of this.feeds) feed.onReadable();
     }
-    if (more) this.requestTurn();
-    this.setAlarm();
-  }
-
-  private wakePeers(): void {
-    const now = this.clock.now();
-    this.checkDeferral();
-    for (;;) {
-      const peer = this.sleepers.take(now);
-      if (peer === undefined) break;
-      if (this.peersByName.get(peer.name) !== peer) continue;
-      this.dropStale(peer, peer.restart.timeReached(now));
-      if (peer.expiresAt <= now) this.removePeer(peer, stopReason(Cease.peerDeconfigured));
-      else peer.timeReached(now);
-    }
-  }
-
-  /** One alarm for everything; it only ever asks for a turn, so that input that is there already is read first. */
-  private setAlarm(): void {
-    const at = Math.min(this.sleepers.next(), this.deferral?.deadline ?? Infinity);
-    if (at === this.alarmAt || !this.running) return;
-    this.alarmAt = at;
-    const ring = () => {
-      this.alarmAt = Infinity;
-      this.requestTurn();
-    };
-    this.driver.setAlarm(Math.max(0, at - this.clock.now()), ring);
+    return more;
   }
 }
 

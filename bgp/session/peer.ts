@@ -188,10 +188,6 @@ export class Peer implements Sleeper, LinkOwner {
 
   /** A connection came from the peer's address. */
   accept(connection: Connection): void {
-    if (this.disabled) {
-      connection.destroy();
-      return;
-    }
     const now = this.host.clock.now();
     const mainIsFree = this.state === 'idle' || this.state === 'active';
     const link = mainIsFree ? this.main : new Link(this, new Session(this.sessionOptions));

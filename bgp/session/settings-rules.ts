@@ -1,5 +1,6 @@
 /**
- * Which changes of a neighbour's settings need a new session, and which do not.
+ * What settings mean before any session: which changes of a neighbour need a new one and which do not, and what is no
+ * sensible set of neighbours.
  * Holds: a field is in exactly one of the two; a new field that is forgotten here does not compile.
  */
 
@@ -46,6 +47,11 @@ export function needsNewSession(before: NeighborSettings, after: NeighborSetting
 /** Every session and the RIB stand on these. */
 export function identityChanged(before: SpeakerSettings, after: SpeakerSettings): boolean {
   return before.asNumber !== after.asNumber || before.routerId !== after.routerId;
+}
+
+/** Whether any neighbour is offered it. */
+export function offersGracefulRestart({ neighbors, gracefulRestartSeconds: ours }: SpeakerSettings): boolean {
+  return neighbors.some(({ gracefulRestartSeconds = ours }) => gracefulRestartSeconds > 0);
 }
 
 /** @throws RangeError where two neighbours have one name or one address. */
