@@ -72,7 +72,7 @@ interface Segment {
   /** Prefixes with nothing to be told: withdrawn where they were told. */
   readonly withdrawn: Uint32Array;
   sharedWithdraws: { bytes: Uint8Array; messages: number } | undefined;
-  /** Message numbers by the peer whose routes they carry; made when first asked for. */
+  /** Numbers of runs by the peer whose routes they carry; made when first asked for. */
   bySource: Map<number, number[]> | undefined;
 }
 
@@ -199,7 +199,7 @@ export class UpdateGroup {
       const start = pool.startOf(told);
       writeOutgoing(writer, pool.bufferOf(told), start, start + pool.lengthOf(told), undefined, form);
     }
-    table.pool.release(told);
+    this.#releaseMade();
     return nextHop === undefined ? undefined : new AttributeView(writer.copy());
   }
 
@@ -228,7 +228,6 @@ export class UpdateGroup {
     for (const segment of this.#segments) {
       if (segment.from > from.version && segment.from < boundary) boundary = segment.from;
     }
-    const exported: number[] = [];
     let withdrawn = 0;
     let last = from.row;
     let version = log.version;
@@ -256,12 +255,11 @@ export class UpdateGroup {
       const told = peer === undefined ? 0 : this.#exported(prefix, path, peer);
       if (told === 0) withdraw(prefix);
       else {
-        exported.push(told);
         packer.add(prefix, told, peer!.id, this.#medWasSet, table.pool.lengthOf(told));
       }
     }
     const packed = packer.pack(table.prefixes, this.#peer.maximumMessageSize, this.#encode, withdraw);
-    for (const attributes of exported) table.pool.release(attributes);
+    this.#releaseMade();
     const to = log.open(false);
     log.moveTo(to, last, version);
     return {
@@ -279,7 +277,10 @@ export class UpdateGroup {
   /** Whether the export filter gave the route looked at last its MED: then it is sent even to another AS. */
   #medWasSet: 0 | 1 = 0;
 
-  /** The set that members are told for the path, with a reference that the caller releases; 0: nothing. */
+  /** Sets that the export filter made, held until what they are for is packed. */
+  #made: number[] = [];
+
+  /** The set that members are told for the path; 0: nothing. Valid until #releaseMade. */
   #exported(prefix: number, path: number, peer: PeerEntry): number {
     const { table } = this;
     const attributes = table.paths.attributesOf(path);
@@ -287,21 +288,22 @@ export class UpdateGroup {
     this.#medWasSet = 0;
     if (!mayBeTold(classOf(peer), this.#class, traits)) return 0;
     const filter = this.#peer.exportFilter;
-    if (filter === undefined) {
-      table.pool.retain(attributes);
-      return attributes;
-    }
+    if (filter === undefined) return attributes;
     const view = table.pool.view(attributes);
     table.prefixes.readKey(prefix, filterKey);
     const verdict = filter.evaluate(new RouteView(table.family, filterKey, view, peer));
     if (verdict.kind === 'reject') return 0;
-    if (verdict.changes === undefined) {
-      table.pool.retain(attributes);
-      return attributes;
-    }
+    if (verdict.changes === undefined) return attributes;
     if (verdict.changes.med !== undefined) this.#medWasSet = 1;
     const changed = applyRouteChanges(view.bytes, verdict.changes);
-    return table.pool.intern(changed, 0, changed.length);
+    const made = table.pool.intern(changed, 0, changed.length);
+    this.#made.push(made);
+    return made;
+  }
+
+  #releaseMade(): void {
+    for (const attributes of this.#made) this.table.pool.release(attributes);
+    this.#made.length = 0;
   }
 
   #encode = (attributes: number, source: number, variant: 0 | 1, into: ByteWriter): Uint8Array | undefined => {
@@ -362,28 +364,29 @@ export class UpdateGroup {
       member.peer.updatesSent += segment.sharedWithdraws.messages;
       gone = 0;
     }
-    const own = this.#ownMessages(segment, member.peer.id);
+    let messages = packed.messages;
     let bytesStart = 0;
     let prefixesStart = 0;
-    for (const index of own) {
-      const message = packed.messages[index];
-      const before = index === 0 ? undefined : packed.messages[index - 1];
+    for (const index of this.#ownRuns(segment, member.peer.id)) {
+      const run = packed.runs[index];
+      const before = index === 0 ? undefined : packed.runs[index - 1];
       const ownBytes = before?.bytesEnd ?? 0;
       const ownPrefixes = before?.prefixesEnd ?? 0;
       if (ownBytes > bytesStart) out.push(packed.bytes.subarray(bytesStart, ownBytes));
       told.add(packed.prefixes, prefixesStart, ownPrefixes);
       // The best route is the member's own now: what it was told before is withdrawn from it.
-      for (let i = ownPrefixes; i < message.prefixesEnd; i++) {
+      for (let i = ownPrefixes; i < run.prefixesEnd; i++) {
         if (told.delete(packed.prefixes[i])) scratch[gone++] = packed.prefixes[i];
       }
-      bytesStart = message.bytesEnd;
-      prefixesStart = message.prefixesEnd;
+      messages -= run.messages;
+      bytesStart = run.bytesEnd;
+      prefixesStart = run.prefixesEnd;
     }
     if (bytesStart < packed.bytes.length) {
       out.push(bytesStart === 0 ? packed.bytes : packed.bytes.subarray(bytesStart));
       told.add(packed.prefixes, prefixesStart, packed.prefixes.length);
     }
-    member.peer.updatesSent += packed.messages.length - own.length;
+    member.peer.updatesSent += messages;
     if (gone > 0) {
       const withdraws = packWithdraws(this.table.prefixes, scratch, gone, this.#peer.maximumMessageSize);
       out.push(withdraws.bytes);
@@ -391,13 +394,14 @@ export class UpdateGroup {
     }
   }
 
-  #ownMessages(segment: Segment, peer: number): readonly number[] {
-    const { messages } = segment.packed;
+  #ownRuns(segment: Segment, peer: number): readonly number[] {
+    const { runs } = segment.packed;
+    if (runs.length === 1) return runs[0].source === peer ? theFirst : none;
     if (segment.bySource === undefined) {
       segment.bySource = new Map();
-      for (let i = 0; i < messages.length; i++) {
-        const list = segment.bySource.get(messages[i].source);
-        if (list === undefined) segment.bySource.set(messages[i].source, [i]);
+      for (let i = 0; i < runs.length; i++) {
+        const list = segment.bySource.get(runs[i].source);
+        if (list === undefined) segment.bySource.set(runs[i].source, [i]);
         else list.push(i);
       }
     }
@@ -405,6 +409,7 @@ export class UpdateGroup {
   }
 }
 
+const theFirst: readonly number[] = [0];
 const none: readonly number[] = [];
 const packRunOfWithdraws = 16_384;
 const filterKey = newPrefixKey();

@@ -26,19 +26,21 @@ export const packRun = 4096;
 const runBytes = 128 * 1024;
 const slotMask = 2 * packRun - 1;
 
-/** Messages in the order in which they are told, with whose route each carries. */
+/** Whole messages back to back, and whose routes they carry. */
 export interface Packed {
   readonly bytes: Uint8Array;
-  /** Prefixes announced, message by message. */
+  /** Prefixes announced, in the order of the messages. */
   readonly prefixes: Uint32Array;
-  readonly messages: readonly PackedMessage[];
+  readonly messages: number;
+  readonly runs: readonly SourceRun[];
 }
 
-export interface PackedMessage {
+/** Messages in a row that carry routes of one peer. Each run begins in `bytes` and `prefixes` where the one before ends. */
+export interface SourceRun {
   readonly source: number;
-  /** Ends in `bytes` and `prefixes`; each begins where the one before ends. */
-  readonly bytesEnd: number;
-  readonly prefixesEnd: number;
+  messages: number;
+  bytesEnd: number;
+  prefixesEnd: number;
 }
 
 /** Collects prefixes, then packs them. One is enough: a run begins and ends within one call of its user. */
@@ -114,7 +116,9 @@ export class UpdatePacker {
   ): Packed {
     const out = this.#out;
     const attributes = this.#attributes;
-    const messages: PackedMessage[] = [];
+    const runs: SourceRun[] = [];
+    let run: SourceRun | undefined;
+    let messages = 0;
     let ordered = 0;
     out.reset();
     for (let bucket = 0; bucket < this.#buckets; bucket++) {
@@ -144,10 +148,17 @@ export class UpdatePacker {
         writePrefixes(out, table, this.#order, start, ordered, length);
         writeAnnounceTail(out, table.family, attributes);
         endMessage(out, at);
-        messages.push({ source, bytesEnd: out.length, prefixesEnd: ordered });
+        messages++;
+        if (run?.source !== source) {
+          run = { source, messages: 0, bytesEnd: 0, prefixesEnd: 0 };
+          runs.push(run);
+        }
+        run.messages++;
+        run.bytesEnd = out.length;
+        run.prefixesEnd = ordered;
       }
     }
-    return { bytes: out.copy(), prefixes: this.#order.slice(0, ordered), messages };
+    return { bytes: out.copy(), prefixes: this.#order.slice(0, ordered), messages, runs };
   }
 }
 
