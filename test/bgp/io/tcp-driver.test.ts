@@ -18,10 +18,10 @@ afterEach(async () => {
   for (const speaker of running.splice(0)) await speaker.stop('restart');
 });
 
-async function start(given: SpeakerSettings): Promise<Speaker> {
+async function start(given: SpeakerSettings, listenAddress = given.routerId): Promise<Speaker> {
   const speaker = new Speaker({
     settings: { ...given, listenPort: port },
-    driver: new TcpDriver({ listenAddresses: [given.routerId] }),
+    driver: new TcpDriver({ listenAddresses: [listenAddress] }),
     clock: systemClock,
     restarting: false,
     forwardingPreserved: false,
@@ -87,6 +87,14 @@ describe('RFC 5082: GTSM', () => {
     await start(settings(B, 65002, [toward(A, B, 65001, { ttlSecurityHops: 1, passive: true })]));
     const a = await start(settings(A, 65001, [toward(B, A, 65002, { ttlSecurityHops: 1 })]));
     await established(a);
+  });
+
+  test('over IPv6, too', async () => {
+    const secure = { ttlSecurityHops: 1, families: ['ipv6'] as const };
+    const a = await start(settings(A, 65001, [toward('::1', '::1', 65002, { ...secure, passive: true })]), '::1');
+    // B listens elsewhere: there is one loopback address.
+    await start(settings(B, 65002, [toward('::1', '::1', 65001, secure)]));
+    expect(await established(a)).toMatchObject({ address: '::1', localAddress: '::1' });
   });
 
   test('a neighbour that sends with another TTL gets no session: the kernel drops what it says', async () => {
