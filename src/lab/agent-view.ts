@@ -9,6 +9,8 @@ export type AgentView =
       readonly kind: 'answering';
       /** Milliseconds since the epoch. */
       readonly startedAt: number;
+      /** It keeps routes of the run before until its peers have told everything (RFC 4724). */
+      readonly restarting: boolean;
       readonly sessions: readonly AgentSession[];
       /** What the agent itself says is wrong with its manifests, kernel routes and policies. */
       readonly complaints: readonly string[];
@@ -30,11 +32,12 @@ export async function readAgent(folder: RunFolder, name: string): Promise<AgentV
   let client: ApiClient | undefined;
   try {
     client = await ApiClient.connect(folder.agentApi(name), { silence: patience });
-    const { startedAt, source, kernel, policy } = await client.call('status', {});
+    const { startedAt, restart, source, kernel, policy } = await client.call('status', {});
     const protocols = await client.call('protocols', {});
     return {
       kind: 'answering',
       startedAt,
+      restarting: restart.inProgress,
       sessions: protocols.flatMap((protocol): AgentSession[] => {
         if (protocol.kind !== 'bgp') return [];
         const { name: neighbor, address, state, lastError } = protocol.peer;

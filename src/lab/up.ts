@@ -1,6 +1,6 @@
 /** `lab up`: everything from nothing, and after a failure nothing again. */
 
-import { createRunFolder, readRecord, LabStateError } from './run-folder.ts';
+import { createRunFolder, defaultRunFolder, readRecord, LabStateError } from './run-folder.ts';
 import type { RunFolder, RunningLab } from './run-folder.ts';
 import { startAgent } from './agents.ts';
 import { inParallel } from './command.ts';
@@ -74,8 +74,9 @@ async function refuseSecondLab(folder: RunFolder, name: string): Promise<void> {
   const other = await readRecord(folder);
   if (other !== undefined) {
     const since = new Date(other.startedAt).toISOString();
+    const flag = folder.path === defaultRunFolder ? '' : ` --dir ${folder.path}`;
     throw new LabStateError(
-      `the lab ${other.name} is already up in ${folder.path} (since ${since}): 'godwit lab down' takes it away`,
+      `the lab ${other.name} is already up in ${folder.path} (since ${since}): 'godwit lab down${flag}' takes it away`,
     );
   }
   const [left] = await existingNamespaces(name);

@@ -25,9 +25,11 @@ export async function checkReachability(lab: RunningLab, report: Report, signal:
   const capture = await WireCapture.start(lab.topology);
   try {
     const silent = await unanswered(lab.topology.name, flows);
+    // Ctrl-C ended the pings, too.
+    signal.throwIfAborted();
     report.heading('Ping, every pair, IPv4 and IPv6');
     report.lines(pingMatrix(endpoints, silent));
-    report.verdict(`${flows.length} pings answered`, silent.map(flowText));
+    report.verdict(`${flows.length - silent.length} of ${flows.length} pings answered`, silent.map(flowText));
 
     const surprises = await surprisesOnTheWire(capture, flows, lab.topology.pools);
     report.heading('The same pings as tcpdump saw them on the wires of the racks');

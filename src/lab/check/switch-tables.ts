@@ -44,7 +44,10 @@ export async function checkSwitchTables(lab: RunningLab, report: Report, signal:
           .map(({ prefix, nextHop, asPath }) => [prefix, nextHop, asPath]),
       ]),
     );
-    report.verdict(`${expected.length} pod CIDRs with the AS paths expected`, problems);
+    report.verdict(
+      `${expected.length - problems.length} of ${expected.length} pod CIDRs with the AS paths expected`,
+      problems,
+    );
   }
 }
 

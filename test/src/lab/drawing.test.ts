@@ -21,7 +21,7 @@ test('racks side by side, a dot a session, what is wrong, what happened', async 
   const lab = { topology, folder: new RunFolder('/run/godwit-lab'), record: { name: 'two-racks', startedAt: 0 } };
   const silent: AgentView = { kind: 'silent', reason: 'nobody listens there' };
   const sessions = [session(true), session(true), session(true)];
-  const answering: AgentView = { kind: 'answering', startedAt: 0, complaints: [], sessions };
+  const answering: AgentView = { kind: 'answering', startedAt: 0, restarting: false, complaints: [], sessions };
   const names = [...topology.nodes, ...topology.reflectors].map(({ name }) => name);
   const snapshot: Snapshot = {
     agents: new Map(names.map((name) => [name, name === 'rr-2' ? silent : answering])),

@@ -15,6 +15,7 @@ const session = (neighbor: string, established: boolean, lastError?: string): Ag
 const answering = (...sessions: AgentSession[]): AgentView => ({
   kind: 'answering',
   startedAt: 0,
+  restarting: false,
   sessions,
   complaints: [],
 });
