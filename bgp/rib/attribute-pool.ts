@@ -38,7 +38,7 @@ export class AttributePool {
   #index = new HashIndex(
     (id) => this.chunk(id).hash[id & rowMask],
     (visit) => {
-      for (let id = 1; id < this.#rows.limit; id++) if (this.#isUsed(id)) visit(id);
+      for (let id = 1; id < this.#rows.limit; id++) if (this.#isUsed(id)) visit(id, this.chunk(id).hash[id & rowMask]);
     },
   );
   #cursor = new AttributeCursor();

@@ -42,9 +42,7 @@ export class PrefixTable {
   #seed: number;
   #index = new HashIndex(
     (id) => this.#hashOf(id),
-    (visit) => {
-      for (let id = 1; id < this.limit; id++) if (this.isUsed(id)) visit(id);
-    },
+    (visit) => this.#eachHash(visit),
   );
 
   /** @param seed makes collisions unpredictable for who chooses the prefixes */
@@ -150,6 +148,16 @@ export class PrefixTable {
     const chunk = this.chunk(id);
     const row = id & rowMask;
     return this.#hash(chunk.words, row * this.wordCount, chunk.lengths[row]);
+  }
+
+  #eachHash(visit: (id: number, hash: number) => void): void {
+    for (const [index, chunk] of this.#rows.chunks.entries()) {
+      if (chunk === undefined) continue;
+      const { words, lengths, states } = chunk;
+      for (let row = 0; row < chunkRows; row++) {
+        if (states[row] !== 0) visit((index << chunkBits) | row, this.#hash(words, row * this.wordCount, lengths[row]));
+      }
+    }
   }
 
   #hash(words: Uint32Array, at: number, length: number): number {

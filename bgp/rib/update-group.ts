@@ -6,7 +6,7 @@
  *   where an announcement was.
  */
 
-import { families, parseAddress } from '../ip.ts';
+import { addressLength, families, parseAddress } from '../ip.ts';
 import type { Family } from '../ip.ts';
 import { AttributeView, applyRouteChanges } from '../wire/attributes/attribute-set.ts';
 import { writeOutgoing } from '../wire/attributes/outgoing.ts';
@@ -101,6 +101,8 @@ export class UpdateGroup {
   #peer: RibPeer;
   #class: Exclude<PeerClass, 'local'>;
   #ownNextHop: Uint8Array | undefined;
+  /** The next hop of the set looked at last. */
+  #nextHop: Uint8Array;
   #segments: Segment[] = [];
   #scratch = new Uint32Array(256);
 
@@ -111,6 +113,7 @@ export class UpdateGroup {
     this.#peer = peer;
     this.#class = peer.peerType === 'eBGP' ? 'external' : peer.reflectorClient ? 'client' : 'nonClient';
     const own = ownNextHop(peer, table.family);
+    this.#nextHop = new Uint8Array(addressLength[table.family]);
     this.#ownNextHop = own === undefined ? undefined : parseAddress(own);
   }
 
@@ -319,7 +322,10 @@ export class UpdateGroup {
     return nextHop;
   };
 
-  /** RFC 4271 §5.1.3: ourselves towards another AS and for what we originate; else unchanged; the mode overrides. */
+  /**
+   * RFC 4271 §5.1.3: ourselves towards another AS and for what we originate; else unchanged; the mode overrides.
+   * Valid until the next call.
+   */
   #nextHopFor(attributes: number, source: PeerEntry): Uint8Array | undefined {
     const { pool } = this.table;
     const start = pool.startOf(attributes);
@@ -327,7 +333,10 @@ export class UpdateGroup {
     const length = bytes[start];
     const { nextHopMode, peerType } = this.#peer;
     const self = source.id === localPeer || nextHopMode === 'self' || (nextHopMode === 'auto' && peerType === 'eBGP');
-    return self || length === 0 ? this.#ownNextHop : bytes.subarray(start + 1, start + 1 + length);
+    if (self || length === 0) return this.#ownNextHop;
+    const nextHop = this.#nextHop;
+    for (let i = 0; i < nextHop.length; i++) nextHop[i] = bytes[start + 1 + i];
+    return nextHop;
   }
 
   #formFor(source: PeerEntry, attributes: number, medWasSet: 0 | 1): OutgoingForm {
