@@ -11,8 +11,11 @@ export interface Clock {
 }
 
 export interface Driver {
-  /** @throws an Error that names the port and the reason where it cannot be had. */
-  listen(port: number, onAccepted: (connection: Connection) => void): Promise<void>;
+  /**
+   * @param onFailed hears, in words, that a connection could not be accepted (no descriptors left…); listening goes on.
+   * @throws an Error that names the port and the reason where it cannot be had.
+   */
+  listen(port: number, onAccepted: (connection: Connection) => void, onFailed: (reason: string) => void): Promise<void>;
   stopListening(): Promise<void>;
   /** Waits until the connections that are closing have said their last word; a second at most. */
   flushed(): Promise<void>;

@@ -8,7 +8,7 @@ export type SpeakerEvent =
   | { readonly kind: 'peerDown'; readonly peer: string; readonly reason: string }
   /** Comes once: every peer's End-of-RIB, or evidence that none will come. At once where we do not restart. */
   | { readonly kind: 'restartComplete' }
-  /** A new listenPort in the settings could not be had. */
+  /** A new listenPort in the settings could not be had, or a connection could not be accepted. */
   | { readonly kind: 'listenFailed'; readonly reason: string };
 
 export interface SpeakerOptions {

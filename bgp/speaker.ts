@@ -234,7 +234,8 @@ export class Speaker {
   private async listen(): Promise<void> {
     const port = this.settings.listenPort;
     if (port === undefined) return;
-    await this.driver.listen(port, (connection) => this.accept(connection));
+    const onFailed = (reason: string) => this.emit({ kind: 'listenFailed', reason });
+    await this.driver.listen(port, (connection) => this.accept(connection), onFailed);
   }
 
   private async listenAnew(): Promise<void> {

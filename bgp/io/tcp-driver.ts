@@ -37,9 +37,13 @@ export class TcpDriver implements Driver {
     this.listenAddresses = options.listenAddresses ?? ['0.0.0.0', '::'];
   }
 
-  async listen(port: number, onAccepted: (connection: Connection) => void): Promise<void> {
+  async listen(
+    port: number,
+    onAccepted: (connection: Connection) => void,
+    onFailed: (reason: string) => void,
+  ): Promise<void> {
     try {
-      for (const address of this.listenAddresses) await this.listenOn(address, port, onAccepted);
+      for (const address of this.listenAddresses) await this.listenOn(address, port, onAccepted, onFailed);
     } catch (error) {
       await this.stopListening();
       throw error;
@@ -94,7 +98,12 @@ export class TcpDriver implements Driver {
     return connection;
   }
 
-  private async listenOn(address: string, port: number, onAccepted: (connection: Connection) => void): Promise<void> {
+  private async listenOn(
+    address: string,
+    port: number,
+    onAccepted: (connection: Connection) => void,
+    onFailed: (reason: string) => void,
+  ): Promise<void> {
     const server = createServer({ pauseOnConnect: true, noDelay: true });
     server.on('connection', (socket) => {
       const remoteAddress = canonicalAddress(socket.remoteAddress ?? '');
@@ -114,6 +123,7 @@ export class TcpDriver implements Driver {
       if (address === '::' && this.servers.length > 0 && hasCode(error, ['EAFNOSUPPORT', 'EADDRNOTAVAIL'])) return;
       throw listenError(error, address, port);
     }
+    server.on('error', (error) => onFailed(`a connection could not be accepted: ${error.message}`));
     this.servers.push(server);
     const fd = descriptorOf(server);
     // The answer to a SYN goes out before we know whose it is, and a peer with GTSM accepts it with this TTL only.
