@@ -208,21 +208,19 @@ export class Rib {
     }
   }
 
-  /** @throws RangeError where a prefix or community is malformed. */
+  /** @throws RangeError where a prefix or community is malformed; then nothing was changed. */
   setOriginated(routes: readonly OriginatedRoute[]): void {
-    const wanted = new Map(routes.map((route) => [route.prefix, route]));
+    const wanted = new Map(routes.map((route) => [route.prefix, toPrefix(route.prefix)]));
+    const sets = routes.map((route) => originatedAttributes(route.communities ?? []));
     const local = this.#peers.local;
-    for (const [text, route] of this.#originated) {
-      if (wanted.has(text)) continue;
-      const prefix = this.#toKey(route.prefix);
-      this.#tables[prefix.family].withdraw(local, this.#key);
+    for (const text of this.#originated.keys()) {
+      if (!wanted.has(text)) this.#tables[this.#setKey(toPrefix(text))].withdraw(local, this.#key);
     }
-    this.#originated = wanted;
-    for (const route of routes) {
-      const attributes = originatedAttributes(route.communities ?? []);
-      const prefix = this.#toKey(route.prefix);
-      const set = this.#pool.intern(attributes, 0, attributes.length);
-      this.#tables[prefix.family].announce(local, this.#key, set, { exclusion: 0, changed: 0, rule: '' });
+    this.#originated = new Map(routes.map((route) => [route.prefix, route]));
+    for (const [i, route] of routes.entries()) {
+      const family = this.#setKey(wanted.get(route.prefix)!);
+      const set = this.#pool.intern(sets[i], 0, sets[i].length);
+      this.#tables[family].announce(local, this.#key, set, { exclusion: 0, changed: 0, rule: '' });
       this.#pool.release(set);
     }
     this.#hintWork();
@@ -435,7 +433,7 @@ export class Rib {
     if (query.prefix !== undefined) {
       const prefix = parsePrefix(query.prefix);
       if (prefix?.family !== table.family) return;
-      setPrefixKey(this.#key, prefix.bytes, prefix.length);
+      this.#setKey(prefix);
       const id = table.prefixes.find(this.#key);
       if (id !== 0) yield id;
     } else if (query.for !== undefined) {
@@ -485,12 +483,16 @@ export class Rib {
     return attributes === undefined ? [] : [routeStatus(table, path, source, attributes)];
   }
 
-  #toKey(text: string): Prefix {
-    const prefix = parsePrefix(text);
-    if (prefix === undefined) throw new RangeError(`'${text}' is not a prefix`);
+  #setKey(prefix: Prefix): Family {
     setPrefixKey(this.#key, prefix.bytes, prefix.length);
-    return prefix;
+    return prefix.family;
   }
+}
+
+function toPrefix(text: string): Prefix {
+  const prefix = parsePrefix(text);
+  if (prefix === undefined) throw new RangeError(`'${text}' is not a prefix`);
+  return prefix;
 }
 
 function localNumbers(local: RibLocal): LocalNumbers {
