@@ -413,6 +413,7 @@ export class Speaker {
     peer.endOfRibReceived.add(family);
     this.rib.endOfRib(ribIdOf(peer), family);
     peer.restart.endOfRibReceived(family);
+    this.emit({ kind: 'endOfRib', peer: peer.name, family });
     this.deferral?.endOfRibReceived(peer.name, family);
     this.checkDeferral();
   }

@@ -161,6 +161,9 @@ async function startAgent(flags: AgentFlags, log: Log): Promise<() => Promise<vo
         case 'peerDown':
           log.warn({ peer: event.peer, reason: event.reason }, 'session down');
           break;
+        case 'endOfRib':
+          log.debug({ peer: event.peer, family: event.family }, 'the peer has told its table');
+          break;
         case 'listenFailed':
           log.error({ reason: event.reason }, 'no connection can be accepted');
           break;

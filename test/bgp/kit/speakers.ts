@@ -45,7 +45,10 @@ export function settings(
 export interface TestSpeaker {
   readonly speaker: Speaker;
   readonly driver: VirtualDriver;
+  /** All but the Ends-of-RIB. */
   readonly events: SpeakerEvent[];
+  /** `PEER FAMILY` of each. */
+  readonly endsOfRib: string[];
 }
 
 export interface StartOptions {
@@ -61,6 +64,7 @@ export async function startSpeaker(
 ): Promise<TestSpeaker> {
   const driver = world.host(given.routerId);
   const events: SpeakerEvent[] = [];
+  const endsOfRib: string[] = [];
   const speaker = new Speaker({
     settings: given,
     driver,
@@ -68,10 +72,11 @@ export async function startSpeaker(
     restarting: options.restarting ?? false,
     forwardingPreserved: options.forwardingPreserved ?? false,
     random: () => 0.5,
-    onEvent: (event) => events.push(event),
+    onEvent: (event) =>
+      event.kind === 'endOfRib' ? endsOfRib.push(`${event.peer} ${event.family}`) : events.push(event),
   });
   await speaker.start();
-  return { speaker, driver, events };
+  return { speaker, driver, events, endsOfRib };
 }
 
 export function peerOf({ speaker }: TestSpeaker, name: string): PeerStatus {

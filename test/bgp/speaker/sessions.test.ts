@@ -36,6 +36,7 @@ describe('coming up', () => {
     expect(routesOf(a)).toEqual(['10.1.0.0/24 from node-pods', `10.2.0.0/24 from ${toB}`]);
     expect(routesOf(b)).toEqual([`10.1.0.0/24 from ${toA}`, '10.2.0.0/24 from node-pods']);
     expect(a.events).toEqual([{ kind: 'restartComplete' }, { kind: 'peerEstablished', peer: toB }]);
+    expect(a.endsOfRib).toEqual([`${toB} ipv4`]);
     expect(peerOf(a, toB).families).toMatchObject([
       { family: 'ipv4', negotiated: true, imported: 1, exported: 1, endOfRibReceived: true, endOfRibSent: true },
     ]);
