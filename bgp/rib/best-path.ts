@@ -143,25 +143,21 @@ function byLastRungs(tables: DecisionTables, a: number, b: number): number {
   return comparePeers(tables, a, b);
 }
 
+/** Of each candidate: its rank at the rung looked at, or whether it stays. Reused, since rungs are climbed all the time. */
+const ranks: number[] = [];
+
 /** Moves the losers of a rung behind the candidates that stay. @returns how many stay */
 function climb(tables: DecisionTables, rung: Rung, index: number, candidates: number[], count: number): number {
   const { rank, stays } = rung;
-  let kept = 0;
-  if (rank !== undefined) {
-    let least = Infinity;
-    for (let i = 0; i < count; i++) {
-      const value = rank(tables, candidates[i]);
-      if (value < least) least = value;
-    }
-    for (let i = 0; i < count; i++) {
-      if (rank(tables, candidates[i]) === least) swap(candidates, i, kept++);
-      else setRung(tables, candidates[i], Rung.firstOfLadder + index);
-    }
-    return kept;
-  }
-  const staying = candidates.slice(0, count).map((path) => stays!(tables, path, candidates, count));
+  let least = Infinity;
   for (let i = 0; i < count; i++) {
-    if (staying[i]) swap(candidates, i, kept++);
+    const path = candidates[i];
+    ranks[i] = rank !== undefined ? rank(tables, path) : Number(!stays!(tables, path, candidates, count));
+    if (ranks[i] < least) least = ranks[i];
+  }
+  let kept = 0;
+  for (let i = 0; i < count; i++) {
+    if (ranks[i] === least) swap(candidates, i, kept++);
     else setRung(tables, candidates[i], Rung.firstOfLadder + index);
   }
   return kept;

@@ -35,7 +35,9 @@ export class FamilyTable {
   livePrefixes = 0;
   /** A prefix entered the change log. */
   onChange: () => void = () => {};
+  /** Of the prefix decided on; reused. */
   #candidates: number[] = [];
+  #selectedBefore: number[] = [];
 
   constructor(family: Family, seed: number, pool: AttributePool, peers: PeerTable) {
     this.family = family;
@@ -242,7 +244,8 @@ export class FamilyTable {
     const candidates = this.#candidates;
     candidates.length = 0;
     let changed = selectedChanged;
-    const selectedBefore: number[] = [];
+    const selectedBefore = this.#selectedBefore;
+    selectedBefore.length = 0;
     let bestBefore = 0;
     for (let path = first; path !== 0; path = this.nextPath(path)) {
       const rung = this.rung(path);
