@@ -7,7 +7,7 @@ import { families, parseAddress } from '../ip.ts';
 import type { Family } from '../ip.ts';
 import { readU32 } from '../wire/byte-reader.ts';
 import type { SessionClass } from '../wire/attributes/table.ts';
-import type { RibPeer } from './rib-types.ts';
+import type { RibLocal, RibPeer } from './rib-types.ts';
 
 export const localPeer = 0;
 
@@ -93,6 +93,25 @@ function ownAddresses(peer: RibPeer): Uint8Array[] {
 
 function newPeerFamily(): PeerFamily {
   return { epoch: 0, keptEpoch: undefined, paths: 0, fresh: 0, filtered: 0 };
+}
+
+/** This speaker in the table of peers: the source of what it originates. */
+export function ourselves(local: RibLocal): RibPeer {
+  return {
+    name: '',
+    address: local.routerId,
+    localAddress: local.routerId,
+    remoteAs: local.asNumber,
+    localAs: local.asNumber,
+    peerType: 'iBGP',
+    remoteRouterId: local.routerId,
+    reflectorClient: false,
+    families,
+    fourOctetAs: true,
+    maximumMessageSize: 4096,
+    nextHopMode: 'auto',
+    allowedOwnAs: 0,
+  };
 }
 
 export class PeerTable {

@@ -24,7 +24,7 @@ import { AttributePool } from './attribute-pool.ts';
 import { Rung } from './best-path.ts';
 import type { Position } from './change-log.ts';
 import { FamilyTable } from './family-table.ts';
-import { PeerTable, identifier, localPeer } from './peer-table.ts';
+import { PeerTable, identifier, localPeer, ourselves } from './peer-table.ts';
 import type { PeerEntry } from './peer-table.ts';
 import type {
   BestPathReader,
@@ -500,24 +500,5 @@ function localNumbers(local: RibLocal): LocalNumbers {
     asNumber: local.asNumber,
     routerId: identifier(local.routerId),
     clusterId: identifier(local.clusterId ?? local.routerId),
-  };
-}
-
-/** This speaker in the table of peers: the source of what it originates. */
-function ourselves(local: RibLocal): RibPeer {
-  return {
-    name: '',
-    address: local.routerId,
-    localAddress: local.routerId,
-    remoteAs: local.asNumber,
-    localAs: local.asNumber,
-    peerType: 'iBGP',
-    remoteRouterId: local.routerId,
-    reflectorClient: false,
-    families,
-    fourOctetAs: true,
-    maximumMessageSize: 4096,
-    nextHopMode: 'auto',
-    allowedOwnAs: 0,
   };
 }
