@@ -61,7 +61,21 @@ export class WireCapture {
 
   private async watch(namespace: string, interfaceName: string): Promise<void> {
     // The bridge is put into promiscuous mode: then it sees what only passes through it, too.
-    const command = ['tcpdump', '-i', interfaceName, '-Z', 'root', '-n', '-t', '-l', '--immediate-mode', filter];
+    // Headers only, and 16 MiB for bursts.
+    const size = ['-s', '256', '-B', '16384'];
+    const command = [
+      'tcpdump',
+      '-i',
+      interfaceName,
+      '-Z',
+      'root',
+      '-n',
+      '-t',
+      '-l',
+      '--immediate-mode',
+      ...size,
+      filter,
+    ];
     const [file, ...args] = inNamespace(namespace, command);
     const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.children.push(child);

@@ -1,7 +1,5 @@
 /** Does every pod and outside host reach every other, and how was it carried? Each flow is pinged once while the wires are watched. */
 
-import { setTimeout as rest } from 'node:timers/promises';
-import type { IpPool } from '../../resources/ip-pool.ts';
 import { endpointsOf, families, flowsBetween, flowText } from '../endpoints.ts';
 import type { Endpoint, Flow } from '../endpoints.ts';
 import { eventually, NotInTimeError } from '../eventually.ts';
@@ -9,14 +7,13 @@ import type { RunningLab } from '../run-folder.ts';
 import { toMatrix } from '../table.ts';
 import { WireCapture } from '../wire.ts';
 import type { Carriage } from '../wire.ts';
-import { expectedCarriage } from './carriage.ts';
+import { observe } from './observe.ts';
+import type { Observation } from './observe.ts';
 import { unanswered } from './ping.ts';
 import type { Report } from './report.ts';
 
 /** Milliseconds from the first look until every flow must have been answered. */
 const convergenceDeadline = 60_000;
-/** Milliseconds until tcpdump must have shown a packet that was answered. */
-const captureDeadline = 5_000;
 
 export async function checkReachability(lab: RunningLab, report: Report, signal: AbortSignal): Promise<void> {
   const endpoints = endpointsOf(lab.topology);
@@ -24,17 +21,19 @@ export async function checkReachability(lab: RunningLab, report: Report, signal:
   await untilAnswered(lab, flows, signal);
   const capture = await WireCapture.start(lab.topology);
   try {
-    const silent = await unanswered(lab.topology.name, flows);
+    const { silent, surprising } = await observe(lab.topology.name, flows, lab.topology.pools, capture);
     // Ctrl-C ended the pings, too.
     signal.throwIfAborted();
     report.heading('Ping, every pair, IPv4 and IPv6');
     report.lines(pingMatrix(endpoints, silent));
     report.verdict(`${flows.length - silent.length} of ${flows.length} pings answered`, silent.map(flowText));
 
-    const surprises = await surprisesOnTheWire(capture, flows, lab.topology.pools);
     report.heading('The same pings as tcpdump saw them on the wires of the racks');
     report.lines(carriageMatrix(endpoints, capture));
-    report.verdict('carried as the pools say: same rack and outside plain, other rack in a tunnel', surprises);
+    report.verdict(
+      'carried as the pools say: same rack and outside plain, other rack in a tunnel',
+      surprising.map(surpriseText),
+    );
   } finally {
     await capture.stop();
   }
@@ -68,23 +67,8 @@ function pingMatrix(endpoints: readonly Endpoint[], silent: readonly Flow[]): st
   );
 }
 
-/** Looks until tcpdump has shown all it should, for its lines come a little after the packets. */
-async function surprisesOnTheWire(
-  capture: WireCapture,
-  flows: readonly Flow[],
-  pools: readonly IpPool[],
-): Promise<string[]> {
-  const deadline = Date.now() + captureDeadline;
-  for (;;) {
-    const surprises = flows.flatMap((flow) => {
-      const expected = expectedCarriage(flow, pools);
-      const seen = capture.seen(flow.from[flow.family], flow.to[flow.family]);
-      const asExpected = expected === undefined ? seen.length === 0 : seen.length === 1 && seen[0] === expected;
-      return asExpected ? [] : [`${flowText(flow)}: ${describe(seen)}, not ${describe(expected ? [expected] : [])}`];
-    });
-    if (surprises.length === 0 || Date.now() > deadline) return surprises;
-    await rest(100);
-  }
+function surpriseText({ flow, seen, expected }: Observation['surprising'][number]): string {
+  return `${flowText(flow)}: ${describe(seen)}, not ${describe(expected === undefined ? [] : [expected])}`;
 }
 
 function describe(seen: readonly Carriage[]): string {

@@ -1,15 +1,18 @@
 /** The lab as its users see it: everything reaches everything, and nobody notices when an agent or a reflector dies. */
 
 import { spawn } from 'node:child_process';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { killAgent, startAgent } from '../../../src/lab/agents.ts';
 import { checkLab } from '../../../src/lab/check/check.ts';
+import { observe } from '../../../src/lab/check/observe.ts';
 import { inNamespace, run } from '../../../src/lab/command.ts';
 import { takeDown } from '../../../src/lab/down.ts';
+import { endpointsOf, flowsBetween, flowText } from '../../../src/lab/endpoints.ts';
+import type { Flow } from '../../../src/lab/endpoints.ts';
 import type { Progress } from '../../../src/lab/progress.ts';
 import { parseBirdProtocols } from '../../../src/lab/routers/bird.ts';
 import { switchRoutes } from '../../../src/lab/routers/switch.ts';
@@ -18,6 +21,8 @@ import type { RunningLab } from '../../../src/lab/run-folder.ts';
 import { snapshotProblems, takeSnapshot } from '../../../src/lab/snapshot.ts';
 import { namespaceOf } from '../../../src/lab/topology.ts';
 import { bringUp } from '../../../src/lab/up.ts';
+import { WireCapture } from '../../../src/lab/wire.ts';
+import type { IpPool } from '../../../src/resources/ip-pool.ts';
 import { eventually } from '../../kit/eventually.ts';
 import { bundledLab } from './bundled.ts';
 import { PingStreams } from './ping-stream.ts';
@@ -100,6 +105,25 @@ test.each([
   },
 );
 
+test('changing how pools are carried loses no packet, and is seen on the wire', { timeout: 120_000 }, async () => {
+  const { folder, topology } = lab;
+  const file = join(folder.manifests, 'pools.yaml');
+  const before = await readFile(file, 'utf8');
+  const flows = flowsBetween(endpointsOf(topology).filter(({ node }) => node !== undefined));
+  const lost = await packetsLostWhile(async (streams) => {
+    for (const mode of ['Always', 'Never', 'CrossSubnet'] as const) {
+      await writeFile(file, before.replaceAll('vxlanMode: CrossSubnet', `vxlanMode: ${mode}`));
+      const pools = topology.pools.map((pool) => ({ ...pool, spec: { ...pool.spec, vxlanMode: mode } }));
+      await eventually(async () => expect(await carriedOtherwise(flows, pools)).toEqual([]), {
+        reason: `every flow is carried as ${mode} says`,
+        within: 30_000,
+      });
+      await streams.goOn(5);
+    }
+  });
+  expect(lost).toEqual([]);
+});
+
 test.each(['10.244.2.0/24', '10.244.3.0/24', 'fd00:10:244:2::/64', 'fd00:10:244:3::/64'])(
   'a learned route that is deleted by hand is back in under 100 ms: %s',
   async (prefix) => {
@@ -132,6 +156,17 @@ async function packetsLostWhile(work: (streams: PingStreams) => Promise<void>): 
     throw error;
   }
   return streams.end();
+}
+
+/** The flows that a fresh look at the wires finds carried otherwise than the pools say. */
+async function carriedOtherwise(flows: readonly Flow[], pools: readonly IpPool[]): Promise<string[]> {
+  const capture = await WireCapture.start(lab.topology);
+  try {
+    const { surprising } = await observe(name, flows, pools, capture);
+    return surprising.map(({ flow, seen }) => `${flowText(flow)}: ${seen.join(' and ')}`);
+  } finally {
+    await capture.stop();
+  }
 }
 
 /** Everything established, and nobody waits for a peer's End-of-RIB any more. */
