@@ -213,7 +213,9 @@ export class Speaker {
   }
 
   private makeRib(): Rib {
-    const rib = new Rib({ local: this.ribLocal() });
+    // A random seed: no peer can choose prefixes whose hashes collide.
+    const seed = Math.floor((this.options.random ?? Math.random)() * 2 ** 32);
+    const rib = new Rib({ local: this.ribLocal(), seed });
     rib.onOutput = (id) => {
       const peer = this.peersByRibId.get(id);
       if (peer !== undefined) this.outputArrived(peer);

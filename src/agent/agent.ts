@@ -72,8 +72,8 @@ async function startAgent(flags: AgentFlags, log: Log): Promise<() => Promise<vo
   const self: Self = { nodeName, nodeIps: flags.nodeIps, roles };
   const control = await ControlServers.claim({ socket: flags.socket, api: flags.api, log });
 
-  const bootId = readBootId();
-  const earlier = readEarlierRun(flags.stateFolder, bootId, nodeName);
+  const run = { bootId: readBootId(), nodeName, socket: flags.socket };
+  const earlier = readEarlierRun(flags.stateFolder, run);
   if (earlier.problem !== undefined)
     log.warn({ problem: earlier.problem }, 'the record of the run before cannot be read');
 
@@ -199,7 +199,7 @@ async function startAgent(flags: AgentFlags, log: Log): Promise<() => Promise<vo
   running = true;
   reconfigure();
   try {
-    writeRunRecord(flags.stateFolder, { bootId, nodeName, startedAt });
+    writeRunRecord(flags.stateFolder, { ...run, startedAt });
   } catch (error) {
     // A full disk costs the next start its memory of this run, nothing else.
     log.error({ error: String(error) }, 'the record of this run cannot be written');

@@ -1,5 +1,5 @@
 /**
- * What one run of the agent leaves for the next: the boot it ran in and the AS and router id it spoke with.
+ * What one run of the agent leaves for the next: who it was, and the boot it ran in.
  * A speaker that ran before in this boot restarts in the sense of RFC 4724 §4.1; after a reboot nothing was forwarded meanwhile.
  * Holds: a record that cannot be read counts as none, and says why; a record is written whole or not at all.
  */
@@ -10,12 +10,12 @@ import { z } from 'zod';
 
 const fileName = 'run.json';
 
-const recordSchema = z.object({ bootId: z.string(), nodeName: z.string(), startedAt: z.number() });
+const recordSchema = z.object({ bootId: z.string(), nodeName: z.string(), socket: z.string(), startedAt: z.number() });
 
 export type RunRecord = z.infer<typeof recordSchema>;
 
 export interface EarlierRun {
-  /** The run before, in this same boot and for this same node. */
+  /** The run before of this same agent (node and control socket), in this same boot. */
   readonly record: RunRecord | undefined;
   /** Why there is none, where a file was there. */
   readonly problem: string | undefined;
@@ -26,7 +26,7 @@ export function readBootId(): string {
   return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
 }
 
-export function readEarlierRun(folder: string, bootId: string, nodeName: string): EarlierRun {
+export function readEarlierRun(folder: string, run: Omit<RunRecord, 'startedAt'>): EarlierRun {
   let text: string;
   try {
     text = readFileSync(join(folder, fileName), 'utf8');
@@ -42,8 +42,9 @@ export function readEarlierRun(folder: string, bootId: string, nodeName: string)
   }
   const parsed = recordSchema.safeParse(json);
   if (!parsed.success) return { record: undefined, problem: `${fileName}: ${z.prettifyError(parsed.error)}` };
-  const same = parsed.data.bootId === bootId && parsed.data.nodeName === nodeName;
-  return { record: same ? parsed.data : undefined, problem: undefined };
+  const record = parsed.data;
+  const same = record.bootId === run.bootId && record.nodeName === run.nodeName && record.socket === run.socket;
+  return { record: same ? record : undefined, problem: undefined };
 }
 
 /** @throws the system's error: disk full, read-only file system. */
