@@ -73,6 +73,10 @@ const addressType = { ipv4: 'ipv4_addr', ipv6: 'ipv6_addr' } as const satisfies 
 const suffix = { ipv4: '4', ipv6: '6' } as const satisfies Record<Family, string>;
 const protocolName = { TCP: 'tcp', UDP: 'udp', SCTP: 'sctp' } as const satisfies Record<Protocol, string>;
 
+/** IANA's numbers: nft knows the names only where /etc/protocols lies, and a slim image has none. */
+const protocolNumber = { TCP: '6', UDP: '17', SCTP: '132' } as const satisfies Record<Protocol, string>;
+const icmpNumbers = ['1', '58'] as const;
+
 interface Sides {
   readonly subject: Readonly<Record<Family, NftField>>;
   readonly peer: Readonly<Record<Family, NftField>>;
@@ -327,7 +331,7 @@ interface Alternative {
 }
 
 function isProtocol(protocol: Protocol): NftMatch {
-  return { kind: 'isOneOf', field: 'protocol', values: [protocolName[protocol]] };
+  return { kind: 'isOneOf', field: 'protocol', values: [protocolNumber[protocol]] };
 }
 
 function intervalSet(type: KeyType, ranges: readonly string[]): NftSet {
@@ -384,7 +388,7 @@ function deniedChain(direction: Direction, { logDenied }: RenderOptions): NftCha
       {
         matches: [
           { kind: 'isOneOf', field: 'connectionState', values: ['related'] },
-          { kind: 'isOneOf', field: 'protocol', values: ['icmp', 'ipv6-icmp'] },
+          { kind: 'isOneOf', field: 'protocol', values: icmpNumbers },
         ],
         verdict: { kind: 'accept' },
         comment: 'ICMP errors about a connection that was allowed',

@@ -8,7 +8,8 @@ export interface Packet {
   /** The connection's ends. */
   readonly initiator: string;
   readonly responder: string;
-  readonly protocol: 'tcp' | 'udp' | 'sctp' | 'icmp' | 'ipv6-icmp';
+  /** IANA's number. */
+  readonly protocol: '6' | '17' | '132' | '1' | '58';
   readonly port?: number;
   readonly state?: 'new' | 'established' | 'related' | 'invalid';
 }

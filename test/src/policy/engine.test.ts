@@ -49,7 +49,7 @@ describe('the table', () => {
       'goto ingress-denied',
     ]);
     expect(rulesOf(ruleset, 'ingress/default/a')).toEqual([
-      'meta l4proto tcp ct reply proto-src 80 counter accept comment "default/a ingress[0]"',
+      'meta l4proto 6 ct reply proto-src 80 counter accept comment "default/a ingress[0]"',
     ]);
     expect(verdicts(ruleset, 'egress-4')).toEqual([]);
   });

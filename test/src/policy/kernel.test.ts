@@ -539,6 +539,39 @@ describe('repair', () => {
   });
 });
 
+test('a slim image has no /etc/protocols and no /etc/services: the table is the same, and seen to be', async () => {
+  const hidden =
+    '[ ! -e /etc/protocols ] || mount --bind /dev/null /etc/protocols; [ ! -e /etc/services ] || mount --bind /dev/null /etc/services';
+  const nft = nftProcess([
+    'ip',
+    'netns',
+    'exec',
+    router.name,
+    'unshare',
+    '-m',
+    'sh',
+    '-c',
+    `${hidden}; exec nft "$@"`,
+    'nft',
+  ]);
+  const slim = new NftTable({ run: nft, onDrift: (difference) => drift.push(difference) });
+  const ports = [{ port: 80 }, { port: 'http' }, { protocol: 'UDP', port: 53, endPort: 60 }, { protocol: 'SCTP' }];
+  engine.onChanges(
+    upserts(
+      policy('all-ports', {
+        podSelector: web,
+        policyTypes: ['Ingress', 'Egress'],
+        ingress: [{ ports }],
+        egress: [{ ports }],
+      }),
+    ),
+  );
+  await slim.apply(engine.render());
+  expect(await slim.verify()).toBe('intact');
+  await check('api>web TCP/80 +', 'api>web TCP/81 -');
+  expect(drift).toEqual([]);
+});
+
 /** An INIT chunk (RFC 9260 §3.3.2) from a raw socket: enough for a connection's entry. */
 async function sendSctp(from: Host, to: Host, port: number): Promise<void> {
   const packet = Buffer.alloc(12 + 20);

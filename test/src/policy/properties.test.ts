@@ -32,8 +32,8 @@ function flowsOf({ pods }: World): OracleFlow[] {
 }
 
 function packetOf({ from, to, protocol, port }: OracleFlow): Packet {
-  const name = protocol === 'ICMP' ? (from.includes(':') ? 'ipv6-icmp' : 'icmp') : protocol.toLowerCase();
-  return { initiator: from, responder: to, protocol: name as Packet['protocol'], ...(protocol !== 'ICMP' && { port }) };
+  const numbers = { TCP: '6', UDP: '17', SCTP: '132', ICMP: from.includes(':') ? '58' : '1' } as const;
+  return { initiator: from, responder: to, protocol: numbers[protocol], ...(protocol !== 'ICMP' && { port }) };
 }
 
 function engineWith(nodeName: string, objects: readonly Resource[]): PolicyEngine {
