@@ -20,6 +20,10 @@ const commands: Readonly<Record<string, Run>> = {
     const { runLab } = await import('./lab/lab.ts');
     return runLab(args);
   },
+  async migrate(args) {
+    const { runMigrate } = await import('./cli/migrate.ts');
+    return runMigrate(args, process);
+  },
   async cleanup(args) {
     const { runCleanup } = await import('./agent/cleanup.ts');
     return runCleanup(args);

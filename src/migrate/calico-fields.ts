@@ -1,0 +1,247 @@
+/**
+ * Calico's fields and ours: projectcalico.org/v3 (crd.projectcalico.org/v1 has the same specs), read 2026-08.
+ * The one place that says what becomes of a field; docs/migrate.md prints it.
+ */
+
+import { wholeSeconds, type FieldTable } from './field-rule.ts';
+
+const same = { kind: 'same' } as const;
+
+const duration = (name: string) =>
+  ({
+    kind: 'changed',
+    to: name,
+    how: 'in whole seconds, rounded up',
+    convert: (value: unknown) => ({ [name]: wholeSeconds(value) }),
+  }) as const;
+
+const services = {
+  kind: 'none',
+  instead: 'service addresses are not advertised: kube-proxy keeps the services',
+} as const;
+const isDefault = (wanted: unknown) => (value: unknown) => value === wanted;
+const isEmpty = (value: unknown) => Array.isArray(value) && value.length === 0;
+
+const bgpPeerFields = {
+  node: same,
+  nodeSelector: same,
+  peerIP: same,
+  asNumber: same,
+  localASNumber: same,
+  peerSelector: same,
+  keepOriginalNextHop: {
+    kind: 'changed',
+    to: 'nextHopMode',
+    how: '`true` becomes `Keep`',
+    convert: (value) => (value === true ? { nextHopMode: 'Keep' } : {}),
+  },
+  nextHopMode: same,
+  password: {
+    kind: 'none',
+    instead:
+      'TCP MD5 is not in this version: the session stays down until the peer, too, has no password for these nodes',
+  },
+  sourceAddress: same,
+  maxRestartTime: duration('maxRestartTime'),
+  keepaliveTime: duration('keepaliveTime'),
+  numAllowedLocalASNumbers: same,
+  ttlSecurity: {
+    kind: 'changed',
+    to: 'ttlSecurity',
+    how: 'the same number of hops; 0 is off and left out',
+    convert: (value) => (value === 0 ? {} : { ttlSecurity: value }),
+  },
+  reachableBy: {
+    kind: 'none',
+    instead: "no static route is made: add one to the peer via this gateway to the host's network configuration",
+  },
+  filters: same,
+  localWorkloadSelector: {
+    kind: 'none',
+    essential: true,
+    instead: 'not converted: there is no peering with workloads',
+  },
+  reversePeering: same,
+} as const satisfies FieldTable;
+
+const bgpConfigurationFields = {
+  logSeverityScreen: {
+    kind: 'none',
+    instead: 'the agent has the flag --log-level',
+    harmless: isDefault('Info'),
+  },
+  nodeToNodeMeshEnabled: same,
+  asNumber: same,
+  serviceLoadBalancerIPs: { ...services, harmless: isEmpty },
+  serviceExternalIPs: { ...services, harmless: isEmpty },
+  serviceClusterIPs: { ...services, harmless: isEmpty },
+  serviceLoadBalancerAggregation: { ...services, harmless: isDefault('Enabled') },
+  communities: { kind: 'changed', to: 'BGPFilter', how: 'written where `prefixAdvertisements` name them' },
+  prefixAdvertisements: {
+    kind: 'changed',
+    to: 'BGPFilter',
+    how: 'a BGPFilter `prefix-advertisements` that every BGPPeer asks last; on eBGP sessions only',
+  },
+  listenPort: same,
+  nodeMeshPassword: {
+    kind: 'none',
+    instead: 'TCP MD5 is not in this version: the mesh runs without a password',
+  },
+  nodeMeshMaxRestartTime: duration('nodeMeshMaxRestartTime'),
+  bindMode: {
+    kind: 'none',
+    instead: 'the agent listens on every address of the host, and answers only configured peers',
+    harmless: isDefault('None'),
+  },
+  ignoredInterfaces: {
+    kind: 'none',
+    instead: 'nothing to ignore: a node originates its pod ranges, never its interfaces',
+    harmless: isEmpty,
+  },
+  localWorkloadPeeringIPV4: { kind: 'none', instead: 'there is no peering with workloads' },
+  localWorkloadPeeringIPV6: { kind: 'none', instead: 'there is no peering with workloads' },
+  programClusterRoutes: {
+    kind: 'none',
+    instead: 'the agent programs the routes of the pods unless its --roles leave `routes` out',
+    harmless: (value) => value !== 'Disabled',
+  },
+  ipv4NormalRoutePriority: { kind: 'none', instead: 'our routes have the metric 1670', harmless: isDefault(1024) },
+  ipv6NormalRoutePriority: { kind: 'none', instead: 'our routes have the metric 1670', harmless: isDefault(1024) },
+} as const satisfies FieldTable;
+
+const bgpFilterRuleFields = {
+  cidr: same,
+  prefixLength: same,
+  matchOperator: same,
+  source: same,
+  interface: {
+    kind: 'none',
+    essential: true,
+    instead: 'not converted: routes are not matched by interface, and without it the rule would match others too',
+  },
+  peerType: same,
+  communities: same,
+  asPathPrefix: same,
+  priority: {
+    kind: 'none',
+    essential: true,
+    instead: 'not converted: routes are not matched by priority, and without it the rule would match others too',
+  },
+  action: same,
+  operations: { kind: 'changed', to: 'operations', how: 'the same, without `setPriority`' },
+} as const satisfies FieldTable;
+
+const bgpFilterOperationFields = {
+  addCommunity: same,
+  prependASPath: same,
+  setPriority: { kind: 'none', instead: 'the operation is left out: our routes have the metric 1670' },
+} as const satisfies FieldTable;
+
+const ipPoolFields = {
+  cidr: same,
+  vxlanMode: same,
+  ipipMode: same,
+  natOutgoing: {
+    kind: 'none',
+    instead:
+      "there is no NAT: packets leave the cluster with the pod's address; let the network route it back, or masquerade outside Godwit",
+    harmless: isDefault(false),
+  },
+  disabled: same,
+  disableBGPExport: same,
+  blockSize: { kind: 'none', instead: 'a node has the ranges of its spec.podCIDRs', harmless: () => true },
+  nodeSelector: same,
+  namespaceSelector: {
+    kind: 'none',
+    instead: "pods of every namespace get addresses of their node's range",
+    harmless: (value) => value === '' || value === 'all()',
+  },
+  allowedUses: {
+    kind: 'none',
+    instead: 'a pool is for pods and tunnels',
+    harmless: (value) => Array.isArray(value) && value.includes('Workload'),
+  },
+  assignmentMode: {
+    kind: 'none',
+    instead: "a node's range is used for any of its pods",
+    harmless: isDefault('Automatic'),
+  },
+} as const satisfies FieldTable;
+
+/** `projectcalico.org/…` annotations of Nodes, and `spec.bgp` of Calico's own Node. */
+const nodeAnnotations = {
+  'projectcalico.org/ASNumber': { kind: 'changed', to: 'annotation `godwit.dev/as-number`', how: 'the same value' },
+  'projectcalico.org/RouteReflectorClusterID': {
+    kind: 'changed',
+    to: 'annotation `godwit.dev/route-reflector-cluster-id`',
+    how: 'the same value',
+  },
+  'projectcalico.org/IPv4Address': {
+    kind: 'none',
+    instead: "the node's first InternalIP is used; another one is told to the agent with --node-ip",
+  },
+  'projectcalico.org/IPv6Address': {
+    kind: 'none',
+    instead: "the node's first InternalIP is used; another one is told to the agent with --node-ip",
+  },
+  'projectcalico.org/IPv4IPIPTunnelAddr': { kind: 'none', instead: 'computed', harmless: () => true },
+  'projectcalico.org/IPv4VXLANTunnelAddr': { kind: 'none', instead: 'computed', harmless: () => true },
+  'projectcalico.org/VXLANTunnelMACAddr': { kind: 'none', instead: 'computed', harmless: () => true },
+  'projectcalico.org/IPv6VXLANTunnelAddr': { kind: 'none', instead: 'computed', harmless: () => true },
+  'projectcalico.org/VXLANTunnelMACAddrV6': { kind: 'none', instead: 'computed', harmless: () => true },
+  'projectcalico.org/WireguardPublicKey': { kind: 'none', instead: 'there is no encryption between nodes' },
+  'projectcalico.org/IPv4WireguardInterfaceAddr': { kind: 'none', instead: 'there is no encryption between nodes' },
+} as const satisfies FieldTable;
+
+/** Titles as docs/migrate.md prints them. */
+export const calicoTables = {
+  BGPPeer: bgpPeerFields,
+  BGPConfiguration: bgpConfigurationFields,
+  'BGPFilter: a rule': bgpFilterRuleFields,
+  'BGPFilter: an operation': bgpFilterOperationFields,
+  IPPool: ipPoolFields,
+  'Node: annotations': nodeAnnotations,
+} as const satisfies Readonly<Record<string, FieldTable>>;
+
+export interface KindWithout {
+  /** lost: what it did, nobody does now. note: nothing is to be done. */
+  readonly level: 'lost' | 'note';
+  readonly instead: string;
+}
+
+const state: KindWithout = { level: 'note', instead: "state of Calico's own: nothing to convert" };
+const policy: KindWithout = {
+  level: 'lost',
+  instead: 'NOT ENFORCED: write it as a NetworkPolicy of Kubernetes before Calico goes',
+};
+const staged: KindWithout = { level: 'note', instead: 'enforces nothing: nothing to convert' };
+
+/** Kinds of Calico without a counterpart. */
+export const calicoKindsWithout: Readonly<Record<string, KindWithout>> = {
+  NetworkPolicy: policy,
+  GlobalNetworkPolicy: policy,
+  AdminNetworkPolicy: policy,
+  BaselineAdminNetworkPolicy: policy,
+  NetworkSet: { level: 'lost', instead: 'an ipBlock in a NetworkPolicy of Kubernetes does the same' },
+  GlobalNetworkSet: { level: 'lost', instead: 'an ipBlock in a NetworkPolicy of Kubernetes does the same' },
+  Tier: { level: 'lost', instead: 'policies of Kubernetes have no order' },
+  StagedNetworkPolicy: staged,
+  StagedGlobalNetworkPolicy: staged,
+  StagedKubernetesNetworkPolicy: staged,
+  HostEndpoint: { level: 'lost', instead: "NOT ENFORCED: hosts are not protected; use the host's own firewall" },
+  FelixConfiguration: {
+    level: 'lost',
+    instead: "nothing of it is read; MTUs of tunnels are computed from the underlay's",
+  },
+  KubeControllersConfiguration: { level: 'note', instead: 'there is no such controller' },
+  IPAMConfig: { level: 'note', instead: 'a node has the ranges of its spec.podCIDRs' },
+  IPAMConfiguration: { level: 'note', instead: 'a node has the ranges of its spec.podCIDRs' },
+  IPReservation: { level: 'lost', instead: 'addresses are not reserved in this version' },
+  ClusterInformation: state,
+  CalicoNodeStatus: state,
+  IPAMBlock: state,
+  IPAMHandle: state,
+  BlockAffinity: state,
+  WorkloadEndpoint: state,
+  Profile: state,
+};
