@@ -24,6 +24,10 @@ const commands: Readonly<Record<string, Run>> = {
     const { runMigrate } = await import('./cli/migrate.ts');
     return runMigrate(args, process);
   },
+  async 'tor-config'(args) {
+    const { runTorConfig } = await import('./cli/tor-config.ts');
+    return runTorConfig(args, process);
+  },
   async cleanup(args) {
     const { runCleanup } = await import('./agent/cleanup.ts');
     return runCleanup(args);

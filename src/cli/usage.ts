@@ -12,6 +12,9 @@ export const usageText = `godwit: BGP network controller for Kubernetes
   godwit agent --node NAME --source kube|dir:PATH [flags]    run the agent of one node
   godwit [-s SOCKET] show WHAT                               ask a running agent
   godwit lab up|status|check|shell NODE|down                 a cluster in network namespaces
+  godwit doctor [-s SOCKET] [--json]                         what is wrong on this node, and what to do
+  godwit tor-config --dialect DIALECT --peer NAME [FILE…]    the switch's side of a BGPPeer
+  godwit migrate calico|kube-router [FILE…]                  their objects into ours
   godwit cleanup [--state DIR]                               remove everything of Godwit's from this host
 
 Flags of agent:
@@ -33,10 +36,16 @@ What show can tell:
   show why PREFIX|ADDRESS
   show memory
 
+Flags of tor-config:
+  --dialect DIALECT     bird, frr, eos, junos or nxos
+  --peer NAME           the BGPPeer
+  --source dir:PATH     a folder of manifests; else files, or '-' for what kubectl get -o yaml prints
+
 Flags of show:
   -s, --socket SOCKET   the agent's control socket (default /run/godwit/godwit.ctl)
   --json                one JSON document, from the framed-JSON socket
   --api PATH            that socket (default: api.sock beside SOCKET)
 
-Exit codes: 0 done, 1 the agent refused, 2 wrong command line, 3 no connection.
+Exit codes: 0 done; 1 the agent refused, doctor found a problem, migrate could not convert an object; 2 wrong command line;
+3 no connection.
 `;

@@ -1,0 +1,73 @@
+/** FRR: for vtysh, or a part of frr.conf. */
+
+import type { SwitchNeighbor, SwitchSide } from '../switch-side.ts';
+import { heading, staleSeconds, upperName } from '../words.ts';
+import { listEntries, listNames, listWord } from './cisco-like.ts';
+
+export function frr(side: SwitchSide): readonly string[] {
+  const group = upperName(side);
+  return [
+    ...heading(side, '!'),
+    ...side.families.flatMap((family) => {
+      const names = listNames(side, family);
+      const entries = listEntries(side, family);
+      const list = (name: string) => `${listWord[family]} prefix-list ${name}`;
+      return [
+        '!',
+        ...entries.inbound.map((entry) => `${list(names.inbound)} ${entry}`),
+        ...entries.outbound.map((entry) => `${list(names.outbound)} ${entry}`),
+      ];
+    }),
+    '!',
+    // From 7.4 on, an eBGP session without a route map tells nothing; a prefix list counts as one.
+    `router bgp ${side.asNumber}`,
+    ' no bgp default ipv4-unicast',
+    ...(side.restartTimeSeconds === 0
+      ? []
+      : [` bgp graceful-restart stalepath-time ${side.restartTimeSeconds + staleSeconds}`]),
+    ` neighbor ${group} peer-group`,
+    ` neighbor ${group} timers ${side.keepaliveSeconds} ${side.holdTimeSeconds}`,
+    ...reach(side).map((words) => ` neighbor ${group} ${words}`),
+    ...side.neighbors.flatMap((neighbor) => neighborLines(group, neighbor)),
+    ...side.families.flatMap((family) => {
+      const names = listNames(side, family);
+      return [
+        ' !',
+        ` address-family ${family} unicast`,
+        `  neighbor ${group} prefix-list ${names.inbound} in`,
+        `  neighbor ${group} prefix-list ${names.outbound} out`,
+        ...side.neighbors.flatMap(({ address, maximumPrefixes, reflectorClient }) => [
+          `  neighbor ${address} activate`,
+          `  neighbor ${address} maximum-prefix ${maximumPrefixes[family]} restart 5`,
+          ...(reflectorClient ? [`  neighbor ${address} route-reflector-client`] : []),
+        ]),
+        ' exit-address-family',
+      ];
+    }),
+    '!',
+  ];
+}
+
+function reach({ ttlSecurityHops: hops, multihop, restartTimeSeconds, address, external }: SwitchSide): string[] {
+  // To an iBGP peer FRR sends with a hop limit of 255 anyway, and refuses the command.
+  const ttlSecurityHops = external ? hops : undefined;
+  const far = (ttlSecurityHops ?? multihop ?? 1) > 1;
+  return [
+    ...(ttlSecurityHops !== undefined
+      ? [`ttl-security hops ${ttlSecurityHops}`]
+      : far
+        ? [`ebgp-multihop ${multihop}`]
+        : []),
+    ...(far && address !== undefined ? [`update-source ${address}`] : []),
+    ...(restartTimeSeconds === 0 ? ['graceful-restart-disable'] : ['graceful-restart-helper']),
+  ];
+}
+
+function neighborLines(group: string, { address, asNumber, nodeName, port }: SwitchNeighbor): string[] {
+  return [
+    ` neighbor ${address} remote-as ${asNumber}`,
+    ` neighbor ${address} peer-group ${group}`,
+    ` neighbor ${address} description node ${nodeName}`,
+    ...(port === 179 ? [] : [` neighbor ${address} port ${port}`]),
+  ];
+}
