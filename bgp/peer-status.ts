@@ -39,6 +39,7 @@ export function toPeerStatus(peer: Peer, routes: PeerRoutes | undefined, weResta
     lastTreatedAsWithdrawn: peer.lastTreatedAsWithdrawn,
     remoteRouterId: negotiated?.remoteRouterId,
     holdTimeSeconds: negotiated?.holdTimeSeconds,
+    offeredHoldTimeSeconds: neighbor.holdTimeSeconds,
     keepaliveTimeSeconds: negotiated?.keepaliveTimeSeconds,
     localCapabilities: formatCapabilities(toOpen(session.offer ?? peer.localOffer()).capabilities),
     remoteCapabilities: remote === undefined ? [] : formatCapabilities(remote),

@@ -26,6 +26,8 @@ export interface PeerStatus {
   readonly lastTreatedAsWithdrawn?: string;
   readonly remoteRouterId?: string;
   readonly holdTimeSeconds?: number;
+  /** What we propose; the session has the lesser of both sides'. */
+  readonly offeredHoldTimeSeconds?: number;
   readonly keepaliveTimeSeconds?: number;
   readonly localCapabilities: readonly string[];
   readonly remoteCapabilities: readonly string[];

@@ -3,6 +3,7 @@
 export type * from './types.ts';
 export type { Clock } from './clock.ts';
 export { removeAll } from './cleanup.ts';
+export { countDaemonRoutes } from './daemon-routes.ts';
 export { HostRoutes } from './host-routes.ts';
 export { LinkMonitor } from './links.ts';
 export { KernelError } from './netlink/kernel-error.ts';

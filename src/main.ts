@@ -20,6 +20,10 @@ const commands: Readonly<Record<string, Run>> = {
     const { runLab } = await import('./lab/lab.ts');
     return runLab(args);
   },
+  async doctor(args) {
+    const { runDoctor } = await import('./cli/doctor.ts');
+    return runDoctor(args, process);
+  },
   async migrate(args) {
     const { runMigrate } = await import('./cli/migrate.ts');
     return runMigrate(args, process);

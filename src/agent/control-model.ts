@@ -63,6 +63,7 @@ export class AgentControlModel implements ControlModel {
       routerId: settings.routerId,
       asNumber: settings.asNumber,
       ...(settings.clusterId !== undefined && { clusterId: settings.clusterId }),
+      ...(settings.listenPort !== undefined && { listenPort: settings.listenPort }),
       startedAt: agent.startedAt,
       configuredAt: agent.configuredAt(),
       roles: agent.roles,

@@ -36,6 +36,8 @@ export interface AgentStatus {
   readonly routerId: string | undefined;
   readonly asNumber: number | undefined;
   readonly clusterId?: string;
+  /** TCP port on which the speaker accepts connections. */
+  readonly listenPort?: number;
   readonly startedAt: number;
   readonly configuredAt?: number;
   readonly roles: readonly string[];
