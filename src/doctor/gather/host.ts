@@ -108,8 +108,8 @@ export function gatherNetworkd(root: string): NetworkdFacts {
     ...[...dropIns].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, path]) => path),
   ];
   return {
-    // networkd keeps a file for each link here while it runs.
-    running: existsSync(join(root, 'run/systemd/netif/links')),
+    // networkd's own file; the folder is there without it, too.
+    running: existsSync(join(root, 'run/systemd/netif/state')),
     ...parseNetworkd(files.map(readText).filter((text) => text !== undefined)),
   };
 }

@@ -1,7 +1,8 @@
 /** Other programs' answers: `nft`, `iptables-legacy`, `ip`. One that is missing is told, not an error. */
 
 import { execFile } from 'node:child_process';
-import type { Fact, FirewallFacts, PolicyRule } from '../facts.ts';
+import { readFileSync } from 'node:fs';
+import type { Fact, FirewallFacts, ForwardChain, PolicyRule } from '../facts.ts';
 import { parseLegacyForward, parseRuleset } from '../parse-ruleset.ts';
 
 export async function gatherFirewall(): Promise<Fact<FirewallFacts>> {
@@ -9,15 +10,25 @@ export async function gatherFirewall(): Promise<Fact<FirewallFacts>> {
   const ruleset = await run('nft', ['-j', '-t', 'list', 'ruleset']);
   if ('unknown' in ruleset) return ruleset;
   const facts = parseRuleset(JSON.parse(ruleset.value));
-  const legacy = await Promise.all([
-    run('iptables-legacy', ['-S', 'FORWARD']).then((text) =>
-      'value' in text ? parseLegacyForward(text.value, 'ip') : undefined,
-    ),
-    run('ip6tables-legacy', ['-S', 'FORWARD']).then((text) =>
-      'value' in text ? parseLegacyForward(text.value, 'ip6') : undefined,
-    ),
-  ]);
+  const legacy = await Promise.all([legacyForward('ip'), legacyForward('ip6')]);
   return { value: { ...facts, forward: [...facts.forward, ...legacy.filter((chain) => chain !== undefined)] } };
+}
+
+/** Asked only where the kernel has the table: the question itself would make it. */
+async function legacyForward(family: 'ip' | 'ip6'): Promise<ForwardChain | undefined> {
+  if (!tableNames(family).includes('filter')) return undefined;
+  const text = await run(family === 'ip' ? 'iptables-legacy' : 'ip6tables-legacy', ['-S', 'FORWARD']);
+  return 'value' in text ? parseLegacyForward(text.value, family) : undefined;
+}
+
+function tableNames(family: 'ip' | 'ip6'): readonly string[] {
+  try {
+    return readFileSync(`/proc/net/${family}_tables_names`, 'utf8').split('\n');
+  } catch (error) {
+    // A kernel without the legacy tables has no such file; one that is not for us tells nothing.
+    if (error instanceof Error && 'code' in error) return [];
+    throw error;
+  }
 }
 
 export async function gatherRules(): Promise<Fact<readonly PolicyRule[]>> {
