@@ -36,6 +36,7 @@ export function toPeerStatus(peer: Peer, routes: PeerRoutes | undefined, weResta
     state: peer.state,
     since: peer.since,
     lastError: peer.lastError,
+    lastNotification: peer.lastNotification,
     lastTreatedAsWithdrawn: peer.lastTreatedAsWithdrawn,
     remoteRouterId: negotiated?.remoteRouterId,
     holdTimeSeconds: negotiated?.holdTimeSeconds,

@@ -22,6 +22,8 @@ export interface PeerStatus {
   readonly since: number;
   /** Why the session is down, in words: `OPEN error: bad peer AS (2/2), sent`. */
   readonly lastError?: string;
+  /** The last NOTIFICATION, ours or the peer's, since the session was up; `lastError` may be a connection that failed after it. */
+  readonly lastNotification?: string;
   /** RFC 7606: why routes of an UPDATE were last treated as withdrawn. */
   readonly lastTreatedAsWithdrawn?: string;
   readonly remoteRouterId?: string;

@@ -79,6 +79,8 @@ export class Peer implements Sleeper, LinkOwner {
   updatesSentBefore = 0;
   flaps = 0;
   lastError: string | undefined;
+  /** The last NOTIFICATION since the session was up: attempts that follow it often fail for less telling reasons. */
+  lastNotification: string | undefined;
   /** Milliseconds since the epoch. */
   since: number;
   /** Stopped by a person. */
@@ -329,6 +331,7 @@ export class Peer implements Sleeper, LinkOwner {
         this.hasBeenEstablished = true;
         this.endOfRibReceived.clear();
         this.lastError = undefined;
+        this.lastNotification = undefined;
         this.host.sessionEstablished(this, action.negotiated);
         return;
       case 'leaveEstablished':
@@ -349,6 +352,7 @@ export class Peer implements Sleeper, LinkOwner {
       case 'reportReason':
         if (link.quiet || (link !== this.main && isOpen(this.state))) return;
         this.lastError = action.reason;
+        if (action.notified) this.lastNotification = action.reason;
         if (!this.hasOther(link)) this.host.attemptFailed(this);
         return;
       default:

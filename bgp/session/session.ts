@@ -78,7 +78,12 @@ export type SessionAction =
   | { readonly kind: 'deliverUpdate'; readonly body: Uint8Array }
   | { readonly kind: 'deliverRouteRefresh'; readonly family: Family }
   /** Why an attempt or a session ended, in words. */
-  | { readonly kind: 'reportReason'; readonly reason: string };
+  | {
+      readonly kind: 'reportReason';
+      readonly reason: string;
+      /** A NOTIFICATION says so, ours or the peer's; not just a connection that failed. */
+      readonly notified: boolean;
+    };
 
 /** What graceful restart makes a difference of (RFC 4724 §4.2). */
 export type LeaveCause = 'connectionLost' | 'holdTimerExpired' | 'connectionReplaced' | 'notification';
@@ -183,7 +188,7 @@ export class Session {
     if (cell.actions.length === 0) return nothing;
     const actions: SessionAction[] = [];
     if (cell.next === 'idle' && before !== 'idle') {
-      actions.push({ kind: 'reportReason', reason: reasonOf(event, before) });
+      actions.push({ kind: 'reportReason', reason: reasonOf(event, before), notified: isNotified(event) });
     }
     for (const action of cell.actions) this.perform(action, event, before, now, actions);
     return actions;
@@ -257,7 +262,7 @@ export class Session {
         out.push({ kind: 'closeTcp' });
         return;
       case 'reportFailedAttempt':
-        out.push({ kind: 'reportReason', reason: reasonOf(event, before) });
+        out.push({ kind: 'reportReason', reason: reasonOf(event, before), notified: isNotified(event) });
         return;
       case 'sendOpen':
         this.stream = new MessageStream();
@@ -429,6 +434,18 @@ function fsmErrorSubcode(state: SessionState): number {
       return 0;
     default:
       return unreachable(state);
+  }
+}
+
+function isNotified({ kind }: SessionEvent): boolean {
+  switch (kind) {
+    case 'tcpFailed':
+    case 'connectRetryTimerExpired':
+    case 'sendHoldTimerExpired':
+    case 'connectionReplaced':
+      return false;
+    default:
+      return true;
   }
 }
 

@@ -51,8 +51,11 @@ function judgeDown(peer: PeerStatus, network: NetworkFacts | undefined): Finding
       : 'ask again in a moment';
     return warning(subject, text, remedy);
   }
-  const cause = likelyCause(peer.lastError);
-  const text = `${where}: ${peer.lastError}${cause === undefined ? '' : `. Likely: ${cause.cause}`}`;
+  // A peer that refused an OPEN often refuses the next connections without a word.
+  const before = peer.lastNotification === peer.lastError ? undefined : peer.lastNotification;
+  const cause = (before === undefined ? undefined : likelyCause(before)) ?? likelyCause(peer.lastError);
+  const told = before === undefined ? peer.lastError : `${peer.lastError}; before that ${before}`;
+  const text = `${where}: ${told}${cause === undefined ? '' : `. Likely: ${cause.cause}`}`;
   return problem(subject, text, cause?.remedy ?? 'look at the log of the agent and of the peer');
 }
 

@@ -230,6 +230,7 @@ describe('RFC 4271 §8: a session by itself', () => {
     expect(actions[0]).toEqual({
       kind: 'reportReason',
       reason: 'UPDATE error: invalid network field (3/10), sent: a prefix of 33 bits',
+      notified: true,
     });
     expect(notificationIn(actions)).toBe(' 3/10');
     expect(session.advance(1000, fail)).toEqual([]);

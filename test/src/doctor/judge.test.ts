@@ -154,6 +154,16 @@ describe('a session that is down', () => {
     expect(finding.text).toContain(lastError);
   });
 
+  test('the NOTIFICATION before a connection that was closed is the cause', () => {
+    const lastNotification = 'OPEN error: bad peer AS (2/2), sent: expected 65001, got 65009';
+    const [finding] = judgeSession(
+      { ...down, lastError: 'connection closed by the peer', lastNotification },
+      reachable,
+    );
+    expect(finding.text).toContain('connection closed by the peer; before that OPEN error: bad peer AS');
+    expect(finding.remedy).toMatch(/asNumber in the BGPPeer/);
+  });
+
   test('the words of a shutdown are no code', () => {
     expect(likelyCause('cease: administrative shutdown (6/2) "see (2/2), sent", received')?.cause).toMatch(/operator/);
   });
