@@ -65,6 +65,11 @@ function help(): number {
   return exitCodes.ok;
 }
 
+// Whoever reads our output has closed it (`| head`): the rest is not wanted.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
+
 try {
   process.exitCode = await run(process.argv.slice(2));
 } catch (error) {

@@ -59,10 +59,13 @@ export function judgeNetworkd({
   ];
 }
 
+/** The type of our plugin in a CNI configuration: the program's name in /opt/cni/bin. */
+const ourPlugin = 'godwit-cni';
+
 export function judgeCni(configurations: readonly CniConfiguration[]): Finding[] {
   const [first] = configurations;
   if (first === undefined) return [notChecked('cni', 'there is no configuration in /etc/cni/net.d')];
-  const ours = configurations.findIndex(({ types }) => types.includes('godwit'));
+  const ours = configurations.findIndex(({ types }) => types.includes(ourPlugin));
   if (ours <= 0) {
     const whose = ours === 0 ? 'ours' : `${first.types.join(', ') || 'unreadable'}`;
     return [ok('cni', `${first.file} is in force (${whose})`)];

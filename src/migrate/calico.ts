@@ -31,7 +31,8 @@ export function migrateCalico(objects: readonly Manifest[]): Migration {
 
 /** What the objects say together. */
 interface Cluster {
-  readonly asNumber: number;
+  /** Of the BGPConfiguration `default`, and of nodes that have one of their own. */
+  readonly asNumbers: readonly number[];
   /** Nodes get each other's routes from the fabric alone: no mesh, no reflector. */
   readonly routedByFabric: boolean;
   readonly tagsAdvertisements: boolean;
@@ -48,8 +49,13 @@ function toCluster(objects: readonly Manifest[]): Cluster {
     (peer) =>
       peer.peerSelector !== undefined || toAsNumber(peer.asNumber) === (toAsNumber(peer.localASNumber) ?? asNumber),
   );
+  const ofNodes = objects.flatMap((object) => {
+    const own = stringMapOf(object, 'annotations')['projectcalico.org/ASNumber'];
+    const { bgp } = object.spec ?? {};
+    return object.kind === 'Node' ? (toAsNumber(own ?? (isRecord(bgp) ? bgp.asNumber : undefined)) ?? []) : [];
+  });
   return {
-    asNumber,
+    asNumbers: [asNumber, ...ofNodes],
     routedByFabric: common?.nodeToNodeMeshEnabled === false && !inside,
     tagsAdvertisements: Array.isArray(common?.prefixAdvertisements) && common.prefixAdvertisements.length > 0,
     unexported: specs('IPPool').flatMap(({ cidr, disableBGPExport }) =>
@@ -118,7 +124,10 @@ function convertPeer(object: Manifest, cluster: Cluster, builder: MigrationBuild
   const spec = convertFields(object.spec ?? {}, calicoTables.BGPPeer, builder, source);
   if (spec === undefined) return;
   const remoteAs = toAsNumber(spec.asNumber);
-  const external = remoteAs !== undefined && remoteAs !== (toAsNumber(spec.localASNumber) ?? cluster.asNumber);
+  const localAs = toAsNumber(spec.localASNumber);
+  // On a node for which the peer is none of eBGP, what is written for eBGP has no effect.
+  const external =
+    remoteAs !== undefined && (localAs === undefined ? cluster.asNumbers : [localAs]).some((own) => own !== remoteAs);
   if (external && spec.ttlSecurity === undefined) {
     spec.ebgpMultihop = calicoHopLimit;
     builder.note(

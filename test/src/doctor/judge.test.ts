@@ -315,8 +315,8 @@ test.each([
 
 test.each([
   [[], ['notChecked']],
-  [['05-cilium.conflist cilium-cni', '10-godwit.conflist godwit'], ['problem']],
-  [['10-godwit.conflist godwit', '99-bridge.conf bridge'], ['ok']],
+  [['05-cilium.conflist cilium-cni', '10-godwit.conflist godwit-cni'], ['problem']],
+  [['10-godwit.conflist godwit-cni', '99-bridge.conf bridge'], ['ok']],
   [['10-flannel.conflist flannel'], ['ok']],
 ])('CNI configurations %j', (lines, expected) => {
   const configurations = lines.map((line) => ({ file: line.split(' ')[0], types: line.split(' ').slice(1) }));

@@ -43,7 +43,7 @@ beforeAll(async () => {
   file('run/systemd/netif/state', '');
   file('etc/systemd/networkd.conf.d/a.conf', '[Network]\nManageForeignRoutingPolicyRules=no\n');
   file('etc/cni/net.d/05-flannel.conflist', '{"plugins": [{"type": "flannel"}]}');
-  file('etc/cni/net.d/10-godwit.conflist', '{"plugins": [{"type": "godwit"}]}');
+  file('etc/cni/net.d/10-godwit.conflist', '{"plugins": [{"type": "godwit-cni"}]}');
   await eventually(() => isOpen(), { reason: 'the stranger listens' });
 });
 

@@ -34,7 +34,7 @@ test.each([
 
 test.each([
   ['{"type": "bridge"}', ['bridge']],
-  ['{"plugins": [{"type": "godwit"}, {"type": "portmap"}]}', ['godwit', 'portmap']],
+  ['{"plugins": [{"type": "godwit-cni"}, {"type": "portmap"}]}', ['godwit-cni', 'portmap']],
   ['{"plugins": [null, {}]}', []],
   ['not JSON', []],
   ['null', []],

@@ -4,6 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { migrateCalico } from '../../../src/migrate/calico.ts';
 import { readObjects } from '../../../src/migrate/input.ts';
 import type { Migration } from '../../../src/migrate/migration.ts';
+import { toSpeakerSettings } from '../../../src/topology/speaker-config.ts';
+import { clusterOf, node, routeOf, selfOf } from '../../kit/cluster.ts';
 
 function migrate(text: string): Migration {
   const { objects, problems } = readObjects(text);
@@ -92,6 +94,11 @@ describe('an eBGP peer', () => {
       { ebgpMultihop: 64 },
     ],
     ["is none where its AS number is the cluster's", configuration({ asNumber: 65001 }), {}],
+    [
+      'is one where a node has an AS number of its own',
+      `${configuration({ asNumber: 65001 })}\n---\n${object('Node', { bgp: { asNumber: 64600 } }, 'n1')}`,
+      { ebgpMultihop: 64 },
+    ],
   ])('%s', (_, others, extra) => {
     const { manifests } = migrate(`${others}\n---\n${peer}`);
     expect(manifests.at(-1)?.spec).toEqual({ peerIP: '10.0.0.1', asNumber: 65001, ...extra });
@@ -126,6 +133,20 @@ describe('an eBGP peer', () => {
     });
     expect(manifests[2].spec).toMatchObject({ filters: ['prefix-advertisements'] });
   });
+});
+
+test('the filter of prefixAdvertisements does on a node what Calico does, and tells nothing more', () => {
+  const spec = { prefixAdvertisements: [{ cidr: '10.1.0.0/16', communities: ['65000:2'] }] };
+  const peers = [object('BGPPeer', { peerIP: '10.0.0.1', asNumber: 65001 }, 'tor')];
+  const { manifests } = migrate([object('BGPConfiguration', spec, 'default'), ...peers].join('\n---\n'));
+  const state = clusterOf(node('n1', '10.0.0.11', { pods: ['10.1.1.0/24', '10.2.1.0/24'] }), ...manifests);
+  const { exportFilter } = toSpeakerSettings(state, selfOf('n1')).settings.neighbors[0];
+  const verdict = (prefix: string, peerType: 'local' | 'iBGP') => exportFilter?.evaluate(routeOf(prefix, { peerType }));
+  expect(verdict('10.1.1.0/24', 'local')).toMatchObject({ kind: 'accept', changes: { addCommunities: ['65000:2'] } });
+  expect(verdict('10.2.1.0/24', 'local')).toMatchObject({ kind: 'accept' });
+  expect(verdict('10.2.1.0/24', 'local')).not.toHaveProperty('changes');
+  expect(verdict('10.1.9.0/24', 'iBGP')).toMatchObject({ kind: 'reject' });
+  expect(verdict('10.2.9.0/24', 'iBGP')).toMatchObject({ kind: 'reject' });
 });
 
 describe('a node', () => {

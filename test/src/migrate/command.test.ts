@@ -1,5 +1,6 @@
 /** `godwit migrate` as a user calls it, and its page of documentation. */
 
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { Readable, Writable } from 'node:stream';
 import { parseAllDocuments } from 'yaml';
@@ -66,6 +67,17 @@ test.each([
 ])('%j is a wrong command line', async (args, message) => {
   await expect(migrate('', ...args)).rejects.toThrow(UsageError);
   await expect(migrate('', ...args)).rejects.toThrow(message);
+});
+
+test('the program reads standard input', () => {
+  const program = new URL('../../../src/main.ts', import.meta.url).pathname;
+  const stdio = ['pipe', 'pipe', 'pipe'] as const;
+  const out = execFileSync(process.execPath, [program, 'migrate', 'calico'], {
+    input: peer,
+    encoding: 'utf8',
+    stdio: [...stdio],
+  });
+  expect(out).toContain('kind: IPPool\n');
 });
 
 test('a name cannot break out of its comment', () => {
