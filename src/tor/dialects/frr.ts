@@ -28,7 +28,7 @@ export function frr(side: SwitchSide): readonly string[] {
     ` neighbor ${group} peer-group`,
     ` neighbor ${group} timers ${side.keepaliveSeconds} ${side.holdTimeSeconds}`,
     ...reach(side).map((words) => ` neighbor ${group} ${words}`),
-    ...side.neighbors.flatMap((neighbor) => neighborLines(group, neighbor)),
+    ...side.neighbors.flatMap((neighbor) => neighborLines(side, group, neighbor)),
     ...side.families.flatMap((family) => {
       const names = listNames(side, family);
       return [
@@ -48,7 +48,7 @@ export function frr(side: SwitchSide): readonly string[] {
   ];
 }
 
-function reach({ ttlSecurityHops: hops, multihop, restartTimeSeconds, address, external }: SwitchSide): string[] {
+function reach({ ttlSecurityHops: hops, multihop, address, external }: SwitchSide): string[] {
   // To an iBGP peer FRR sends with a hop limit of 255 anyway, and refuses the command.
   const ttlSecurityHops = external ? hops : undefined;
   const far = (ttlSecurityHops ?? multihop ?? 1) > 1;
@@ -59,15 +59,20 @@ function reach({ ttlSecurityHops: hops, multihop, restartTimeSeconds, address, e
         ? [`ebgp-multihop ${multihop}`]
         : []),
     ...(far && address !== undefined ? [`update-source ${address}`] : []),
-    ...(restartTimeSeconds === 0 ? ['graceful-restart-disable'] : ['graceful-restart-helper']),
   ];
 }
 
-function neighborLines(group: string, { address, asNumber, nodeName, port }: SwitchNeighbor): string[] {
+function neighborLines(
+  side: SwitchSide,
+  group: string,
+  { address, asNumber, nodeName, port }: SwitchNeighbor,
+): string[] {
   return [
     ` neighbor ${address} remote-as ${asNumber}`,
     ` neighbor ${address} peer-group ${group}`,
     ` neighbor ${address} description node ${nodeName}`,
     ...(port === 179 ? [] : [` neighbor ${address} port ${port}`]),
+    // Said to the group, it does not reach its members (seen with 8.4).
+    ` neighbor ${address} ${side.restartTimeSeconds === 0 ? 'graceful-restart-disable' : 'graceful-restart-helper'}`,
   ];
 }

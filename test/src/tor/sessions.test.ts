@@ -126,3 +126,13 @@ describe.each([
     expect(told(name)).toEqual([outside]);
   });
 });
+
+test('the switches keep the pod range while the agent restarts', async () => {
+  await running().stop('restart');
+  speaker = undefined;
+  await eventually(() => !bird.show('protocols').includes('Established'), { reason: 'BIRD sees the session down' });
+  await eventually(() => !/Established/.test(frr.show('bgp neighbors 10.97.0.11')), { reason: 'FRR sees it down' });
+  expect(bird.show('route all')).toMatch(/10\.244\.1\.0\/24/);
+  // FRR's mark of a stale route.
+  expect(frr.show('bgp ipv4 unicast')).toMatch(/^S.*10\.244\.1\.0\/24/m);
+});
