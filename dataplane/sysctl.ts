@@ -4,7 +4,14 @@
  * Holds: a setting that already has the value is not written.
  */
 
+import { KernelError } from './netlink/kernel-error.ts';
 import { inNamespace, readProcFile, writeProcFile } from './netlink/sys.ts';
+
+/**
+ * Where a container that is not privileged finds the settings writable: its own /proc/sys is read-only, so the DaemonSet mounts
+ * the host's /proc/sys/net here. Whose settings they are follows the caller's network namespace, as under /proc/sys.
+ */
+const writableMount = '/host/proc/sys/net';
 
 export interface ChangedSysctl {
   readonly name: string;
@@ -32,12 +39,12 @@ export class Sysctl {
 
   /**
    * @returns whether the setting had another value.
-   * @throws KernelError; EROFS in a container without write access to /proc/sys.
+   * @throws KernelError; EROFS in a container without write access to /proc/sys or to a mount of it at /host/proc/sys/net.
    */
   write(name: string, value: string): boolean {
     const before = this.read(name);
     if (before === value) return false;
-    this.#inside(() => writeProcFile(toPath(name), value));
+    this.#inside(() => writeSetting(name, value));
     this.#changed.set(name, { name, before: this.#changed.get(name)?.before ?? before, now: value });
     return true;
   }
@@ -50,13 +57,28 @@ export class Sysctl {
   /** Puts back what was changed, last first; what has since been set to something else by others stays. @throws KernelError */
   restore(): void {
     for (const { name, before, now } of this.changed().reverse()) {
-      if (this.read(name) === now) this.#inside(() => writeProcFile(toPath(name), before));
+      if (this.read(name) === now) this.#inside(() => writeSetting(name, before));
       this.#changed.delete(name);
     }
   }
 
   #inside<T>(block: () => T): T {
     return this.#namespace === undefined ? block() : inNamespace(this.#namespace, block);
+  }
+}
+
+function writeSetting(name: string, value: string): void {
+  const path = toPath(name);
+  try {
+    writeProcFile(path, value);
+  } catch (error) {
+    if (!(error instanceof KernelError) || error.errno !== 'EROFS') throw error;
+    try {
+      writeProcFile(path.replace('/proc/sys/net', writableMount), value);
+    } catch (second) {
+      // Without that mount the read-only file system is the news.
+      throw second instanceof KernelError && second.errno === 'ENOENT' ? error : second;
+    }
   }
 }
 

@@ -1,3 +1,5 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, rmdirSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
 import { Sysctl } from '../../dataplane/sysctl.ts';
@@ -42,5 +44,30 @@ test('errors name the file and the errno; nothing outside net can be named', () 
   expect(() => sysctl.write('net.ipv4.ip_forward', 'yes')).toThrow('write of /proc/sys/net/ipv4/ip_forward: EINVAL');
   for (const name of ['kernel.hostname', 'net/../kernel/hostname', 'net..ipv4']) {
     expect(() => sysctl.read(name)).toThrow(`not a sysctl under net: ${name}`);
+  }
+});
+
+test('where /proc/sys is read-only, the mount of the host\'s at /host/proc/sys/net is written; without it EROFS is told', () => {
+  // Its own mount and network namespace, as a container that is not privileged has them.
+  const script = `
+    mount -t tmpfs none /host
+    mkdir -p /host/proc/sys/net
+    [ "$1" = mounted ] && mount --bind /proc/sys/net /host/proc/sys/net
+    mount --bind /proc/sys /proc/sys
+    mount -o remount,ro,bind /proc/sys
+    exec "$0" -e "$2"`;
+  const program = `
+    const { Sysctl } = await import(${JSON.stringify(new URL('../../dataplane/sysctl.ts', import.meta.url).href)});
+    const sysctl = new Sysctl();
+    const name = 'net.ipv4.ip_default_ttl';
+    try { console.log(sysctl.write(name, '99'), sysctl.read(name)); } catch (error) { console.log(error.message); }`;
+  const inContainer = (mounted: string) =>
+    execFileSync('unshare', ['-mn', 'sh', '-c', script, process.execPath, mounted, program], { encoding: 'utf8' }).trim();
+  const made = mkdirSync('/host', { recursive: true });
+  try {
+    expect(inContainer('mounted')).toBe('true 99');
+    expect(inContainer('absent')).toBe('write of /proc/sys/net/ipv4/ip_default_ttl: EROFS');
+  } finally {
+    if (made !== undefined) rmdirSync(made);
   }
 });
