@@ -3,7 +3,8 @@
  * Leaves out: the settings ip_forward and forwarding, which others on the host may need by now; it says so.
  */
 
-import { rmSync } from 'node:fs';
+import { readdirSync, rmdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { KernelError, NftError, NftTable, nftProcess, removeAll, Rtnetlink } from '../../dataplane/index.ts';
 import { parseCleanupFlags } from '../cli/cleanup-flags.ts';
 import { exitCodes } from '../cli/usage.ts';
@@ -27,7 +28,7 @@ export async function runCleanup(args: readonly string[]): Promise<number> {
     console.log(`devices removed: ${devices.join(', ') || 'none'}`);
     await new NftTable({ run: nftProcess() }).remove();
     console.log('nftables table inet godwit removed');
-    rmSync(stateFolder, { recursive: true, force: true });
+    removeFolder(stateFolder);
     console.log(`state removed: ${stateFolder}`);
     console.log('left as they are: net.ipv4.ip_forward, net.ipv6.conf.all.forwarding');
     return exitCodes.ok;
@@ -35,5 +36,16 @@ export async function runCleanup(args: readonly string[]): Promise<number> {
     if (!(error instanceof KernelError) && !(error instanceof NftError)) throw error;
     console.error(`godwit cleanup: ${error.message}`);
     return exitCodes.refused;
+  }
+}
+
+/** In a container the folder is a mount of the host's, which can be emptied only. @throws the system's error */
+function removeFolder(folder: string): void {
+  try {
+    for (const name of readdirSync(folder)) rmSync(join(folder, name), { recursive: true });
+    rmdirSync(folder);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOENT' && code !== 'EBUSY') throw error;
   }
 }

@@ -1,0 +1,88 @@
+{{/* The name of the chart in labels. */}}
+{{- define "godwit.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 50 | trimSuffix "-" }}
+{{- end }}
+
+{{/* The name of the objects: the release's, with the chart's unless it is in there already. */}}
+{{- define "godwit.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" }}
+{{- else if contains .Chart.Name .Release.Name }}
+{{- .Release.Name | trunc 50 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name (include "godwit.name" .) | trunc 50 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{/* What never changes, because a selector cannot. Argument: {root, component}. */}}
+{{- define "godwit.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "godwit.name" .root }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{- define "godwit.labels" -}}
+{{ include "godwit.selectorLabels" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{- define "godwit.image" -}}
+{{- with .Values.image }}
+{{- if .digest -}}
+{{ .repository }}@{{ .digest }}
+{{- else -}}
+{{ .repository }}:{{ default $.Chart.AppVersion .tag }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Environment of an agent: which node it is, and where the API server is, if not where the kubelet says. */}}
+{{- define "godwit.env" -}}
+- name: NODE_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: spec.nodeName
+{{- if .Values.apiServer.host }}
+- name: KUBERNETES_SERVICE_HOST
+  value: {{ .Values.apiServer.host | quote }}
+- name: KUBERNETES_SERVICE_PORT
+  value: {{ .Values.apiServer.port | quote }}
+{{- end }}
+{{- end }}
+
+{{/*
+  An agent is restarted when its event loop no longer turns, never for what the API server or a peer does.
+  It is ready when it has read its source, programmed what it found and opened its sessions.
+*/}}
+{{- define "godwit.probes" -}}
+startupProbe:
+  exec:
+    command: [/opt/godwit/bin/godwit-probe, live, /run/godwit/godwit.ctl]
+  periodSeconds: 2
+  timeoutSeconds: 10
+  failureThreshold: 60
+livenessProbe:
+  exec:
+    command: [/opt/godwit/bin/godwit-probe, live, /run/godwit/godwit.ctl]
+  periodSeconds: 30
+  timeoutSeconds: 10
+  failureThreshold: 3
+readinessProbe:
+  exec:
+    command: [/opt/godwit/bin/godwit-probe, ready, /run/godwit/godwit.ctl]
+  periodSeconds: 10
+  timeoutSeconds: 10
+  failureThreshold: 3
+{{- end }}
+
+{{/* Argument: {root, operator: Exists or DoesNotExist}. */}}
+{{- define "godwit.onReflectorNodes" -}}
+nodeAffinity:
+  requiredDuringSchedulingIgnoredDuringExecution:
+    nodeSelectorTerms:
+      - matchExpressions:
+          - key: {{ .root.Values.reflector.nodeLabel }}
+            operator: {{ .operator }}
+{{- end }}
