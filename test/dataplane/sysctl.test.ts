@@ -47,7 +47,7 @@ test('errors name the file and the errno; nothing outside net can be named', () 
   }
 });
 
-test('where /proc/sys is read-only, the mount of the host\'s at /host/proc/sys/net is written; without it EROFS is told', () => {
+test("where /proc/sys is read-only, the mount of the host's at /host/proc/sys/net is written; without it EROFS is told", () => {
   // Its own mount and network namespace, as a container that is not privileged has them.
   const script = `
     mount -t tmpfs none /host
@@ -62,7 +62,9 @@ test('where /proc/sys is read-only, the mount of the host\'s at /host/proc/sys/n
     const name = 'net.ipv4.ip_default_ttl';
     try { console.log(sysctl.write(name, '99'), sysctl.read(name)); } catch (error) { console.log(error.message); }`;
   const inContainer = (mounted: string) =>
-    execFileSync('unshare', ['-mn', 'sh', '-c', script, process.execPath, mounted, program], { encoding: 'utf8' }).trim();
+    execFileSync('unshare', ['-mn', 'sh', '-c', script, process.execPath, mounted, program], {
+      encoding: 'utf8',
+    }).trim();
   const made = mkdirSync('/host', { recursive: true });
   try {
     expect(inContainer('mounted')).toBe('true 99');

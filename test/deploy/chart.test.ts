@@ -34,7 +34,9 @@ function documents(text: string): Manifest[] {
 
 /** @returns what Helm says against these values; empty where it takes them. */
 function refusal(...flags: readonly string[]): string {
-  const { status, stderr } = spawnSync(`${tools}/helm`, ['template', 'godwit', chartFolder, ...flags], { encoding: 'utf8' });
+  const { status, stderr } = spawnSync(`${tools}/helm`, ['template', 'godwit', chartFolder, ...flags], {
+    encoding: 'utf8',
+  });
   return status === 0 ? '' : stderr;
 }
 
@@ -61,22 +63,31 @@ const variants = {
 
 describe.skipIf(tools === undefined)('the chart', () => {
   // Helm takes 0.1 s a call on an idle processor: each variant is rendered once.
-  const rendered = tools === undefined ? {} : Object.fromEntries(Object.entries(variants).map(([name, flags]) => [name, template(...flags)]));
+  const rendered =
+    tools === undefined
+      ? {}
+      : Object.fromEntries(Object.entries(variants).map(([name, flags]) => [name, template(...flags)]));
   const only = (variant: keyof typeof variants, kind: string, name: string): Manifest => {
     const found = rendered[variant].find((object) => object.kind === kind && object.metadata.name === name);
     if (found === undefined) throw new Error(`${variant}: no ${kind} ${name}`);
     return found;
   };
-  const pod = (variant: keyof typeof variants, name = 'godwit-agent') => only(variant, 'DaemonSet', name).spec.template.spec;
+  const pod = (variant: keyof typeof variants, name = 'godwit-agent') =>
+    only(variant, 'DaemonSet', name).spec.template.spec;
   const agent = (variant: keyof typeof variants) => pod(variant).containers[0];
 
   test('helm lint --strict has nothing to say', () => {
-    const { status, stdout } = spawnSync(`${tools}/helm`, ['lint', '--strict', '--quiet', chartFolder], { encoding: 'utf8' });
+    const { status, stdout } = spawnSync(`${tools}/helm`, ['lint', '--strict', '--quiet', chartFolder], {
+      encoding: 'utf8',
+    });
     expect({ status, stdout }).toEqual({ status: 0, stdout: '' });
   });
 
   test('every manifest has only fields that Kubernetes has, of their types', () => {
-    const manifests = [...Object.values(rendered).flat(), ...documents(readFileSync(`${top}deploy/manifests/godwit.yaml`, 'utf8'))];
+    const manifests = [
+      ...Object.values(rendered).flat(),
+      ...documents(readFileSync(`${top}deploy/manifests/godwit.yaml`, 'utf8')),
+    ];
     expect(typeErrors(manifests)).toBe('');
   });
 
@@ -132,16 +143,21 @@ describe.skipIf(tools === undefined)('the chart', () => {
   ] as const)('%s: no folder of the host beyond what the roles need', (variant, folders) => {
     const { volumes, containers, initContainers = [] } = pod(variant);
     expect(volumes.map(({ hostPath }: Manifest) => hostPath.path)).toEqual(folders);
-    const mounted = [...initContainers, ...containers].flatMap(({ volumeMounts = [] }) => volumeMounts.map(({ name }: Manifest) => name));
+    const mounted = [...initContainers, ...containers].flatMap(({ volumeMounts = [] }) =>
+      volumeMounts.map(({ name }: Manifest) => name),
+    );
     expect(mounted.sort()).toEqual(volumes.map(({ name }: Manifest) => name).sort());
   });
 
   test('privileged is privileged, in the init container too', () => {
     const { containers, initContainers } = pod('privileged');
-    expect([...initContainers, ...containers].map(({ securityContext }) => securityContext)).toEqual([{ privileged: true }, { privileged: true }]);
+    expect([...initContainers, ...containers].map(({ securityContext }) => securityContext)).toEqual([
+      { privileged: true },
+      { privileged: true },
+    ]);
   });
 
-  test('cleaning up takes the agent\'s place on all nodes at once, and shows when it is done', () => {
+  test("cleaning up takes the agent's place on all nodes at once, and shows when it is done", () => {
     const { selector, updateStrategy, template } = only('cleaning up', 'DaemonSet', 'godwit-agent').spec;
     expect(selector).toEqual(only('default', 'DaemonSet', 'godwit-agent').spec.selector);
     expect(updateStrategy.rollingUpdate).toEqual({ maxUnavailable: '100%' });
@@ -150,8 +166,12 @@ describe.skipIf(tools === undefined)('the chart', () => {
     expect(containers.map(({ command }: Manifest) => command)).toEqual([['sleep', 'infinity']]);
   });
 
-  test('pods\' namespaces that are made later appear in the container', () => {
-    expect(agent('default').volumeMounts).toContainEqual({ name: 'netns', mountPath: '/run/netns', mountPropagation: 'HostToContainer' });
+  test("pods' namespaces that are made later appear in the container", () => {
+    expect(agent('default').volumeMounts).toContainEqual({
+      name: 'netns',
+      mountPath: '/run/netns',
+      mountPropagation: 'HostToContainer',
+    });
   });
 
   test('the flags are what the values say', () => {
@@ -166,8 +186,16 @@ describe.skipIf(tools === undefined)('the chart', () => {
       '--cni-chain=portmap,bandwidth',
       '--cni-version=1.0.0',
     ]);
-    expect(agent('without CNI').args).toEqual(['agent', '--node=$(NODE_NAME)', '--source=kube', '--roles=bgp,routes,policy', '--log-level=info']);
-    expect(agent('another API server, image and folders').args).toEqual(expect.arrayContaining(['--node-ip=192.0.2.1', '--cni-chain=none']));
+    expect(agent('without CNI').args).toEqual([
+      'agent',
+      '--node=$(NODE_NAME)',
+      '--source=kube',
+      '--roles=bgp,routes,policy',
+      '--log-level=info',
+    ]);
+    expect(agent('another API server, image and folders').args).toEqual(
+      expect.arrayContaining(['--node-ip=192.0.2.1', '--cni-chain=none']),
+    );
   });
 
   test('image, API server and folders of others', () => {
@@ -180,12 +208,15 @@ describe.skipIf(tools === undefined)('the chart', () => {
     ]);
     expect(agent('default').env).toHaveLength(1);
     const folders = pod(variant).volumes.map(({ hostPath }: Manifest) => hostPath.path);
-    expect(folders).toEqual(expect.arrayContaining(['/var/lib/rancher/k3s/data/cni', '/var/lib/rancher/k3s/agent/etc/cni/net.d']));
+    expect(folders).toEqual(
+      expect.arrayContaining(['/var/lib/rancher/k3s/data/cni', '/var/lib/rancher/k3s/agent/etc/cni/net.d']),
+    );
   });
 
   test('a node runs either an agent or a reflector: there is one port 179', () => {
     const operators = ['godwit-agent', 'godwit-reflector'].map((name) => {
-      const { nodeSelectorTerms } = pod('with reflectors', name).affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution;
+      const { nodeSelectorTerms } = pod('with reflectors', name).affinity.nodeAffinity
+        .requiredDuringSchedulingIgnoredDuringExecution;
       return nodeSelectorTerms[0].matchExpressions[0];
     });
     expect(operators).toEqual([
@@ -202,11 +233,15 @@ describe.skipIf(tools === undefined)('the chart', () => {
       tolerations: [{ operator: 'Exists' }],
       terminationGracePeriodSeconds: 10,
     });
-    expect(only('default', 'DaemonSet', 'godwit-agent').spec.updateStrategy.rollingUpdate).toEqual({ maxUnavailable: 1 });
+    expect(only('default', 'DaemonSet', 'godwit-agent').spec.updateStrategy.rollingUpdate).toEqual({
+      maxUnavailable: 1,
+    });
   });
 
   test('a selector finds its own pods and no others', () => {
-    const [first, second] = ['godwit-agent', 'godwit-reflector'].map((name) => only('with reflectors', 'DaemonSet', name).spec);
+    const [first, second] = ['godwit-agent', 'godwit-reflector'].map(
+      (name) => only('with reflectors', 'DaemonSet', name).spec,
+    );
     expect(first.template.metadata.labels).toEqual(first.selector.matchLabels);
     expect(second.template.metadata.labels).toEqual(second.selector.matchLabels);
     expect(first.selector).not.toEqual(second.selector);
@@ -214,21 +249,32 @@ describe.skipIf(tools === undefined)('the chart', () => {
 
   test.each([
     ['an unknown value', ['--set=agnet.roles={bgp}'], /additional properties 'agnet' not allowed/],
-    ['an unknown role', ['--set=agent.roles={bgp,services}'], /at '\/agent\/roles\/1': value must be one of 'bgp', 'routes', 'policy', 'cni'/],
+    [
+      'an unknown role',
+      ['--set=agent.roles={bgp,services}'],
+      /at '\/agent\/roles\/1': value must be one of 'bgp', 'routes', 'policy', 'cni'/,
+    ],
     ['no role', ['--set-json=agent.roles=[]'], /at '\/agent\/roles': minItems: got 0, want 1/],
     ['a wrong type', ['--set-string=agent.privileged=yes'], /at '\/agent\/privileged': got string, want boolean/],
     ['a log level', ['--set=agent.logLevel=verbose'], /at '\/agent\/logLevel': value must be one of/],
     ['a digest', ['--set=image.digest=latest'], /at '\/image\/digest': 'latest' does not match pattern/],
     ['a relative folder', ['--set=cni.binDir=opt/cni'], /at '\/cni\/binDir': 'opt\/cni' does not match pattern/],
     ['no node may be away', ['--set=agent.maxUnavailable=0'], /at '\/agent\/maxUnavailable'/],
-    ['a label that selectors use', ['--set=agent.podLabels.app\\.kubernetes\\.io/name=x'], /invalid propertyName 'app.kubernetes.io\/name'/],
+    [
+      'a label that selectors use',
+      ['--set=agent.podLabels.app\\.kubernetes\\.io/name=x'],
+      /invalid propertyName 'app.kubernetes.io\/name'/,
+    ],
   ] as const)('values are refused with their place: %s', (_name, flags, message) => {
     expect(refusal(...flags)).toMatch(message);
   });
 
   test('the notes say that kube-proxy stays', () => {
     const args = ['install', 'godwit', chartFolder, '--dry-run=client', '--namespace=kube-system'];
-    const { stdout } = spawnSync(`${tools}/helm`, args, { encoding: 'utf8', env: { ...process.env, KUBECONFIG: '/dev/null' } });
+    const { stdout } = spawnSync(`${tools}/helm`, args, {
+      encoding: 'utf8',
+      env: { ...process.env, KUBECONFIG: '/dev/null' },
+    });
     expect(stdout).toContain('kube-proxy stays');
   });
 
@@ -238,15 +284,23 @@ describe.skipIf(tools === undefined)('the chart', () => {
 
   test('the plain manifests are what kustomize gives, and what the chart gives', () => {
     const plain = documents(readFileSync(`${top}deploy/manifests/godwit.yaml`, 'utf8'));
-    const built = documents(execFileSync(`${tools}/kubectl`, ['kustomize', `${top}deploy/manifests`], { encoding: 'utf8' }));
-    const byName = (objects: readonly Manifest[]) => Object.fromEntries(objects.map((object) => [`${object.kind} ${object.metadata.name}`, object]));
+    const built = documents(
+      execFileSync(`${tools}/kubectl`, ['kustomize', `${top}deploy/manifests`], { encoding: 'utf8' }),
+    );
+    const older = documents(readFileSync(`${top}deploy/manifests/before-1.31/godwit.yaml`, 'utf8'));
+    expect(older.map(({ kind, metadata }) => [kind, metadata.name])).toEqual(
+      plain.map(({ kind, metadata }) => [kind, metadata.name]),
+    );
+    expect(JSON.stringify(older)).not.toContain('x-kubernetes-validations');
+    const byName = (objects: readonly Manifest[]) =>
+      Object.fromEntries(objects.map((object) => [`${object.kind} ${object.metadata.name}`, object]));
     expect(byName(built)).toEqual(byName(plain));
     expect(documents(readFileSync(`${top}deploy/manifests/cleanup.yaml`, 'utf8'))[0].spec).toEqual(
       only('cleaning up', 'DaemonSet', 'godwit-agent').spec,
     );
-    expect(plain.filter(({ kind }) => kind !== 'CustomResourceDefinition').map(({ spec, rules }) => spec ?? rules)).toEqual(
-      rendered.default.map(({ spec, rules }) => spec ?? rules),
-    );
+    expect(
+      plain.filter(({ kind }) => kind !== 'CustomResourceDefinition').map(({ spec, rules }) => spec ?? rules),
+    ).toEqual(rendered.default.map(({ spec, rules }) => spec ?? rules));
   });
 
   test('it can be packed, with the CRDs in it', () => {
@@ -263,12 +317,13 @@ describe.skipIf(tools === undefined)('the chart', () => {
   });
 });
 
-test('the chart has the program\'s version', () => {
+test("the chart has the program's version", () => {
   const { version } = JSON.parse(readFileSync(`${top}package.json`, 'utf8')) as { version: string };
   expect(parse(readFileSync(`${chartFolder}/Chart.yaml`, 'utf8'))).toMatchObject({ version, appVersion: version });
 });
 
-test('the chart\'s CRDs are those of deploy/crds', () => {
-  const files = (folder: string) => Object.fromEntries(readdirSync(folder).map((name) => [name, readFileSync(`${folder}/${name}`, 'utf8')]));
+test("the chart's CRDs are those of deploy/crds", () => {
+  const files = (folder: string) =>
+    Object.fromEntries(readdirSync(folder).map((name) => [name, readFileSync(`${folder}/${name}`, 'utf8')]));
   expect(files(`${chartFolder}/crds`)).toEqual(files(`${top}deploy/crds`));
 });

@@ -30,7 +30,10 @@ function run(args: readonly string[], pods = 'kube-system godwit-agent-x node-b\
     { mode: 0o755 },
   );
   writeFileSync(join(folder, 'asked'), '');
-  const { status, stdout, stderr } = spawnSync(plugin, args, { encoding: 'utf8', env: { PATH: `${folder}:${process.env.PATH}` } });
+  const { status, stdout, stderr } = spawnSync(plugin, args, {
+    encoding: 'utf8',
+    env: { PATH: `${folder}:${process.env.PATH}` },
+  });
   const asked = readFileSync(join(folder, 'asked'), 'utf8').split('.\n').slice(0, -1);
   return { status, stdout, stderr, asked: asked.map((call) => call.split('\n').slice(0, -1)) };
 }
@@ -38,14 +41,15 @@ function run(args: readonly string[], pods = 'kube-system godwit-agent-x node-b\
 const selector = '--selector=app.kubernetes.io/name=godwit,app.kubernetes.io/component in (agent, reflector)';
 const output = '--output=jsonpath={range .items[*]}{.metadata.namespace} {.metadata.name} {.spec.nodeName}{"\\n"}{end}';
 
-test('a command runs in the pod of the first agent, word by word; its exit status is the plugin\'s', () => {
-  const { asked, ...rest } = run(['show', 'route', 'for', '10.0.0.1', '--json']);
+/** Words that hold no space. */
+const words = (text: string): readonly string[] => text.split(' ');
+
+test("a command runs in the pod of the first agent, word by word; its exit status is the plugin's", () => {
+  const { asked, ...rest } = run(words('show route for 10.0.0.1 --json'));
+  const exec = 'exec --namespace=kube-system godwit-agent-x --container=agent --';
   expect(asked).toEqual([
     ['get', 'pods', '--all-namespaces', selector, '--field-selector=status.phase=Running', output],
-    [
-      ...['exec', '--namespace=kube-system', 'godwit-agent-x', '--container=agent', '--'],
-      ...['/opt/godwit/bin/godwit', 'show', 'route', 'for', '10.0.0.1', '--json'],
-    ],
+    words(`${exec} /opt/godwit/bin/godwit show route for 10.0.0.1 --json`),
   ]);
   expect(rest).toEqual({ status: 1, stdout: 'the answer\n', stderr: 'On node node-b:\n' });
 });
@@ -53,15 +57,12 @@ test('a command runs in the pod of the first agent, word by word; its exit statu
 test('the node, the namespace and the cluster are chosen by flags', () => {
   const flags = ['--node=node-a', '-n', 'network', '--context', 'test', '--kubeconfig=/tmp/a b'];
   const { asked, stderr } = run([...flags, 'show', 'protocols', '"a *"'], 'network godwit-agent-y node-a\n');
+  const cluster = ['--context=test', '--kubeconfig=/tmp/a b'];
+  const fields = '--field-selector=status.phase=Running,spec.nodeName=node-a';
+  const exec = 'exec --namespace=network godwit-agent-y --container=agent --';
   expect(asked).toEqual([
-    [
-      ...['--context=test', '--kubeconfig=/tmp/a b', 'get', 'pods', '--namespace=network', selector],
-      ...['--field-selector=status.phase=Running,spec.nodeName=node-a', output],
-    ],
-    [
-      ...['--context=test', '--kubeconfig=/tmp/a b', 'exec', '--namespace=network', 'godwit-agent-y', '--container=agent', '--'],
-      ...['/opt/godwit/bin/godwit', 'show', 'protocols', '"a *"'],
-    ],
+    [...cluster, 'get', 'pods', '--namespace=network', selector, fields, output],
+    [...cluster, ...words(`${exec} /opt/godwit/bin/godwit show protocols`), '"a *"'],
   ]);
   expect(stderr).toBe('');
 });

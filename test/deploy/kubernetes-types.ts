@@ -25,8 +25,20 @@ export function typeErrors(manifests: readonly Manifest[]): string {
   try {
     symlinkSync(join(top, 'node_modules'), join(folder, 'node_modules'));
     writeFileSync(join(folder, 'check.ts'), program(manifests));
-    const flags = ['--noEmit', '--strict', '--skipLibCheck', '--module', 'nodenext', '--allowImportingTsExtensions', '--types', ''];
-    return spawnSync(join(top, 'node_modules/.bin/tsc'), [...flags, 'check.ts'], { cwd: folder, encoding: 'utf8' }).stdout.trim();
+    const flags = [
+      '--noEmit',
+      '--strict',
+      '--skipLibCheck',
+      '--module',
+      'nodenext',
+      '--allowImportingTsExtensions',
+      '--types',
+      '',
+    ];
+    return spawnSync(join(top, 'node_modules/.bin/tsc'), [...flags, 'check.ts'], {
+      cwd: folder,
+      encoding: 'utf8',
+    }).stdout.trim();
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -39,7 +51,9 @@ function program(manifests: readonly Manifest[]): string {
     const module = packageOf[apiVersion];
     if (module === undefined) throw new Error(`no types known of ${apiVersion} ${kind}`);
     lines.push(`import type { ${kind} as Kind${i} } from 'kubernetes-types/${module}.d.ts';`);
-    lines.push(`export const object${i} = ${JSON.stringify(withoutExtensions(manifest))} as const satisfies Readonlys<Kind${i}>;`);
+    lines.push(
+      `export const object${i} = ${JSON.stringify(withoutExtensions(manifest))} as const satisfies Readonlys<Kind${i}>;`,
+    );
   }
   return lines.join('\n');
 }

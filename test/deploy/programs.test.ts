@@ -16,7 +16,16 @@ let probe: string;
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'godwit-programs-'));
   probe = join(folder, 'godwit-probe');
-  execFileSync('gcc', ['-static', '-Os', '-Wall', '-Wextra', '-Werror', '-o', probe, `${top}deploy/image/godwit-probe.c`]);
+  execFileSync('gcc', [
+    '-static',
+    '-Os',
+    '-Wall',
+    '-Wextra',
+    '-Werror',
+    '-o',
+    probe,
+    `${top}deploy/image/godwit-probe.c`,
+  ]);
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -68,7 +77,13 @@ test('an agent that starts is alive and not ready', async () => {
 
 test('an agent that has too many clients is alive', async () => {
   const path = join(folder, 'crowded.ctl');
-  const server = await startBirdServer({ path, version: '1', model: () => undefined, onModelError() {}, maximumClients: 0 });
+  const server = await startBirdServer({
+    path,
+    version: '1',
+    model: () => undefined,
+    onModelError() {},
+    maximumClients: 0,
+  });
   try {
     expect(await ask('live', path)).toEqual({ status: 0, stderr: '' });
     expect((await ask('ready', path)).stderr).toBe('godwit-probe: greeting: 8007 Too many clients (0)\n');
@@ -80,7 +95,9 @@ test('an agent that has too many clients is alive', async () => {
 test('an agent that answers `show status` is ready', async () => {
   const server = createServer((socket) => {
     socket.write('0001 Godwit 1 ready.\n');
-    socket.on('data', (chunk) => socket.end(String(chunk) === 'show status\n' ? '1000-BIRD 2\n0013 Daemon is up and running\n' : '9000 what?\n'));
+    socket.on('data', (chunk) =>
+      socket.end(String(chunk) === 'show status\n' ? '1000-BIRD 2\n0013 Daemon is up and running\n' : '9000 what?\n'),
+    );
     socket.on('error', () => {});
   });
   try {
@@ -94,9 +111,18 @@ test('an agent that is gone, hangs up, or says something else is not alive; the 
   const hangsUp = createServer((socket) => socket.destroy());
   const other = createServer((socket) => socket.end('HTTP/1.1 400 Bad Request\n'));
   try {
-    expect(await ask('live', join(folder, 'none.ctl'))).toEqual({ status: 1, stderr: `godwit-probe: ${folder}/none.ctl: No such file or directory\n` });
-    expect(await ask('live', await listen(hangsUp, 'hangs-up.ctl'))).toEqual({ status: 1, stderr: 'godwit-probe: greeting: Connection reset by peer\n' });
-    expect(await ask('live', await listen(other, 'other.ctl'))).toEqual({ status: 1, stderr: 'godwit-probe: greeting: HTTP/1.1 400 Bad Request\n' });
+    expect(await ask('live', join(folder, 'none.ctl'))).toEqual({
+      status: 1,
+      stderr: `godwit-probe: ${folder}/none.ctl: No such file or directory\n`,
+    });
+    expect(await ask('live', await listen(hangsUp, 'hangs-up.ctl'))).toEqual({
+      status: 1,
+      stderr: 'godwit-probe: greeting: Connection reset by peer\n',
+    });
+    expect(await ask('live', await listen(other, 'other.ctl'))).toEqual({
+      status: 1,
+      stderr: 'godwit-probe: greeting: HTTP/1.1 400 Bad Request\n',
+    });
     expect(await ask('well', 'x')).toEqual({ status: 1, stderr: 'usage: godwit-probe live|ready SOCKET\n' });
   } finally {
     hangsUp.close();

@@ -24,8 +24,13 @@ const written: Readonly<Record<string, readonly string[]>> = {
 };
 
 test('the ClusterRole holds get, list and watch of every kind that is followed, and the writes of the table', () => {
-  const followed = [...Object.values(builtIn), ...customResourceDefinitions.map(({ plural }) => `godwit.dev/${plural}`)];
-  const expected = Object.fromEntries(followed.map((name) => [name, ['get', 'list', 'watch', ...(written[name] ?? [])]]));
+  const followed = [
+    ...Object.values(builtIn),
+    ...customResourceDefinitions.map(({ plural }) => `godwit.dev/${plural}`),
+  ];
+  const expected = Object.fromEntries(
+    followed.map((name) => [name, ['get', 'list', 'watch', ...(written[name] ?? [])]]),
+  );
   const text = readFileSync(fileURLToPath(new URL('../../deploy/manifests/godwit.yaml', import.meta.url)), 'utf8');
   const roles = parseAllDocuments(text)
     .map((document) => document.toJS() as Manifest)

@@ -34,7 +34,7 @@ spec:
         {{- end }}
         {{- include "godwit.selectorLabels" $labels | nindent 8 }}
       annotations:
-        kubectl.kubernetes.io/default-container: agent
+        kubectl.kubernetes.io/default-container: {{ $cleanup | ternary "cleaned" "agent" }}
         {{- with $settings.podAnnotations }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -91,8 +91,9 @@ spec:
               mountPath: /etc/cni/net.d
             {{- end }}
       containers:
-        # Runs where all is done, for `rollout status` to see.
-        - name: agent
+        # Runs where all is done, for `rollout status` to see. Not the agent's name: a server-side apply that takes fields away
+        # from a container of the same name leaves their defaults, half a probe among them.
+        - name: cleaned
           image: {{ $image }}
           imagePullPolicy: {{ .root.Values.image.pullPolicy }}
           command: [sleep, infinity]
