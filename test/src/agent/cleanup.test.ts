@@ -1,0 +1,30 @@
+/** `godwit cleanup` as the chart runs it: in a container, where the state folder is a mount. */
+
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+
+const main = fileURLToPath(new URL('../../../src/main.ts', import.meta.url));
+
+test('a state folder that is a mount is emptied; one that is not is removed; one that is not there is no fault', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'godwit-cleanup-'));
+  // A mount and network namespace of its own: cleanup touches the kernel of whoever runs it.
+  const script = `
+    cd "$1"
+    mkdir mounted plain
+    mount -t tmpfs none mounted
+    for state in mounted plain; do mkdir $state/last-known; touch $state/last-known/Node.json; done
+    for state in mounted plain absent; do "$2" "$3" cleanup --state "$1/$state" >/dev/null; done
+    find . -mindepth 1`;
+  try {
+    const left = execFileSync('unshare', ['-mn', 'sh', '-ec', script, 'sh', folder, process.execPath, main], {
+      encoding: 'utf8',
+    });
+    expect(left).toBe('./mounted\n');
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
