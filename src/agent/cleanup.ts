@@ -3,7 +3,7 @@
  * Leaves out: the settings ip_forward and forwarding, which others on the host may need by now; it says so.
  */
 
-import { readdirSync, rmdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { KernelError, NftError, NftTable, nftProcess, removeAll, Rtnetlink } from '../../dataplane/index.ts';
 import { parseCleanupFlags } from '../cli/cleanup-flags.ts';
@@ -39,13 +39,14 @@ export async function runCleanup(args: readonly string[]): Promise<number> {
   }
 }
 
-/** In a container the folder is a mount of the host's, which can be emptied only. @throws the system's error */
+/** In a container the folder is a mount of the host's in a read-only place: it can be emptied only. @throws the system's error */
 function removeFolder(folder: string): void {
+  if (!existsSync(folder)) return;
+  for (const name of readdirSync(folder)) rmSync(join(folder, name), { recursive: true });
   try {
-    for (const name of readdirSync(folder)) rmSync(join(folder, name), { recursive: true });
     rmdirSync(folder);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code !== 'ENOENT' && code !== 'EBUSY') throw error;
+    if (code !== 'EBUSY' && code !== 'EROFS') throw error;
   }
 }

@@ -14,16 +14,20 @@ test('a state folder that is a mount is emptied; one that is not is removed; one
   // A mount and network namespace of its own: cleanup touches the kernel of whoever runs it.
   const script = `
     cd "$1"
-    mkdir mounted plain
+    mkdir mounted plain read-only
     mount -t tmpfs none mounted
-    for state in mounted plain; do mkdir $state/last-known; touch $state/last-known/Node.json; done
-    for state in mounted plain absent; do "$2" "$3" cleanup --state "$1/$state" >/dev/null; done
-    find . -mindepth 1`;
+    mount -t tmpfs none read-only
+    mkdir read-only/mounted
+    mount -t tmpfs none read-only/mounted
+    mount -o remount,ro read-only
+    for state in mounted plain read-only/mounted; do mkdir $state/last-known; touch $state/last-known/Node.json; done
+    for state in mounted plain read-only/mounted absent; do "$2" "$3" cleanup --state "$1/$state" >/dev/null; done
+    find . -mindepth 1 | sort`;
   try {
     const left = execFileSync('unshare', ['-mn', 'sh', '-ec', script, 'sh', folder, process.execPath, main], {
       encoding: 'utf8',
     });
-    expect(left).toBe('./mounted\n');
+    expect(left).toBe('./mounted\n./read-only\n./read-only/mounted\n');
   } finally {
     rmSync(folder, { recursive: true });
   }
