@@ -9,6 +9,8 @@ export { LinkMonitor } from './links.ts';
 export { KernelError } from './netlink/kernel-error.ts';
 export { Rtnetlink } from './netlink/rtnetlink.ts';
 export { RouteTable } from './route-table.ts';
+export { PodNetwork } from './pods/pod-network.ts';
+export { podGateway, podRoutes, type PodLink } from './pods/pod-link.ts';
 export { Sysctl } from './sysctl.ts';
 export { TunnelDevices } from './tunnels.ts';
 export {

@@ -17,7 +17,13 @@ export const godwitProtocol = 167;
  */
 export const godwitMetric = 1670;
 
-/** The names of our devices begin so. */
+/** Marks the host's routes to its own pods; apart from godwitProtocol, whose sweeps they must outlive. Free where 167 is. */
+export const podRouteProtocol = 168;
+
+/** IFLA_GROUP of the host's ends of pods' links: lets a filter name them all. */
+export const podLinkGroup = 26487;
+
+/** The names of our tunnel devices begin so. */
 export const devicePrefix = 'godwit-';
 
 /** Protocol numbers of routing daemons: what they installed may itself rest on what we resolve, so it never resolves a next hop. */
@@ -41,6 +47,11 @@ export const routingDaemons: ReadonlyMap<number, string> = new Map([
   [192, 'eigrp'],
   [197, 'openfabric'],
 ]);
+
+/** The host's end of a pod's link: `gw` and 13 hexadecimal digits. */
+export function isPodLink(link: { readonly name: string; readonly kind: string | undefined }): boolean {
+  return link.kind === 'veth' && /^gw[0-9a-f]{13}$/.test(link.name);
+}
 
 /** A device with our name but of a kind that we never make is somebody else's. */
 export function isOurDevice(link: { readonly name: string; readonly kind: string | undefined }): boolean {

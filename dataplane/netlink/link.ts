@@ -93,7 +93,7 @@ export type NewTunnelLink = { readonly name: string; readonly local: string; rea
 export function writeNewTunnel(writer: MessageWriter, sequence: number, link: NewTunnelLink): void {
   const flags = MessageFlag.request | MessageFlag.create | MessageFlag.exclusive;
   writer.begin(MessageType.newLink, flags, sequence);
-  writeHeader(writer, 0, 0, 0);
+  writeLinkHeader(writer, 0, 0, 0);
   writer.attributeText(Attribute.name, link.name);
   if (link.mtu !== undefined) writer.attributeU32(Attribute.mtu, link.mtu);
   if (link.kind === 'vxlan' && link.mac !== undefined) writer.attribute(Attribute.address, macBytes(link.mac));
@@ -111,7 +111,7 @@ export function writeSetLink(
   link: { index: number; up?: boolean; mtu?: number; mac?: string },
 ): void {
   writer.begin(MessageType.newLink, MessageFlag.request, sequence);
-  writeHeader(writer, link.index, link.up === true ? LinkFlag.up : 0, link.up === undefined ? 0 : LinkFlag.up);
+  writeLinkHeader(writer, link.index, link.up === true ? LinkFlag.up : 0, link.up === undefined ? 0 : LinkFlag.up);
   if (link.mtu !== undefined) writer.attributeU32(Attribute.mtu, link.mtu);
   if (link.mac !== undefined) writer.attribute(Attribute.address, macBytes(link.mac));
   writer.end();
@@ -119,14 +119,14 @@ export function writeSetLink(
 
 export function writeDeleteLink(writer: MessageWriter, sequence: number, index: number): void {
   writer.begin(MessageType.deleteLink, MessageFlag.request, sequence);
-  writeHeader(writer, index, 0, 0);
+  writeLinkHeader(writer, index, 0, 0);
   writer.end();
 }
 
 /** RTM_GETLINK for one link by name. */
 export function writeGetLink(writer: MessageWriter, sequence: number, name: string): void {
   writer.begin(MessageType.getLink, MessageFlag.request, sequence);
-  writeHeader(writer, 0, 0, 0);
+  writeLinkHeader(writer, 0, 0, 0);
   writer.attributeText(Attribute.name, name);
   writer.end();
 }
@@ -134,11 +134,12 @@ export function writeGetLink(writer: MessageWriter, sequence: number, name: stri
 /** RTM_GETLINK for all. */
 export function writeDumpLinks(writer: MessageWriter, sequence: number): void {
   writer.begin(MessageType.getLink, MessageFlag.request | MessageFlag.dump, sequence);
-  writeHeader(writer, 0, 0, 0);
+  writeLinkHeader(writer, 0, 0, 0);
   writer.end();
 }
 
-function writeHeader(writer: MessageWriter, index: number, flags: number, change: number): void {
+/** struct ifinfomsg. */
+export function writeLinkHeader(writer: MessageWriter, index: number, flags: number, change: number): void {
   writer.u8(0);
   writer.u8(0);
   writer.u16(0);

@@ -5,7 +5,7 @@
  * Holds: a pointer argument is a Buffer that lives through the call; `inNamespace` never returns in the wrong namespace.
  */
 
-import { readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 
 import koffi from 'koffi';
@@ -190,6 +190,38 @@ export function inNamespace<T>(path: string, block: () => T): T {
   } finally {
     calls.close(home);
   }
+}
+
+/** A network namespace that is held open: its descriptor, and a path that means it whatever becomes of its own. */
+export interface OpenNamespace {
+  readonly fd: number;
+  readonly path: string;
+}
+
+/**
+ * Opens a network namespace for the time of a synchronous block.
+ * @throws KernelError; ENOENT where it is gone, EINVAL where the file is no network namespace other than `home`.
+ */
+export function withNamespace<T>(path: string, home: string | undefined, block: (namespace: OpenNamespace) => T): T {
+  let fd: number;
+  try {
+    fd = openSync(path, 'r');
+  } catch (error) {
+    throw fileError(`open(${path})`, error);
+  }
+  try {
+    const own = statSync(home ?? '/proc/thread-self/ns/net');
+    const { dev, ino } = fstatSync(fd);
+    if (dev !== own.dev) throw invalidNamespace(path, 'not a network namespace');
+    if (ino === own.ino) throw invalidNamespace(path, "the host's own network namespace");
+    return block({ fd, path: `/proc/self/fd/${fd}` });
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function invalidNamespace(path: string, reason: string): KernelError {
+  return new KernelError(`open(${path})`, koffi.os.errno['EINVAL'], 'EINVAL', reason);
 }
 
 /** The text of a file under /proc/sys in the caller's network namespace. */
