@@ -32,6 +32,10 @@ const commands: Readonly<Record<string, Run>> = {
     const { runTorConfig } = await import('./cli/tor-config.ts');
     return runTorConfig(args, process);
   },
+  async 'install-cni'(args) {
+    const { runInstallCni } = await import('./agent/cni/install.ts');
+    return runInstallCni(args);
+  },
   async cleanup(args) {
     const { runCleanup } = await import('./agent/cleanup.ts');
     return runCleanup(args);

@@ -70,6 +70,8 @@ const mayImport: Record<string, readonly string[]> = {
     'bgp/ip.ts',
     'dataplane/index.ts',
   ],
+  'src/ipam': ['src/ipam', 'bgp/ip.ts'],
+  'src/cni': ['src/cni', 'src/ipam', 'src/unreachable.ts', 'bgp/ip.ts'],
   'src/control': [
     'src/control',
     'src/unreachable.ts',
@@ -78,7 +80,7 @@ const mayImport: Record<string, readonly string[]> = {
     'bgp/ip.ts',
     'dataplane/index.ts',
   ],
-  'src/cli': ['src/cli', 'src/control', 'src/unreachable.ts', 'src/version.ts', 'bgp/index.ts', 'bgp/ip.ts'],
+  'src/cli': ['src/cli', 'src/control', 'src/cni', 'src/unreachable.ts', 'src/version.ts', 'bgp/index.ts', 'bgp/ip.ts'],
   'src/cli/migrate.ts': ['src/cli', 'src/migrate'],
   'src/cli/tor-config.ts': ['src/cli', 'src/tor', 'src/source', 'src/resources'],
   'src/cli/doctor.ts': ['src/cli', 'src/doctor', 'src/control'],

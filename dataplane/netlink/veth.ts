@@ -27,11 +27,7 @@ export interface NewVeth {
 
 /** RTM_NEWLINK that makes the pair, both ends down; refused with EEXIST where either name is taken. */
 export function writeNewVeth(writer: MessageWriter, sequence: number, veth: NewVeth): void {
-  writer.begin(
-    MessageType.newLink,
-    MessageFlag.request | MessageFlag.create | MessageFlag.exclusive,
-    sequence,
-  );
+  writer.begin(MessageType.newLink, MessageFlag.request | MessageFlag.create | MessageFlag.exclusive, sequence);
   writeLinkHeader(writer, 0, 0, 0);
   writeEnd(writer, veth.here, veth.mtu);
   writer.attributeU32(Attribute.group, veth.group);

@@ -114,12 +114,18 @@ export class PodNetwork {
     return true;
   }
 
-  /** Names of the pods' links that there are. @throws KernelError */
-  hostLinks(): string[] {
+  /** The pods' links that there are, each with the addresses that are routed to it. @throws KernelError */
+  hostLinks(): { name: string; addresses: string[] }[] {
+    const routes = dumpRoutes(this.#kernel.commands, podRouteProtocol);
     return this.#kernel.commands
       .dump('dump of the links', writeDumpLinks, readLink)
       .filter(isPodLink)
-      .map(({ name }) => name);
+      .map(({ name, index }) => ({
+        name,
+        addresses: routes
+          .filter(({ nextHops }) => nextHops[0]?.interfaceIndex === index)
+          .map(({ prefix }) => prefix.slice(0, prefix.indexOf('/'))),
+      }));
   }
 
   /** What of the link is not as it shall be, in words; empty: all is well. @throws KernelError */
@@ -331,8 +337,7 @@ function newRoute(
   };
   return {
     operation: `new route to ${formatPrefix(prefix)}`,
-    write: (writer, sequence) =>
-      writeNewRoute(writer, sequence, MessageFlag.create | MessageFlag.exclusive, request),
+    write: (writer, sequence) => writeNewRoute(writer, sequence, MessageFlag.create | MessageFlag.exclusive, request),
   };
 }
 

@@ -4,12 +4,14 @@
  *     source ──changes──► ClusterWatch ──topology──► toSpeakerSettings ──► Speaker ──best paths──► RouteKeeper ──► kernel routes, tunnels
  *                              │                          └──inventory──────────────────────────────► │
  *                              └──policy───► PolicyKeeper ──► nftables                       links ───┘
+ *     CNI socket ──► CniPart ──► pods' links; tells PolicyKeeper of pods' addresses before anyone else knows them
  *     control sockets ──► AgentControlModel ──► all of them (reads only)
  *
  * Order at the start: sockets are claimed (a second agent is refused), the source is read, policy is put in force, routes of the run
  * before are adopted, and only then does the speaker open its mouth. At the end everything in the kernel stays.
  */
 
+import { join } from 'node:path';
 import { Speaker, TcpDriver } from '../../bgp/index.ts';
 import {
   HostRoutes,
@@ -37,6 +39,9 @@ import { version } from '../version.ts';
 import { missingCapabilities } from './capabilities.ts';
 import { dataplaneClock, speakerClock } from './clocks.ts';
 import { ClusterWatch } from './cluster-watch.ts';
+import { CniPart } from './cni/cni-part.ts';
+import { toNodeNetwork } from './cni/node-network.ts';
+import { noPublisher } from './cni/publisher.ts';
 import { AgentControlModel } from './control-model.ts';
 import { createLog, type Log } from './log.ts';
 import { PolicyKeeper } from './policy-keeper.ts';
@@ -77,7 +82,7 @@ async function startAgent(flags: AgentFlags, log: Log): Promise<() => Promise<vo
   if (earlier.problem !== undefined)
     log.warn({ problem: earlier.problem }, 'the record of the run before cannot be read');
 
-  const kernel = roles.includes('routes') || roles.includes('policy') ? new Rtnetlink() : undefined;
+  const kernel = roles.some((role) => role !== 'bgp') ? new Rtnetlink() : undefined;
   const links = kernel && new LinkMonitor({ kernel, clock: dataplaneClock });
   const hostRoutes = links && new HostRoutes(links);
   const policy = roles.includes('policy')
@@ -101,13 +106,33 @@ async function startAgent(flags: AgentFlags, log: Log): Promise<() => Promise<vo
         firstPolicyChanges.push(...changes);
         return;
       }
-      policy?.onChanges(changes);
+      policy?.onChanges(cni?.translate(changes) ?? changes);
       void policy?.flush();
     },
     onTopologyChanged: () => running && reconfigure(),
   });
+  const attached =
+    kernel && links && roles.includes('cni')
+      ? await CniPart.restore({
+          ...flags.cni,
+          nodeName,
+          bootId,
+          ledgerFolder: join(flags.stateFolder, 'cni'),
+          kernel,
+          policy,
+          pods: () => cluster.state.pods,
+          node: () => toNodeNetwork(cluster.state, config.inventory, links),
+          publisher: noPublisher,
+          clock: dataplaneClock,
+          log,
+        })
+      : undefined;
+  const cni = attached?.part;
   const source = openSource(flags);
-  source.onChanges((changes) => cluster.apply(changes));
+  source.onChanges((changes) => {
+    cluster.apply(changes);
+    cni?.onSourceChanges(changes);
+  });
   source.onProblems((problems) => {
     for (const { file, document, field, reason } of problems)
       log.warn({ file, document, field, reason }, 'manifest refused');
@@ -115,13 +140,14 @@ async function startAgent(flags: AgentFlags, log: Log): Promise<() => Promise<vo
   await source.start();
   await turn();
 
-  policy?.onChanges(firstPolicyChanges);
+  policy?.onChanges(attached?.changes ?? []);
+  policy?.onChanges(cni?.translate(firstPolicyChanges) ?? firstPolicyChanges);
   await policy?.flush();
 
   let config = toSpeakerSettings(cluster.state, self);
   let configuredAt = startedAt;
   const ownConditions: StatusCondition[] = [];
-  if (roles.includes('routes')) ownConditions.push(...enableForwarding(log));
+  if (roles.includes('routes') || roles.includes('cni')) ownConditions.push(...enableForwarding(log));
   const routes =
     kernel && links && roles.includes('routes')
       ? new RouteKeeper({
@@ -224,11 +250,13 @@ async function startAgent(flags: AgentFlags, log: Log): Promise<() => Promise<vo
       hostRoutes,
     }),
   );
+  await cni?.serve();
   const { asNumber, routerId, neighbors } = config.settings;
   log.info({ version, asNumber, routerId, neighbors: neighbors.length, roles, restarting }, 'running');
 
   return async () => {
     source.stop();
+    await cni?.close();
     await control.close();
     await speaker.stop('restart');
     routes?.close();

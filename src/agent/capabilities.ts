@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import type { Role } from '../cli/agent-flags.ts';
 
 /** Bits of linux/capability.h. */
-const capabilityBits = { CAP_NET_BIND_SERVICE: 10, CAP_NET_ADMIN: 12 } as const;
+const capabilityBits = { CAP_NET_BIND_SERVICE: 10, CAP_NET_ADMIN: 12, CAP_SYS_ADMIN: 21 } as const;
 
 type Capability = keyof typeof capabilityBits;
 
@@ -12,6 +12,8 @@ const needs = {
   bgp: ['CAP_NET_BIND_SERVICE'],
   routes: ['CAP_NET_ADMIN'],
   policy: ['CAP_NET_ADMIN'],
+  // setns(2) into a pod's network namespace.
+  cni: ['CAP_NET_ADMIN', 'CAP_SYS_ADMIN'],
 } as const satisfies Record<Role, readonly Capability[]>;
 
 /** @returns the capabilities that the roles need and the process lacks. */

@@ -9,10 +9,11 @@ import { KernelError, NftError, NftTable, nftProcess, removeAll, Rtnetlink } fro
 import { parseCleanupFlags } from '../cli/cleanup-flags.ts';
 import { exitCodes } from '../cli/usage.ts';
 import { missingCapabilities } from './capabilities.ts';
+import { conflistName, forwarderName, removeFile } from './cni/host-files.ts';
 
 /** @throws UsageError */
 export async function runCleanup(args: readonly string[]): Promise<number> {
-  const { stateFolder } = parseCleanupFlags(args);
+  const { stateFolder, cniConfDir, cniBinDir } = parseCleanupFlags(args);
   const missing = missingCapabilities(['routes', 'policy']);
   if (missing.length > 0) {
     console.error(
@@ -21,11 +22,16 @@ export async function runCleanup(args: readonly string[]): Promise<number> {
     return exitCodes.refused;
   }
   try {
+    // First of all: the runtime is to ask us for nothing more.
+    for (const path of [join(cniConfDir, conflistName), join(cniBinDir, forwarderName)]) {
+      if (await removeFile(path)) console.log(`removed: ${path}`);
+    }
     const kernel = new Rtnetlink();
-    const { routes, devices } = removeAll(kernel);
+    const { routes, devices, podLinks } = removeAll(kernel);
     kernel.close();
     console.log(`routes removed: ${routes}`);
     console.log(`devices removed: ${devices.join(', ') || 'none'}`);
+    if (podLinks > 0) console.log(`links of pods removed: ${podLinks}; those pods have no network now`);
     await new NftTable({ run: nftProcess() }).remove();
     console.log('nftables table inet godwit removed');
     removeFolder(stateFolder);

@@ -68,6 +68,12 @@ export class PolicyKeeper {
     return { state, ...counts, lastError: this.#lastError, appliedAt: this.#appliedAt };
   }
 
+  /** Why the kernel does not hold the policies as told; undefined: it does, or is about to. */
+  problem(): string | undefined {
+    if (this.#lastError !== undefined) return this.#lastError;
+    return this.#appliedAt === undefined ? 'nothing has been applied yet' : undefined;
+  }
+
   /** @returns undefined: no such pod. */
   async explain(pod: string) {
     return this.#engine.explain(pod, this.#appliedAt === undefined ? undefined : await this.#table.counters());

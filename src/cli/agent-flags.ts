@@ -7,17 +7,25 @@ import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { canonicalAddress, familyOfText } from '../../bgp/ip.ts';
 import type { Family } from '../../bgp/ip.ts';
+import { chainedPlugins, defaultCniSocket } from '../cni/conflist.ts';
+import type { ChainedPlugin } from '../cni/conflist.ts';
+import { cniVersions } from '../cni/versions.ts';
+import type { CniVersion } from '../cni/versions.ts';
 import { apiPathBeside, defaultSocketPath } from '../control/socket-path.ts';
 import { parseFlags } from './parse-flags.ts';
 import { UsageError } from './usage.ts';
 
-export const roles = ['bgp', 'routes', 'policy'] as const;
+export const roles = ['bgp', 'routes', 'policy', 'cni'] as const;
 export type Role = (typeof roles)[number];
 
+/** A node has one CNI plugin: this one is it only where it is told so. */
+const usualRoles: readonly Role[] = ['bgp', 'routes', 'policy'];
+
 /** Roles of later versions: refused with that reason. */
-const laterRoles: readonly string[] = ['services', 'cni'];
+const laterRoles: readonly string[] = ['services'];
 
 export const defaultStateFolder = '/var/lib/godwit';
+export const defaultCniConfDir = '/etc/cni/net.d';
 
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof logLevels)[number];
@@ -35,6 +43,19 @@ export interface AgentFlags {
   /** Canonical text; families that are absent come from the Node object. */
   readonly nodeIps: Readonly<Partial<Record<Family, string>>>;
   readonly logLevel: LogLevel;
+  readonly cni: CniFlags;
+}
+
+/** Of the role cni. */
+export interface CniFlags {
+  /** Path of the socket that the plugin's forwarder calls. */
+  readonly socket: string;
+  /** Folder of the runtime's network configuration; undefined: none is written there. */
+  readonly confDir: string | undefined;
+  /** Plugins that the runtime calls after ours. */
+  readonly chain: readonly ChainedPlugin[];
+  /** Of the network configuration. */
+  readonly version: CniVersion;
 }
 
 export type SourceFlag = { readonly kind: 'directory'; readonly path: string } | { readonly kind: 'kube' };
@@ -53,6 +74,10 @@ export function parseAgentFlags(args: readonly string[]): AgentFlags {
     state: { type: 'string' },
     'node-ip': { type: 'string', multiple: true },
     'log-level': { type: 'string' },
+    'cni-socket': { type: 'string' },
+    'cni-conf-dir': { type: 'string' },
+    'cni-chain': { type: 'string' },
+    'cni-version': { type: 'string' },
   });
   if (positionals.length > 0) throw new UsageError(`agent takes only flags, not '${positionals[0]}'`);
   const socket = socketFlag('socket', values.socket ?? defaultSocketPath);
@@ -67,6 +92,13 @@ export function parseAgentFlags(args: readonly string[]): AgentFlags {
     stateFolder: path('state', values.state ?? defaultStateFolder),
     nodeIps: nodeIps(values['node-ip'] ?? []),
     logLevel: oneOf('log-level', logLevels, values['log-level'] ?? 'info'),
+    cni: {
+      socket: socketFlag('cni-socket', values['cni-socket'] ?? defaultCniSocket),
+      confDir: confDir(values['cni-conf-dir'] ?? defaultCniConfDir),
+      chain: chain(values['cni-chain'] ?? 'portmap,bandwidth'),
+      // What containerd 1.6 and plugins of its time speak; 1.1.0 brings GC and STATUS to those that can.
+      version: oneOf('cni-version', cniVersions, values['cni-version'] ?? '1.0.0'),
+    },
   };
 }
 
@@ -85,13 +117,22 @@ function source(text: string | undefined): SourceFlag {
 }
 
 function roleList(text: string | undefined): readonly Role[] {
-  if (text === undefined) return roles;
+  if (text === undefined) return usualRoles;
   const wanted = text.split(',').map((word) => word.trim());
   for (const word of wanted) {
     if (laterRoles.includes(word)) throw new UsageError(`--roles: '${word}' is not in this version`);
     oneOf('roles', roles, word);
   }
   return roles.filter((role) => wanted.includes(role));
+}
+
+function confDir(text: string): string | undefined {
+  return text === 'none' ? undefined : path('cni-conf-dir', text);
+}
+
+function chain(text: string): readonly ChainedPlugin[] {
+  const words = text === 'none' ? [] : text.split(',').map((word) => word.trim());
+  return words.map((word) => oneOf('cni-chain', chainedPlugins, word));
 }
 
 function nodeIps(texts: readonly string[]): Partial<Record<Family, string>> {

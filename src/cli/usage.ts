@@ -16,16 +16,21 @@ export const usageText = `godwit: BGP network controller for Kubernetes
   godwit tor-config --dialect DIALECT --peer NAME [FILE…]    the switch's side of a BGPPeer
   godwit migrate calico|kube-router [FILE…]                  their objects into ours
   godwit cleanup [--state DIR]                               remove everything of Godwit's from this host
+  godwit install-cni --bin-dir DIR [--from FILE]             copy the CNI plugin to where the runtime looks
 
 Flags of agent:
   --node NAME           this node's name (default: the host name)
   --source dir:PATH     a folder of manifests, watched; or kube
-  --roles LIST          of bgp,routes,policy (default: all three)
+  --roles LIST          of bgp,routes,policy,cni (default: the first three)
   --socket PATH         control socket, BIRD's protocol (default /run/godwit/godwit.ctl)
   --api PATH            control socket, framed JSON (default: api.sock beside it)
   --state DIR           state that survives a restart (default /var/lib/godwit)
   --node-ip ADDRESS     the node's address, once a family (default: the Node's InternalIP)
   --log-level LEVEL     trace, debug, info, warn or error (default info)
+  --cni-socket PATH     role cni: the plugin's socket (default /run/godwit/cni.sock)
+  --cni-conf-dir DIR    role cni: where the runtime's network configuration goes (default /etc/cni/net.d; or none)
+  --cni-chain LIST      role cni: plugins called after ours, of portmap,bandwidth,tuning (default portmap,bandwidth; or none)
+  --cni-version VERSION role cni: version of that configuration (default 1.0.0)
 
 What show can tell:
   show status

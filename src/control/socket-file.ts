@@ -1,5 +1,5 @@
 /**
- * A listening unix socket as a file: made with mode 0660, never taken from a process that still answers.
+ * A listening unix socket as a file: made with mode 0660 unless told, never taken from a process that still answers.
  * The socket is bound under a name of its own and then linked to its path, so that nobody sees it with other rights and two
  * agents that start together cannot both have it.
  */
@@ -34,7 +34,7 @@ let bound = 0;
  * Listens, the folder of the path included.
  * @throws SocketFileError where another process answers there, the path is something else, or rights are missing.
  */
-export async function listenOnSocketFile(server: Server, path: string): Promise<SocketFile> {
+export async function listenOnSocketFile(server: Server, path: string, mode = 0o660): Promise<SocketFile> {
   const folder = dirname(path);
   const ownName = join(folder, `.${process.pid}.${bound++}`);
   try {
@@ -46,7 +46,7 @@ export async function listenOnSocketFile(server: Server, path: string): Promise<
     throw explained(error, path);
   }
   try {
-    await chmod(ownName, 0o660);
+    await chmod(ownName, mode);
     await takePath(ownName, path);
     const { dev, ino } = await lstat(path);
     return { path, remove: () => removeIfSame(path, dev, ino) };

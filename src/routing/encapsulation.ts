@@ -166,6 +166,24 @@ function tunnelAddresses(self: ClusterNode, inside: readonly Family[]): readonly
   });
 }
 
+/**
+ * The MTU of pods' links on this node: a full packet reaches any other node, through the tunnel of the ranges' pools where
+ * they have one, also one that is used to some nodes only.
+ */
+export function podMtu(inventory: Inventory, underlay: Underlay): number {
+  const { self, poolOf } = inventory;
+  const direct = Object.values(self.addresses).map((local) => underlayMtu(local, inventory, underlay));
+  const tunnelled = self.podPrefixes.flatMap(({ prefix }) => {
+    const pool = poolOf(prefix);
+    if (pool?.tunnel === undefined || !pool.selects(self.labels)) return [];
+    const { kind } = pool.tunnel;
+    const outer = kind === 'ipip' ? 'ipv4' : vtepFamily(self);
+    const local = outer && self.addresses[outer];
+    return local === undefined ? [] : [tunnelMtu(kind, local, inventory, underlay)];
+  });
+  return Math.min(...(direct.length > 0 ? direct : [usualMtu]), ...tunnelled);
+}
+
 function tunnelMtu(kind: TunnelKind, local: string, inventory: Inventory, underlay: Underlay): number {
   const family = local.includes(':') ? 'ipv6' : 'ipv4';
   return underlayMtu(local, inventory, underlay) - overhead[kind][family];

@@ -48,7 +48,9 @@ const pings = (from: TestNamespace, to: string) => from.exec('ping', '-c', '1', 
 test('a prepared pod has its addresses and routes, and reaches nothing', () => {
   network.prepare(linkOf(pod, 1));
   expect(pod.ip('-br addr show eth0')).toContain('10.244.1.1/32');
-  expect(pod.ip('route show')).toBe('default via 169.254.1.1 dev eth0 proto static onlink linkdown \n169.254.1.1 dev eth0 proto static scope link linkdown \n');
+  expect(pod.ip('route show')).toBe(
+    'default via 169.254.1.1 dev eth0 proto static onlink linkdown \n169.254.1.1 dev eth0 proto static scope link linkdown \n',
+  );
   expect(() => pings(pod, '169.254.1.1')).toThrow();
   expect(host.ip(`route show proto ${podRouteProtocol}`)).toBe('');
 });
@@ -66,7 +68,10 @@ test('a connected pod and its host reach each other at once, in both families, w
 
 test('two pods of one host reach each other, and the gateway answers', () => {
   using other = new TestNamespace();
-  for (const [namespace, number] of [[pod, 1], [other, 2]] as const) {
+  for (const [namespace, number] of [
+    [pod, 1],
+    [other, 2],
+  ] as const) {
     const link = linkOf(namespace, number);
     network.prepare(link);
     network.connect(link);
@@ -78,7 +83,10 @@ test('two pods of one host reach each other, and the gateway answers', () => {
 
 test('a pod that sends from an address that is not its own is not heard', () => {
   using other = new TestNamespace();
-  for (const [namespace, number] of [[pod, 1], [other, 2]] as const) {
+  for (const [namespace, number] of [
+    [pod, 1],
+    [other, 2],
+  ] as const) {
     const link = linkOf(namespace, number);
     network.prepare(link);
     network.connect(link);
@@ -95,7 +103,7 @@ test('removing the link leaves nothing on either side, and removing it again is 
   const before = host.ip('route show table all') + host.ip('-6 route show table all');
   network.prepare(link);
   network.connect(link);
-  expect(network.hostLinks()).toEqual(['gw0000000000001']);
+  expect(network.hostLinks()).toEqual([{ name: 'gw0000000000001', addresses: ['10.244.1.1', 'fd00:1::1'] }]);
   expect(network.remove(link.hostName)).toBe(true);
   expect(names(pod)).toEqual(['lo']);
   expect(names(host)).toEqual(['lo']);
@@ -105,13 +113,36 @@ test('removing the link leaves nothing on either side, and removing it again is 
 
 describe('what fails leaves nothing', () => {
   test.each<[string, string, () => PodLink]>([
-    ['the name is taken in the pod', 'EEXIST', () => { pod.ip('link add eth0 type veth'); return linkOf(pod, 1); }],
-    ['the name is taken on the host', 'EEXIST', () => { host.ip('link add gw0000000000001 type veth'); return linkOf(pod, 1); }],
+    [
+      'the name is taken in the pod',
+      'EEXIST',
+      () => {
+        pod.ip('link add eth0 type veth');
+        return linkOf(pod, 1);
+      },
+    ],
+    [
+      'the name is taken on the host',
+      'EEXIST',
+      () => {
+        host.ip('link add gw0000000000001 type veth');
+        return linkOf(pod, 1);
+      },
+    ],
     ['the namespace is gone', 'ENOENT', () => linkOf(pod, 1, { namespace: '/run/netns/nonexistent' })],
     ['the namespace is a plain file', 'EINVAL', () => linkOf(pod, 1, { namespace: '/etc/passwd' })],
     ["the namespace is the host's own", 'EINVAL', () => linkOf(host, 1)],
     ['an address is taken in the pod', 'EEXIST', () => linkOf(pod, 1, { addresses: ['10.244.1.1', '10.244.1.1'] })],
-    ['a route leads two ways', 'EEXIST', () => { pod.ip('link add other type veth'); pod.ip('link set other up'); pod.ip('route add default dev other'); return linkOf(pod, 1); }],
+    [
+      'a route leads two ways',
+      'EEXIST',
+      () => {
+        pod.ip('link add other type veth');
+        pod.ip('link set other up');
+        pod.ip('route add default dev other');
+        return linkOf(pod, 1);
+      },
+    ],
   ])('%s', (_, errno, arrange) => {
     const link = arrange();
     const before = [names(host), names(pod)];
@@ -133,7 +164,11 @@ describe('what fails leaves nothing', () => {
 
 test.each<[string, () => void, string]>([
   ['the host end is down', () => host.ip('link set gw0000000000001 down'), 'gw0000000000001 is down'],
-  ['the route is gone', () => host.ip('route del 10.244.1.1'), 'the host has no route to 10.244.1.1 through gw0000000000001'],
+  [
+    'the route is gone',
+    () => host.ip('route del 10.244.1.1'),
+    'the host has no route to 10.244.1.1 through gw0000000000001',
+  ],
   ['the address is gone', () => pod.ip('addr del fd00:1::1/128 dev eth0'), 'eth0 has no address fd00:1::1/128'],
   ['the default route is gone', () => pod.ip('route del default'), 'the pod has no route to 0.0.0.0/0 through eth0'],
   ['the MTU was changed', () => pod.ip('link set eth0 mtu 1300'), 'eth0 in the pod has the MTU 1300, not 1400'],

@@ -1,0 +1,163 @@
+/**
+ * The agent's CNI part, put together.
+ *
+ *     forwarder ──► CniServer ──► Attacher ──► PodNetwork (kernel), AddressAllocator, LedgerFolder
+ *     source ──changes──► PodLookup, LocalPods ──changes with the addresses of here──► policy ◄── KeptPolicy ── Attacher
+ *
+ * Order: the ledger is read before policy hears of the first pod; the socket is served when policy is in force; the
+ * configuration list, which makes the node Ready, is written last and stays when the agent ends.
+ */
+
+import { KernelError, PodNetwork, type Clock, type Rtnetlink } from '../../../dataplane/index.ts';
+import { formatConflist, type ChainedPlugin } from '../../cni/conflist.ts';
+import type { CniVersion } from '../../cni/versions.ts';
+import { AddressAllocator } from '../../ipam/address-allocator.ts';
+import type { Pod } from '../../resources/pod.ts';
+import type { ResourceChange } from '../../resources/resource.ts';
+import type { Log } from '../log.ts';
+import type { PolicyKeeper } from '../policy-keeper.ts';
+import { Attacher, type NodeNetwork, type PodLinks } from './attacher.ts';
+import { CniServer, type CniServerOptions } from './cni-server.ts';
+import { writeConflist } from './host-files.ts';
+import { KeptPolicy } from './kept-policy.ts';
+import { LedgerFolder, type AttachmentLedger } from './ledger.ts';
+import { LocalPods } from './local-pods.ts';
+import { PodLookup } from './pod-lookup.ts';
+import type { PodAddressPublisher } from './publisher.ts';
+
+const leakCheckMilliseconds = 60_000;
+const conflistRetryMilliseconds = 10_000;
+
+export interface CniPartOptions {
+  readonly nodeName: string;
+  readonly bootId: string;
+  readonly socket: string;
+  /** Folder of the attachments' records. */
+  readonly ledgerFolder: string;
+  /** Folder of the runtime's network configuration; undefined: none is written. */
+  readonly confDir: string | undefined;
+  readonly chain: readonly ChainedPlugin[];
+  readonly version: CniVersion;
+  readonly kernel: Rtnetlink;
+  /** Path of the host's network namespace, where it is not the process's own. */
+  readonly namespace?: string;
+  readonly policy: PolicyKeeper | undefined;
+  readonly pods: () => ReadonlyMap<string, Pod>;
+  readonly node: () => NodeNetwork;
+  readonly publisher: PodAddressPublisher;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly onCall?: CniServerOptions['onCall'];
+  /** Milliseconds that an ADD waits for the pod's object. */
+  readonly podPatienceMilliseconds?: number;
+  readonly coolDownMilliseconds?: number;
+  /** In place of the kernel and of the folder. */
+  readonly links?: PodLinks;
+  readonly ledger?: AttachmentLedger;
+}
+
+export class CniPart {
+  readonly #options: CniPartOptions;
+  readonly #pods: LocalPods;
+  readonly #lookup: PodLookup;
+  readonly #attacher: Attacher;
+  readonly #allocator: AddressAllocator;
+  #server: CniServer | undefined;
+  #cancelLeakCheck: (() => void) | undefined;
+  #cancelConflist: (() => void) | undefined;
+  #closed = false;
+
+  private constructor(options: CniPartOptions) {
+    const { nodeName, pods, clock, kernel, namespace, policy, log, bootId, node, publisher } = options;
+    this.#options = options;
+    this.#pods = new LocalPods(nodeName);
+    this.#lookup = new PodLookup({ nodeName, pods, clock, patienceMilliseconds: options.podPatienceMilliseconds });
+    this.#allocator = new AddressAllocator({ coolDownMilliseconds: options.coolDownMilliseconds });
+    this.#attacher = new Attacher({
+      bootId,
+      node,
+      findPod: (pod) => this.#lookup.find(pod),
+      allocator: this.#allocator,
+      ledger: options.ledger ?? new LedgerFolder(options.ledgerFolder),
+      links: options.links ?? new PodNetwork({ kernel, namespace }),
+      policy: new KeptPolicy(this.#pods, policy),
+      publisher,
+      clock,
+      log,
+    });
+  }
+
+  /**
+   * Takes over what the run before attached.
+   * @returns the part, and what policy is to be told before anything else
+   * @throws the system's error where the state folder cannot be read, KernelError
+   */
+  static async restore(options: CniPartOptions): Promise<{ part: CniPart; changes: ResourceChange[] }> {
+    const part = new CniPart(options);
+    await part.#attacher.restore();
+    return { part, changes: part.#attacher.attachments().flatMap((attachment) => part.#pods.attach(attachment)) };
+  }
+
+  /** The source's changes, when ClusterState has them. */
+  onSourceChanges(changes: readonly ResourceChange[]): void {
+    this.#lookup.onChanges(changes);
+  }
+
+  /** The changes as policy shall see them. */
+  translate(changes: readonly ResourceChange[]): ResourceChange[] {
+    return this.#pods.translate(changes);
+  }
+
+  /** Policy is in force: calls are taken. @throws SocketFileError where another agent answers on the socket */
+  async serve(): Promise<void> {
+    const { socket, log, onCall } = this.#options;
+    this.#server = await CniServer.start({
+      path: socket,
+      handle: (request) => this.#attacher.handle(request),
+      onCall,
+      log,
+    });
+    this.#watchLeaks();
+    await this.#writeConflist();
+  }
+
+  usage() {
+    return this.#allocator.usage(this.#options.clock.now());
+  }
+
+  /** Pods keep their network; the configuration list stays, so that the node is Ready over a restart. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#cancelLeakCheck?.();
+    this.#cancelConflist?.();
+    await this.#server?.close();
+  }
+
+  #watchLeaks(): void {
+    this.#cancelLeakCheck = this.#options.clock.after(leakCheckMilliseconds, () => void this.#collectLeaks());
+  }
+
+  async #collectLeaks(): Promise<void> {
+    try {
+      await this.#attacher.collectLeaks();
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      this.#options.log.error({ error: error.message }, "the pods' links cannot be listed");
+    }
+    if (!this.#closed) this.#watchLeaks();
+  }
+
+  async #writeConflist(): Promise<void> {
+    const { confDir, version, socket, chain, clock, log } = this.#options;
+    if (confDir === undefined) return;
+    try {
+      if (await writeConflist(confDir, formatConflist({ version, socket, chain }))) {
+        log.info({ folder: confDir }, 'network configuration written: the node can be Ready');
+      }
+    } catch (error) {
+      log.error({ error: String(error), folder: confDir }, 'the network configuration cannot be written');
+      if (this.#closed) return;
+      this.#cancelConflist = clock.after(conflistRetryMilliseconds, () => void this.#writeConflist());
+    }
+  }
+}
