@@ -24,6 +24,7 @@ import {
   openNetlink,
   receive,
   send,
+  sendAside,
   toStream,
 } from './sys.ts';
 
@@ -74,6 +75,25 @@ export class NetlinkSocket {
   execute(operation: string, write: (writer: MessageWriter, sequence: number) => void): void {
     const [refusal] = this.batch(1, (_, writer, sequence) => write(writer, sequence)).values();
     if (refusal) throw new KernelError(operation, refusal.code, refusal.errno, refusal.detail);
+  }
+
+  /**
+   * One change that the kernel takes its time for (a link's removal waits for all processors): the thread goes on meanwhile.
+   * No other call may use the socket until it is done.
+   * @throws KernelError with the kernel's words.
+   */
+  async executeAside(operation: string, write: (writer: MessageWriter, sequence: number) => void): Promise<void> {
+    const sequence = this.#nextSequence();
+    this.#writer.clear();
+    write(this.#writer, sequence);
+    this.#writer.addFlags(MessageFlag.acknowledge);
+    await sendAside(this.#fd, this.#writer.bytes());
+    this.#receiveUntil((message) => {
+      if (message.type !== MessageType.error || message.sequence !== sequence) return false;
+      const { code, detail } = readAcknowledgement(message);
+      if (code !== 0) throw new KernelError(operation, code, errnoName(code), detail);
+      return true;
+    });
   }
 
   /**

@@ -131,6 +131,22 @@ export function send(fd: number, bytes: Uint8Array): void {
 }
 
 /**
+ * The same on a thread of its own, for a request that the kernel answers slowly.
+ * @param bytes not to be touched until then
+ * @throws KernelError
+ */
+export function sendAside(fd: number, bytes: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    calls.send.async(fd, bytes, bytes.length, 0, (failure: unknown, result: number | bigint) => {
+      if (failure) reject(failure as Error);
+      else if (result >= 0) resolve();
+      // errno belongs to the other thread; the answer, or its absence, tells more.
+      else reject(new KernelError('send(AF_NETLINK)', koffi.os.errno['EIO'], 'EIO'));
+    });
+  });
+}
+
+/**
  * Receives one datagram into `buffer`, waiting for it.
  * @returns its length.
  * @throws KernelError; EMSGSIZE where the buffer was too small.

@@ -1,8 +1,8 @@
 /**
  * Pods' links in the kernel: made in two steps, so that whoever decides may put policy in force between them; compared; removed.
  * Leaves out: which address a pod has and what policy says (src/ipam, src/policy).
- * Holds: a step that fails leaves nothing behind; the pod sends and receives nothing before `connect`; removing the host's end
- * removes everything, since the kernel takes the other end, the routes and the neighbours with it.
+ * Holds: the pod sends and receives nothing before `connect`; removing the host's end removes everything, also what a failed
+ * step left, since the kernel takes the other end, the routes and the neighbours with it.
  */
 
 import { families, familyOfText, formatPrefix, parsePrefix, type Family, type Prefix } from '../../bgp/ip.ts';
@@ -47,14 +47,24 @@ interface Change {
   write(writer: MessageWriter, sequence: number): void;
 }
 
+/** The kernel waits about 30 ms for all processors before a link is gone, and the threads that wait are everybody's. */
+const removalsAtOnce = 2;
+
 export class PodNetwork {
   readonly #kernel: Rtnetlink;
   readonly #home: string | undefined;
+  readonly #idle: NetlinkSocket[] = [];
+  readonly #waiting: ((socket: NetlinkSocket) => void)[] = [];
 
   /** @param options.namespace path of the host's network namespace, where it is not the process's own */
   constructor(options: { kernel: Rtnetlink; namespace?: string }) {
     this.#kernel = options.kernel;
     this.#home = options.namespace;
+    for (let i = 0; i < removalsAtOnce; i++) this.#idle.push(new NetlinkSocket(options.namespace));
+  }
+
+  close(): void {
+    for (const socket of this.#idle.splice(0)) socket.close();
   }
 
   /**
@@ -72,44 +82,38 @@ export class PodNetwork {
           namespaceDescriptor: namespace.fd,
         }),
       );
-      this.#orRemove(link, () => {
-        this.#setHostSettings(link);
-        inNamespace(namespace.path, () => setUpPodEnd(link));
-      });
+      this.#setHostSettings(link);
+      inNamespace(namespace.path, () => setUpPodEnd(link));
     });
   }
 
-  /** Sets the host's end up, with the routes to the pod. @throws KernelError; the link is gone then. */
+  /** Sets the host's end up, with the routes to the pod. @throws KernelError */
   connect(link: PodLink): void {
-    this.#orRemove(link, () => {
-      const index = this.#indexOf(link.hostName);
-      execute(this.#kernel.commands, [
-        {
-          operation: `${link.hostName} up`,
-          write: (writer, sequence) => writeSetLink(writer, sequence, { index, up: true }),
-        },
-        ...(familiesOf(link).includes('ipv6') ? [newAddress(index, `${podGateway.ipv6}/64`)] : []),
-        ...link.addresses.flatMap((address) => [
-          newNeighbor(index, address, link.podMac),
-          newHostRoute(index, address),
-        ]),
-      ]);
-    });
+    const index = this.#indexOf(link.hostName);
+    execute(this.#kernel.commands, [
+      {
+        operation: `${link.hostName} up`,
+        write: (writer, sequence) => writeSetLink(writer, sequence, { index, up: true }),
+      },
+      ...(familiesOf(link).includes('ipv6') ? [newAddress(index, `${podGateway.ipv6}/64`)] : []),
+      ...link.addresses.flatMap((address) => [newNeighbor(index, address, link.podMac), newHostRoute(index, address)]),
+    ]);
   }
 
-  /** @returns whether there was such a link. @throws KernelError */
-  remove(hostName: string): boolean {
+  /** @returns whether there was such a link of a pod. @throws KernelError */
+  async remove(hostName: string): Promise<boolean> {
     const found = this.#find(hostName);
-    if (found === undefined) return false;
-    // A name of ours on a link that is no pod's was not given by us.
-    if (!isPodLink(found)) throw new KernelError(`removal of ${hostName}`, 1, 'EPERM', 'this is no link of a pod');
+    if (found === undefined || !isPodLink(found)) return false;
+    const socket = await this.#take();
     try {
-      this.#kernel.commands.execute(`removal of ${hostName}`, (writer, sequence) =>
+      await socket.executeAside(`removal of ${hostName}`, (writer, sequence) =>
         writeDeleteLink(writer, sequence, found.index),
       );
     } catch (error) {
       // The pod's namespace ended in the meantime, and the pair with it.
       if (!(error instanceof KernelError) || error.errno !== 'ENODEV') throw error;
+    } finally {
+      this.#giveBack(socket);
     }
     return true;
   }
@@ -161,13 +165,18 @@ export class PodNetwork {
     return found.index;
   }
 
-  #orRemove(link: PodLink, block: () => void): void {
-    try {
-      block();
-    } catch (error) {
-      this.remove(link.hostName);
-      throw error;
-    }
+  #take(): Promise<NetlinkSocket> {
+    const socket = this.#idle.pop();
+    if (socket !== undefined) return Promise.resolve(socket);
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve);
+    });
+  }
+
+  #giveBack(socket: NetlinkSocket): void {
+    const next = this.#waiting.shift();
+    if (next !== undefined) next(socket);
+    else this.#idle.push(socket);
   }
 
   #setHostSettings(link: PodLink): void {

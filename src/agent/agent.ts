@@ -123,6 +123,7 @@ async function startAgent(flags: AgentFlags, log: Log): Promise<() => Promise<vo
           pods: () => cluster.state.pods,
           node: () => toNodeNetwork(cluster.state, config.inventory, links),
           publisher: noPublisher,
+          onCall: (call) => log.debug(call, 'CNI call'),
           clock: dataplaneClock,
           log,
         })

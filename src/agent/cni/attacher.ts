@@ -24,7 +24,8 @@ import type { PodAddressPublisher } from './publisher.ts';
 export interface PodLinks {
   prepare(link: PodLink): void;
   connect(link: PodLink): void;
-  remove(hostName: string): boolean;
+  remove(hostName: string): Promise<boolean>;
+  close(): void;
   differences(link: PodLink): readonly string[];
   hostLinks(): readonly { readonly name: string; readonly addresses: readonly string[] }[];
 }
@@ -153,8 +154,8 @@ export class Attacher {
       if (before.namespace === request.namespace && links.differences(toPodLink(before)).length === 0) {
         return formatResult(toResult(before), request.version);
       }
-      links.remove(before.hostName);
-    } else this.#removeStray(linkNamesOf(request).hostName);
+      await links.remove(before.hostName);
+    } else await this.#removeStray(linkNamesOf(request).hostName);
     const object = request.pod && (await findPod(request.pod));
     const attachment = this.#plan(request, object);
     try {
@@ -230,17 +231,17 @@ export class Attacher {
     const attachment = this.#attachments.get(ownerOf(key));
     try {
       if (attachment !== undefined) await this.#detach(attachment);
-      else this.#removeStray(linkNamesOf(key).hostName);
+      else await this.#removeStray(linkNamesOf(key).hostName);
     } catch (error) {
       throw toCniError(error);
     }
   }
 
   /** @throws KernelError */
-  #removeStray(hostName: string): void {
+  async #removeStray(hostName: string): Promise<void> {
     const { links, allocator, clock } = this.#options;
     if (!this.#strays.has(hostName)) return;
-    links.remove(hostName);
+    await links.remove(hostName);
     this.#strays.delete(hostName);
     allocator.release(strayOwner(hostName), clock.now());
   }
@@ -248,7 +249,7 @@ export class Attacher {
   /** @throws KernelError */
   async #detach(attachment: Attachment): Promise<void> {
     const { links, allocator, ledger, policy, clock, log } = this.#options;
-    links.remove(attachment.hostName);
+    await links.remove(attachment.hostName);
     this.#attachments.delete(ownerOf(attachment));
     allocator.release(ownerOf(attachment), clock.now());
     await policy.detach(attachment);

@@ -62,6 +62,7 @@ export class CniPart {
   readonly #lookup: PodLookup;
   readonly #attacher: Attacher;
   readonly #allocator: AddressAllocator;
+  readonly #links: PodLinks;
   #server: CniServer | undefined;
   #cancelLeakCheck: (() => void) | undefined;
   #cancelConflist: (() => void) | undefined;
@@ -73,13 +74,14 @@ export class CniPart {
     this.#pods = new LocalPods(nodeName);
     this.#lookup = new PodLookup({ nodeName, pods, clock, patienceMilliseconds: options.podPatienceMilliseconds });
     this.#allocator = new AddressAllocator({ coolDownMilliseconds: options.coolDownMilliseconds });
+    this.#links = options.links ?? new PodNetwork({ kernel, namespace });
     this.#attacher = new Attacher({
       bootId,
       node,
       findPod: (pod) => this.#lookup.find(pod),
       allocator: this.#allocator,
       ledger: options.ledger ?? new LedgerFolder(options.ledgerFolder),
-      links: options.links ?? new PodNetwork({ kernel, namespace }),
+      links: this.#links,
       policy: new KeptPolicy(this.#pods, policy),
       publisher,
       clock,
@@ -131,6 +133,7 @@ export class CniPart {
     this.#cancelLeakCheck?.();
     this.#cancelConflist?.();
     await this.#server?.close();
+    this.#links.close();
   }
 
   #watchLeaks(): void {

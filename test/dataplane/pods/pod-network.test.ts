@@ -22,6 +22,7 @@ beforeEach(() => {
 });
 
 afterEach(() => {
+  network.close();
   kernel.close();
   host.remove();
   pod.remove();
@@ -98,20 +99,20 @@ test('a pod that sends from an address that is not its own is not heard', () => 
   expect(received[1]).toBe('0');
 });
 
-test('removing the link leaves nothing on either side, and removing it again is no error', () => {
+test('removing the link leaves nothing on either side, and removing it again is no error', async () => {
   const link = linkOf(pod, 1);
   const before = host.ip('route show table all') + host.ip('-6 route show table all');
   network.prepare(link);
   network.connect(link);
   expect(network.hostLinks()).toEqual([{ name: 'gw0000000000001', addresses: ['10.244.1.1', 'fd00:1::1'] }]);
-  expect(network.remove(link.hostName)).toBe(true);
+  expect(await network.remove(link.hostName)).toBe(true);
   expect(names(pod)).toEqual(['lo']);
   expect(names(host)).toEqual(['lo']);
   expect(host.ip('route show table all') + host.ip('-6 route show table all')).toBe(before);
-  expect(network.remove(link.hostName)).toBe(false);
+  expect(await network.remove(link.hostName)).toBe(false);
 });
 
-describe('what fails leaves nothing', () => {
+describe('what fails is refused with the kernel’s word, and its removal leaves nothing', () => {
   test.each<[string, string, () => PodLink]>([
     [
       'the name is taken in the pod',
@@ -125,7 +126,7 @@ describe('what fails leaves nothing', () => {
       'the name is taken on the host',
       'EEXIST',
       () => {
-        host.ip('link add gw0000000000001 type veth');
+        host.ip('link add gw0000000000001 type bridge');
         return linkOf(pod, 1);
       },
     ],
@@ -143,20 +144,22 @@ describe('what fails leaves nothing', () => {
         return linkOf(pod, 1);
       },
     ],
-  ])('%s', (_, errno, arrange) => {
+  ])('%s', async (_, errno, arrange) => {
     const link = arrange();
     const before = [names(host), names(pod)];
     expect(() => network.prepare(link)).toThrow(expect.objectContaining({ errno }) as KernelError);
+    await network.remove(link.hostName);
     expect([names(host), names(pod)]).toEqual(before);
   });
 
-  test('a route of somebody else to the address', () => {
+  test('a route of somebody else to the address', async () => {
     const link = linkOf(pod, 1);
     host.ip('link add other type veth');
     host.ip('link set other up');
     host.ip('route add 10.244.1.1/32 dev other');
     network.prepare(link);
     expect(() => network.connect(link)).toThrow(/new route to 10.244.1.1\/32: EEXIST/);
+    await network.remove(link.hostName);
     expect(names(host)).toEqual(expect.arrayContaining(['lo', 'other']));
     expect(names(pod)).toEqual(['lo']);
   });
