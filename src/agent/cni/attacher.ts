@@ -11,7 +11,7 @@ import { KernelError, type Clock, type PodLink } from '../../../dataplane/index.
 import { CniError, CniErrorCode } from '../../cni/cni-error.ts';
 import type { AddRequest, AttachmentKey, CniRequest, PodName } from '../../cni/request.ts';
 import { formatResult } from '../../cni/result.ts';
-import type { AddressAllocator } from '../../ipam/address-allocator.ts';
+import type { AddressAllocator, RangeUsage } from '../../ipam/address-allocator.ts';
 import { ipAddressesAnnotation, parseAddressList } from '../../ipam/annotations.ts';
 import type { Pod } from '../../resources/pod.ts';
 import { unreachable } from '../../unreachable.ts';
@@ -102,6 +102,13 @@ export class Attacher {
       this.#strays.add(name);
       allocator.restore(strayOwner(name), addresses);
     }
+  }
+
+  usage(): RangeUsage[] {
+    const { allocator, node, clock } = this.#options;
+    const { podRanges, reserved } = node();
+    allocator.setRanges(podRanges, reserved);
+    return allocator.usage(clock.now());
   }
 
   attachments(): readonly Attachment[] {

@@ -61,7 +61,6 @@ export class CniPart {
   readonly #pods: LocalPods;
   readonly #lookup: PodLookup;
   readonly #attacher: Attacher;
-  readonly #allocator: AddressAllocator;
   readonly #links: PodLinks;
   #server: CniServer | undefined;
   #cancelLeakCheck: (() => void) | undefined;
@@ -73,13 +72,12 @@ export class CniPart {
     this.#options = options;
     this.#pods = new LocalPods(nodeName);
     this.#lookup = new PodLookup({ nodeName, pods, clock, patienceMilliseconds: options.podPatienceMilliseconds });
-    this.#allocator = new AddressAllocator({ coolDownMilliseconds: options.coolDownMilliseconds });
     this.#links = options.links ?? new PodNetwork({ kernel, namespace });
     this.#attacher = new Attacher({
       bootId,
       node,
       findPod: (pod) => this.#lookup.find(pod),
-      allocator: this.#allocator,
+      allocator: new AddressAllocator({ coolDownMilliseconds: options.coolDownMilliseconds }),
       ledger: options.ledger ?? new LedgerFolder(options.ledgerFolder),
       links: this.#links,
       policy: new KeptPolicy(this.#pods, policy),
@@ -123,8 +121,9 @@ export class CniPart {
     await this.#writeConflist();
   }
 
+  /** How full the node's ranges are. */
   usage() {
-    return this.#allocator.usage(this.#options.clock.now());
+    return this.#attacher.usage();
   }
 
   /** Pods keep their network; the configuration list stays, so that the node is Ready over a restart. */
