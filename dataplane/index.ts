@@ -28,5 +28,6 @@ export {
 } from './nft/ruleset.ts';
 export { NftTable } from './nft/table.ts';
 export { NftError } from './nft/nft-error.ts';
+export { installSourceGuard, removeSourceGuard } from './nft/source-guard.ts';
 export { nftProcess, type NftRunner } from './nft/run.ts';
 export type { NftCount, NftCounters } from './nft/counters.ts';

@@ -19,16 +19,8 @@ import {
 } from '../netlink/link.ts';
 import { MessageFlag, type MessageWriter } from '../netlink/message.ts';
 import { writeNewNeighbor } from '../netlink/neighbor.ts';
-import { isMissingTable } from '../netlink/refusals.ts';
-import {
-  mainTable,
-  NextHopFlag,
-  readRoute,
-  RouteType,
-  writeDumpRoutes,
-  writeNewRoute,
-  type RouteMessage,
-} from '../netlink/route.ts';
+import { mainTable, NextHopFlag, RouteType, writeNewRoute, type RouteMessage } from '../netlink/route.ts';
+import { dumpRoutes } from '../netlink/route-dump.ts';
 import type { Rtnetlink } from '../netlink/rtnetlink.ts';
 import { NetlinkSocket } from '../netlink/socket.ts';
 import { inNamespace, withNamespace } from '../netlink/sys.ts';
@@ -120,7 +112,7 @@ export class PodNetwork {
 
   /** The pods' links that there are, each with the addresses that are routed to it. @throws KernelError */
   hostLinks(): { name: string; addresses: string[] }[] {
-    const routes = dumpRoutes(this.#kernel.commands, podRouteProtocol);
+    const routes = mainRoutes(this.#kernel.commands, podRouteProtocol);
     return this.#kernel.commands
       .dump('dump of the links', writeDumpLinks, readLink)
       .filter(isPodLink)
@@ -137,7 +129,7 @@ export class PodNetwork {
     const host = this.#find(link.hostName);
     if (host === undefined) return [`the host has no link ${link.hostName}`];
     const found = linkDifferences(host, { name: link.hostName, mac: link.hostMac, mtu: link.mtu });
-    const routes = dumpRoutes(this.#kernel.commands, podRouteProtocol);
+    const routes = mainRoutes(this.#kernel.commands, podRouteProtocol);
     for (const address of link.addresses) {
       const there = routes.some(
         ({ prefix, nextHops }) => prefix === hostPrefix(address) && nextHops[0]?.interfaceIndex === host.index,
@@ -249,7 +241,7 @@ function podDifferences(link: PodLink): string[] {
     for (const address of link.addresses) {
       if (!addresses.includes(hostPrefix(address))) found.push(`${link.podName} has no address ${hostPrefix(address)}`);
     }
-    const routes = dumpRoutes(socket);
+    const routes = mainRoutes(socket);
     for (const prefix of podRoutes(link)) {
       const there = routes.some(
         (route) => route.prefix === prefix && route.nextHops.some((hop) => hop.interfaceIndex === pod.index),
@@ -278,19 +270,8 @@ function findLink(socket: NetlinkSocket, name: string): LinkMessage | undefined 
   );
 }
 
-function dumpRoutes(socket: NetlinkSocket, protocol?: number): RouteMessage[] {
-  return families.flatMap((family) => {
-    try {
-      return socket.dump(
-        `dump of the ${family} routes`,
-        (writer, sequence) => writeDumpRoutes(writer, sequence, { family, table: mainTable, protocol }),
-        readRoute,
-      );
-    } catch (error) {
-      if (isMissingTable(error)) return [];
-      throw error;
-    }
-  });
+function mainRoutes(socket: NetlinkSocket, protocol?: number): RouteMessage[] {
+  return families.flatMap((family) => dumpRoutes(socket, family, { table: mainTable, protocol }));
 }
 
 function newAddress(index: number, address: string): Change {

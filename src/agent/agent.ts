@@ -120,6 +120,7 @@ async function startAgent(flags: AgentFlags, log: Log): Promise<() => Promise<vo
           ledgerFolder: join(flags.stateFolder, 'cni'),
           kernel,
           policy,
+          nft: nftProcess(),
           pods: () => cluster.state.pods,
           node: () => toNodeNetwork(cluster.state, config.inventory, links),
           publisher: noPublisher,

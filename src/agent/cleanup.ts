@@ -5,7 +5,15 @@
 
 import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { KernelError, NftError, NftTable, nftProcess, removeAll, Rtnetlink } from '../../dataplane/index.ts';
+import {
+  KernelError,
+  NftError,
+  NftTable,
+  nftProcess,
+  removeAll,
+  removeSourceGuard,
+  Rtnetlink,
+} from '../../dataplane/index.ts';
 import { parseCleanupFlags } from '../cli/cleanup-flags.ts';
 import { exitCodes } from '../cli/usage.ts';
 import { missingCapabilities } from './capabilities.ts';
@@ -33,7 +41,8 @@ export async function runCleanup(args: readonly string[]): Promise<number> {
     console.log(`devices removed: ${devices.join(', ') || 'none'}`);
     if (podLinks > 0) console.log(`links of pods removed: ${podLinks}; those pods have no network now`);
     await new NftTable({ run: nftProcess() }).remove();
-    console.log('nftables table inet godwit removed');
+    await removeSourceGuard(nftProcess());
+    console.log('nftables tables inet godwit and inet godwit-pods removed');
     removeFolder(stateFolder);
     console.log(`state removed: ${stateFolder}`);
     console.log('left as they are: net.ipv4.ip_forward, net.ipv6.conf.all.forwarding');

@@ -8,7 +8,15 @@
  * configuration list, which makes the node Ready, is written last and stays when the agent ends.
  */
 
-import { KernelError, PodNetwork, type Clock, type Rtnetlink } from '../../../dataplane/index.ts';
+import {
+  installSourceGuard,
+  KernelError,
+  NftError,
+  PodNetwork,
+  type Clock,
+  type NftRunner,
+  type Rtnetlink,
+} from '../../../dataplane/index.ts';
 import { formatConflist, type ChainedPlugin } from '../../cni/conflist.ts';
 import type { CniVersion } from '../../cni/versions.ts';
 import { AddressAllocator } from '../../ipam/address-allocator.ts';
@@ -25,7 +33,7 @@ import { LocalPods } from './local-pods.ts';
 import { PodLookup } from './pod-lookup.ts';
 import type { PodAddressPublisher } from './publisher.ts';
 
-const leakCheckMilliseconds = 60_000;
+const checkMilliseconds = 60_000;
 const conflistRetryMilliseconds = 10_000;
 
 export interface CniPartOptions {
@@ -42,6 +50,7 @@ export interface CniPartOptions {
   /** Path of the host's network namespace, where it is not the process's own. */
   readonly namespace?: string;
   readonly policy: PolicyKeeper | undefined;
+  readonly nft: NftRunner;
   readonly pods: () => ReadonlyMap<string, Pod>;
   readonly node: () => NodeNetwork;
   readonly publisher: PodAddressPublisher;
@@ -63,7 +72,7 @@ export class CniPart {
   readonly #attacher: Attacher;
   readonly #links: PodLinks;
   #server: CniServer | undefined;
-  #cancelLeakCheck: (() => void) | undefined;
+  #cancelCheck: (() => void) | undefined;
   #cancelConflist: (() => void) | undefined;
   #closed = false;
 
@@ -111,13 +120,14 @@ export class CniPart {
   /** Policy is in force: calls are taken. @throws SocketFileError where another agent answers on the socket */
   async serve(): Promise<void> {
     const { socket, log, onCall } = this.#options;
+    await this.#guardSources();
     this.#server = await CniServer.start({
       path: socket,
       handle: (request) => this.#attacher.handle(request),
       onCall,
       log,
     });
-    this.#watchLeaks();
+    this.#checkLater();
     await this.#writeConflist();
   }
 
@@ -129,24 +139,35 @@ export class CniPart {
   /** Pods keep their network; the configuration list stays, so that the node is Ready over a restart. */
   async close(): Promise<void> {
     this.#closed = true;
-    this.#cancelLeakCheck?.();
+    this.#cancelCheck?.();
     this.#cancelConflist?.();
     await this.#server?.close();
     this.#links.close();
   }
 
-  #watchLeaks(): void {
-    this.#cancelLeakCheck = this.#options.clock.after(leakCheckMilliseconds, () => void this.#collectLeaks());
+  #checkLater(): void {
+    this.#cancelCheck = this.#options.clock.after(checkMilliseconds, () => void this.#check());
   }
 
-  async #collectLeaks(): Promise<void> {
+  async #check(): Promise<void> {
     try {
       await this.#attacher.collectLeaks();
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
       this.#options.log.error({ error: error.message }, "the pods' links cannot be listed");
     }
-    if (!this.#closed) this.#watchLeaks();
+    // Someone may have flushed the rules of the host.
+    await this.#guardSources();
+    if (!this.#closed) this.#checkLater();
+  }
+
+  async #guardSources(): Promise<void> {
+    try {
+      await installSourceGuard(this.#options.nft);
+    } catch (error) {
+      if (!(error instanceof NftError)) throw error;
+      this.#options.log.error({ error: error.message }, 'pods can send from addresses of others');
+    }
   }
 
   async #writeConflist(): Promise<void> {

@@ -4,6 +4,13 @@ import { UsageError } from '../../../src/cli/usage.ts';
 
 const needed = ['--node', 'node-1', '--source', 'dir:/etc/godwit'];
 
+const cni = {
+  socket: '/run/godwit/cni.sock',
+  confDir: '/etc/cni/net.d',
+  chain: ['portmap', 'bandwidth'],
+  version: '1.0.0',
+};
+
 test('what is not said has its default', () => {
   expect(parseAgentFlags(needed)).toEqual({
     nodeName: 'node-1',
@@ -14,6 +21,7 @@ test('what is not said has its default', () => {
     stateFolder: '/var/lib/godwit',
     nodeIps: {},
     logLevel: 'info',
+    cni,
   });
 });
 
@@ -29,7 +37,15 @@ test('what is said counts', () => {
     stateFolder: '/tmp/x',
     nodeIps: { ipv4: '10.1.1.1', ipv6: 'fd00::1' },
     logLevel: 'debug',
+    cni,
   });
+});
+
+test('the CNI is a role that is asked for, with settings of its own', () => {
+  const said = '--roles cni,policy --cni-socket /x/c.sock --cni-conf-dir none --cni-chain none --cni-version 1.1.0';
+  const flags = parseAgentFlags([...needed, ...said.split(' ')]);
+  expect(flags.roles).toEqual(['policy', 'cni']);
+  expect(flags.cni).toEqual({ socket: '/x/c.sock', confDir: undefined, chain: [], version: '1.1.0' });
 });
 
 test('relative paths are of the folder where the agent was started', () => {
@@ -44,9 +60,12 @@ test.each([
   [['--source', 'dir:'], '--source: the path is empty'],
   [['--source', '/etc/godwit'], "--source: '/etc/godwit' is neither dir:PATH nor kube"],
   [['--source'], '--source: needs a value'],
-  [[...needed, '--roles', 'bgp,fly'], "--roles: 'fly' is none of bgp, routes, policy"],
-  [[...needed, '--roles', ''], "--roles: '' is none of bgp, routes, policy"],
-  [[...needed, '--roles', 'bgp,cni'], "--roles: 'cni' is not in this version"],
+  [[...needed, '--roles', 'bgp,fly'], "--roles: 'fly' is none of bgp, routes, policy, cni"],
+  [[...needed, '--roles', ''], "--roles: '' is none of bgp, routes, policy, cni"],
+  [[...needed, '--roles', 'bgp,services'], "--roles: 'services' is not in this version"],
+  [[...needed, '--cni-chain', 'portmap,flannel'], "--cni-chain: 'flannel' is none of portmap, bandwidth, tuning"],
+  [[...needed, '--cni-version', '2.0.0'], "--cni-version: '2.0.0' is none of 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0"],
+  [[...needed, '--cni-conf-dir', ''], '--cni-conf-dir: the path is empty'],
   [['--source', 'kube', '--node', 'a_b'], "--node: 'a_b' is not the name of a Node (letters, digits, '-' and '.')"],
   [[...needed, '--node', 'node-2'], '--node: is given twice'],
   [[...needed, '--node-ip', '10.1.1.300'], "--node-ip: '10.1.1.300' is not an IP address"],

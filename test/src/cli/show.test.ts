@@ -116,7 +116,7 @@ describe('exit codes', () => {
     [[], 'a command is missing'],
     [['fly'], "there is no command 'fly'"],
     [['show', 'status', '--yaml'], '--yaml: there is no such flag'],
-    [['agent', '--roles', 'fly', '--source', 'kube'], "--roles: 'fly' is none of bgp, routes, policy"],
+    [['agent', '--roles', 'fly', '--source', 'kube'], "--roles: 'fly' is none of bgp, routes, policy, cni"],
   ])('a wrong command line, %j: 2', async (args, reason) => {
     expect(await godwit(...args)).toEqual({ code: 2, stdout: '', stderr: `godwit: ${reason}\n${seeHelp}` });
   });

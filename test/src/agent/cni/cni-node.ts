@@ -31,6 +31,7 @@ export class CniNode {
   readonly logged: string[] = [];
   /** Runs what waits for the slow check of leaks. */
   checkLeaks: (() => void) | undefined;
+  readonly #nft = nftProcess(['ip', 'netns', 'exec', this.host.name, 'nft']);
   policy: PolicyKeeper;
   #part: CniPart | undefined;
   #agents = 0;
@@ -73,6 +74,7 @@ export class CniNode {
       kernel: this.kernel,
       namespace: this.host.path,
       policy: this.policy,
+      nft: this.#nft,
       pods: () => this.state.pods,
       node: () => ({ podRanges: ranges, reserved: [], mtu: 1400, problem: undefined }),
       publisher,
@@ -162,7 +164,7 @@ export class CniNode {
   #newPolicy(): PolicyKeeper {
     const policy = new PolicyKeeper({
       engine: new PolicyEngine({ nodeName }),
-      table: new NftTable({ run: nftProcess(['ip', 'netns', 'exec', this.host.name, 'nft']) }),
+      table: new NftTable({ run: this.#nft }),
       clock: realClock,
       log: this.#log(),
     });

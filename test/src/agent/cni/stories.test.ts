@@ -535,6 +535,27 @@ test('a further interface (Multus): its own addresses, isolated as the first, on
   expect(node.nft()).toContain('10.244.1.1 comment "default/db"');
 });
 
+test('a pod that sends from an address that is not its own is not heard, in either family', async () => {
+  await node.startAgent();
+  // The setting that makes IPv4's own check loose, as some distributions have it.
+  node.host.exec('sysctl', '-qw', 'net.ipv4.conf.all.rp_filter=2');
+  const [a, b] = [node.sandbox(), node.sandbox()];
+  await node.add({ containerId: 'c1', netns: a.path, pod: 'default/web' });
+  await node.add({ containerId: 'c2', netns: b.path, pod: 'default/other' });
+  const received = () => b.exec('cat', '/proc/net/snmp6', '/proc/net/snmp').match(/Icmp6InEchos\s+\d+|Icmp: \d+/g);
+  a.ip('addr add 10.244.1.99/32 dev eth0');
+  a.ip('addr add fd00:1::99/128 dev eth0 nodad');
+  const before = received();
+  for (const [from, to] of [
+    ['10.244.1.99', '10.244.1.2'],
+    ['fd00:1::99', 'fd00:1::2'],
+  ]) {
+    expect(() => a.exec('ping', '-c', '1', '-W', '0.2', '-I', from, to)).toThrow();
+  }
+  expect(received()).toEqual(before);
+  expect(pings(a, 'fd00:1::2')).toBe(true);
+});
+
 test('many at once: no address twice, and all go again', async () => {
   await node.startAgent();
   const before = node.traces();
