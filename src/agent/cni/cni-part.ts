@@ -34,7 +34,7 @@ import { PodLookup } from './pod-lookup.ts';
 import type { PodAddressPublisher } from './publisher.ts';
 
 const checkMilliseconds = 60_000;
-const conflistRetryMilliseconds = 10_000;
+const conflistRetryMilliseconds = 1000;
 
 export interface CniPartOptions {
   readonly nodeName: string;
@@ -71,6 +71,7 @@ export class CniPart {
   readonly #lookup: PodLookup;
   readonly #attacher: Attacher;
   readonly #links: PodLinks;
+  readonly #policy: KeptPolicy;
   #server: CniServer | undefined;
   #cancelCheck: (() => void) | undefined;
   #cancelConflist: (() => void) | undefined;
@@ -82,6 +83,7 @@ export class CniPart {
     this.#pods = new LocalPods(nodeName);
     this.#lookup = new PodLookup({ nodeName, pods, clock, patienceMilliseconds: options.podPatienceMilliseconds });
     this.#links = options.links ?? new PodNetwork({ kernel, namespace });
+    this.#policy = new KeptPolicy(this.#pods, policy);
     this.#attacher = new Attacher({
       bootId,
       node,
@@ -89,7 +91,7 @@ export class CniPart {
       allocator: new AddressAllocator({ coolDownMilliseconds: options.coolDownMilliseconds }),
       ledger: options.ledger ?? new LedgerFolder(options.ledgerFolder),
       links: this.#links,
-      policy: new KeptPolicy(this.#pods, policy),
+      policy: this.#policy,
       publisher,
       clock,
       log,
@@ -131,6 +133,11 @@ export class CniPart {
     await this.#writeConflist();
   }
 
+  /** How many calls are under way. */
+  calls(): number {
+    return this.#server?.calls ?? 0;
+  }
+
   /** How full the node's ranges are. */
   usage() {
     return this.#attacher.usage();
@@ -141,6 +148,7 @@ export class CniPart {
     this.#closed = true;
     this.#cancelCheck?.();
     this.#cancelConflist?.();
+    this.#lookup.close();
     await this.#server?.close();
     this.#links.close();
   }
@@ -171,16 +179,26 @@ export class CniPart {
   }
 
   async #writeConflist(): Promise<void> {
-    const { confDir, version, socket, chain, clock, log } = this.#options;
+    const { confDir, version, socket, chain, log } = this.#options;
     if (confDir === undefined) return;
+    const problem = this.#policy.problem();
+    if (problem !== undefined) {
+      log.error({ problem }, 'policy is not in force: the network configuration is not written yet');
+      this.#writeConflistLater();
+      return;
+    }
     try {
       if (await writeConflist(confDir, formatConflist({ version, socket, chain }))) {
         log.info({ folder: confDir }, 'network configuration written: the node can be Ready');
       }
     } catch (error) {
       log.error({ error: String(error), folder: confDir }, 'the network configuration cannot be written');
-      if (this.#closed) return;
-      this.#cancelConflist = clock.after(conflistRetryMilliseconds, () => void this.#writeConflist());
+      this.#writeConflistLater();
     }
+  }
+
+  #writeConflistLater(): void {
+    if (this.#closed) return;
+    this.#cancelConflist = this.#options.clock.after(conflistRetryMilliseconds, () => void this.#writeConflist());
   }
 }

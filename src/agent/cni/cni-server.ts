@@ -44,6 +44,11 @@ export class CniServer {
     return server;
   }
 
+  /** How many calls are under way. */
+  get calls(): number {
+    return this.#calls.size;
+  }
+
   /** Takes no more calls, and waits for those under way. */
   async close(): Promise<void> {
     await this.#file?.remove();

@@ -23,6 +23,7 @@ export interface PodLookupOptions {
 export class PodLookup {
   readonly #options: PodLookupOptions;
   readonly #waiting = new Map<string, Set<() => void>>();
+  #closed = false;
 
   constructor(options: PodLookupOptions) {
     this.#options = options;
@@ -34,6 +35,12 @@ export class PodLookup {
     }
   }
 
+  /** The agent ends: nobody waits any longer. */
+  close(): void {
+    this.#closed = true;
+    for (const waiting of [...this.#waiting.values()]) for (const wake of waiting) wake();
+  }
+
   /** @throws CniError tryAgainLater where the pod has not been heard of in time. */
   async find(pod: PodName): Promise<Pod> {
     const { clock, patienceMilliseconds = 5000 } = this.#options;
@@ -42,7 +49,7 @@ export class PodLookup {
       const found = this.#find(pod);
       if (typeof found === 'object') return found;
       const left = deadline - clock.now();
-      if (left <= 0) {
+      if (left <= 0 || this.#closed) {
         throw new CniError(CniErrorCode.tryAgainLater, `the labels of pod ${podKeyOf(pod)} cannot be had`, found);
       }
       await this.#change(podKeyOf(pod), left);

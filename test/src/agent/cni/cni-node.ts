@@ -18,7 +18,10 @@ import { realClock } from '../../../kit/real-clock.ts';
 export const nodeName = 'n1';
 
 /** What a test tells apart from the usual. */
-export type NodeOptions = Partial<CniPartOptions> & { readonly ranges?: readonly string[]; readonly folder?: string };
+export type NodeOptions = Partial<CniPartOptions> & {
+  readonly ranges?: readonly string[];
+  readonly beforeServe?: () => void;
+};
 
 export class CniNode {
   readonly host = new TestNamespace();
@@ -95,6 +98,7 @@ export class CniNode {
     const objects = [...this.state.pods.values(), ...this.state.networkPolicies.values()];
     this.policy.onChanges(part.translate(objects.map((object) => ({ kind: 'upsert', object }))));
     await this.policy.flush();
+    options.beforeServe?.();
     await part.serve();
   }
 

@@ -519,6 +519,22 @@ test('the network configuration is there when the socket is served, and stays wh
   expect(() => readFileSync(path)).not.toThrow();
 });
 
+test('the network configuration waits for policy', async () => {
+  const path = join(node.folder, 'net.d', '10-godwit.conflist');
+  await node.startAgent({ beforeServe: () => (node.policy.problem = () => 'nft refused') });
+  expect(() => readFileSync(path)).toThrow();
+  node.policy.problem = () => undefined;
+  await eventually(() => void readFileSync(path), { reason: 'policy is in force' });
+});
+
+test('an ADD that waits for its pod does not hold the end of the agent', async () => {
+  await node.startAgent({ podPatienceMilliseconds: 3_600_000 });
+  const answer = node.call({ command: 'ADD', containerId: 'c1', netns: node.sandbox().path, pod: 'default/never' });
+  await eventually(() => node.part.calls() === 1, { reason: 'the call is under way' });
+  await node.stopAgent();
+  expect(await answer).toMatchObject({ output: { code: 11 } });
+});
+
 test('a further interface (Multus): its own addresses, isolated as the first, only the routes it is given', async () => {
   await node.startAgent();
   const pod = node.sandbox();

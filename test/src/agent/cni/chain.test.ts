@@ -1,0 +1,90 @@
+/** Chained with the CNI project's plugins, as a runtime runs the list: our result is what they go on with. */
+
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { Forwarder, runPlugin, type PluginCall } from '../../../kit/cni-forwarder.ts';
+import { Endpoint } from '../../../kit/endpoint.ts';
+import { connectNamespaces, TestNamespace } from '../../../kit/netns.ts';
+import { CniNode, podManifest } from './cni-node.ts';
+
+/** Of Debian's package containernetworking-plugins: 1.1.1, which speaks 1.0.0 at most. */
+const pluginFolder = '/usr/lib/cni';
+
+let forwarder: Forwarder;
+let node: CniNode;
+let outside: TestNamespace;
+const endpoints: Endpoint[] = [];
+
+beforeAll(() => {
+  forwarder = new Forwarder();
+});
+afterAll(() => forwarder[Symbol.dispose]());
+
+beforeEach(async () => {
+  node = new CniNode(forwarder);
+  outside = new TestNamespace();
+  connectNamespaces(node.host, 'up0', outside, 'up0');
+  node.host.ip('addr add 10.9.0.1/24 dev up0');
+  outside.ip('addr add 10.9.0.2/24 dev up0');
+  await node.apply('upsert', podManifest('web', { app: 'web' }));
+  await node.startAgent();
+});
+
+afterEach(async () => {
+  for (const endpoint of endpoints.splice(0)) endpoint.stop();
+  await node.close();
+  outside.remove();
+});
+
+async function endpointIn(namespace: TestNamespace): Promise<Endpoint> {
+  const endpoint = new Endpoint(namespace.name);
+  endpoints.push(endpoint);
+  await endpoint.ready;
+  return endpoint;
+}
+
+function chained(type: string, call: PluginCall, config: object) {
+  const whole = { cniVersion: '1.0.0', name: 'godwit', type, ...config };
+  return runPlugin(`${pluginFolder}/${type}`, call, JSON.stringify(whole), ['ip', 'netns', 'exec', node.host.name]);
+}
+
+test('portmap takes our result: a hostPort leads to the pod, and is gone with it', async () => {
+  const pod = node.sandbox();
+  const call = { containerId: 'c1', netns: pod.path, pod: 'default/web' };
+  const { output: prevResult } = await node.call({ command: 'ADD', ...call });
+  const config = {
+    snat: true,
+    prevResult,
+    runtimeConfig: { portMappings: [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' }] },
+  };
+  expect(await chained('portmap', { command: 'ADD', ...call }, config)).toEqual({ status: 0, output: prevResult });
+  const [server, client] = [await endpointIn(pod), await endpointIn(outside)];
+  await server.ask('listen', { ports: [80] });
+  expect(await client.ask('connect', { address: '10.9.0.1', port: 8080, connection: 1 })).toBe('connected');
+
+  expect(await chained('portmap', { command: 'DEL', ...call }, config)).toEqual({ status: 0 });
+  expect(await node.call({ command: 'DEL', ...call })).toEqual({ status: 0 });
+  expect(await client.ask('connect', { address: '10.9.0.1', port: 8080, connection: 2 })).toBe('ECONNREFUSED');
+});
+
+test('tuning takes our result', async () => {
+  const pod = node.sandbox();
+  const call = { containerId: 'c1', netns: pod.path, pod: 'default/web' };
+  const { output: prevResult } = await node.call({ command: 'ADD', ...call });
+  const sysctl = { 'net.ipv4.tcp_keepalive_time': '77' };
+  const answer = await chained('tuning', { command: 'ADD', ...call }, { sysctl, prevResult });
+  expect(answer).toEqual({ status: 0, output: prevResult });
+  expect(pod.exec('sysctl', '-n', 'net.ipv4.tcp_keepalive_time').trim()).toBe('77');
+  // The other plugin's CHECK, and ours, with the same result.
+  expect(await chained('tuning', { command: 'CHECK', ...call }, { sysctl, prevResult })).toEqual({ status: 0 });
+  expect(await node.call({ command: 'CHECK', ...call, config: { prevResult } })).toEqual({ status: 0 });
+});
+
+test('bandwidth takes our result: it finds the host’s end', async () => {
+  const pod = node.sandbox();
+  const call = { containerId: 'c1', netns: pod.path, pod: 'default/web' };
+  const { output: prevResult } = await node.call({ command: 'ADD', ...call });
+  const config = { prevResult, runtimeConfig: { bandwidth: { ingressRate: 8_000_000, ingressBurst: 800_000 } } };
+  expect(await chained('bandwidth', { command: 'ADD', ...call }, config)).toMatchObject({ status: 0 });
+  const [{ name }] = node.links.hostLinks();
+  expect(node.host.exec('tc', 'qdisc', 'show', 'dev', name)).toContain('tbf');
+});
