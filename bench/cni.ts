@@ -90,9 +90,8 @@ async function measure(policies: number): Promise<void> {
 function print(name: string, times: readonly number[], goal: number | undefined): void {
   const sorted = [...times].sort((a, b) => a - b);
   const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))].toFixed(1);
-  console.log(
-    `  ${name.padEnd(18)} p50 ${at(0.5).padStart(5)} ms   p99 ${at(0.99).padStart(5)} ms   (goal: p50 ${goal} ms)`,
-  );
+  const wanted = goal === undefined ? '' : `   (goal: p50 ${goal} ms)`;
+  console.log(`  ${name.padEnd(18)} p50 ${at(0.5).padStart(5)} ms   p99 ${at(0.99).padStart(5)} ms${wanted}`);
 }
 
 function manifests(policies: number): string {

@@ -71,7 +71,7 @@ const mayImport: Record<string, readonly string[]> = {
     'dataplane/index.ts',
   ],
   'src/ipam': ['src/ipam', 'bgp/ip.ts'],
-  'src/cni': ['src/cni', 'src/ipam', 'src/unreachable.ts', 'bgp/ip.ts'],
+  'src/cni': ['src/cni', 'bgp/ip.ts'],
   'src/control': [
     'src/control',
     'src/unreachable.ts',

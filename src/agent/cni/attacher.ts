@@ -238,7 +238,10 @@ export class Attacher {
     const attachment = this.#attachments.get(ownerOf(key));
     try {
       if (attachment !== undefined) await this.#detach(attachment);
-      else await this.#removeStray(linkNamesOf(key).hostName);
+      else {
+        await this.#removeStray(linkNamesOf(key).hostName);
+        await this.#removeRecord(key);
+      }
     } catch (error) {
       throw toCniError(error);
     }
@@ -255,13 +258,18 @@ export class Attacher {
 
   /** @throws KernelError */
   async #detach(attachment: Attachment): Promise<void> {
-    const { links, allocator, ledger, policy, clock, log } = this.#options;
+    const { links, allocator, policy, clock } = this.#options;
     await links.remove(attachment.hostName);
     this.#attachments.delete(ownerOf(attachment));
     allocator.release(ownerOf(attachment), clock.now());
     await policy.detach(attachment);
+    await this.#removeRecord(attachment);
+  }
+
+  async #removeRecord(key: AttachmentKey): Promise<void> {
+    const { ledger, log } = this.#options;
     try {
-      await ledger.remove(attachment);
+      await ledger.remove(key);
     } catch (error) {
       // The next start finds a record without a link, and drops it.
       log.error({ error: String(error) }, 'the record of an attachment cannot be removed');

@@ -81,7 +81,9 @@ export class LocalPods {
 
 function told({ object, addresses }: LocalPod): Pod {
   const podIPs = [...addresses.values()].flat().map((ip) => ({ ip }));
-  return { ...object, status: { ...object.status, podIPs } };
+  // A pod that is told as ended may still send as long as it has an interface (eviction tells first and stops then).
+  const phase = podIPs.length > 0 ? 'Running' : object.status.phase;
+  return { ...object, status: { phase, podIPs } };
 }
 
 function toPod({ namespace, name, labels }: NonNullable<Attachment['pod']>, nodeName: string): Pod {

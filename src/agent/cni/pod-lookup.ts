@@ -38,7 +38,7 @@ export class PodLookup {
   /** The agent ends: nobody waits any longer. */
   close(): void {
     this.#closed = true;
-    for (const waiting of [...this.#waiting.values()]) for (const wake of waiting) wake();
+    for (const waiting of this.#waiting.values()) for (const wake of waiting) wake();
   }
 
   /** @throws CniError tryAgainLater where the pod has not been heard of in time. */

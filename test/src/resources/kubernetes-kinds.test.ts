@@ -151,6 +151,21 @@ describe('a Pod', () => {
     expect(valid(pod(fields))).toMatchObject({ status: { phase } });
   });
 
+  test.each<[string, string, readonly string[]]>([
+    ['published before the status', '{}', ['10.244.1.2', 'fd00::2']],
+    ['published and in the status', '{ podIPs: [{ ip: 10.244.1.2 }] }', ['10.244.1.2', 'fd00::2']],
+    [
+      'a sandbox made anew, of which the status does not know',
+      '{ podIP: 10.244.1.1 }',
+      ['10.244.1.1', '10.244.1.2', 'fd00::2'],
+    ],
+  ])('its addresses are what its node published, too: %s', (_, status, ips) => {
+    const metadata = `metadata: { name: web, annotations: { godwit.dev/pod-ips: "10.244.1.2, FD00::2, nonsense" } }`;
+    expect(valid(`{ apiVersion: v1, kind: Pod, ${metadata}, status: ${status} }`)).toMatchObject({
+      status: { podIPs: ips.map((ip) => ({ ip })) },
+    });
+  });
+
   test('without a namespace is in "default"', () => {
     expect(valid('{ apiVersion: v1, kind: Pod, metadata: { name: web } }')).toMatchObject({
       metadata: { namespace: 'default' },

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { toTunnels, vtepMac } from '../../../src/routing/encapsulation.ts';
+import { podMtu, toTunnels, vtepMac } from '../../../src/routing/encapsulation.ts';
 import { node, ours } from '../../kit/cluster.ts';
 import { everythingSupported, inventoryOf, PlainUnderlay } from './world.ts';
 
@@ -77,5 +77,30 @@ describe('the MAC of a VTEP', () => {
 
   test('is locally administered and unicast', () => {
     expect(vtepMac('fd00::1')).toMatch(/^02(:[0-9a-f]{2}){5}$/);
+  });
+});
+
+describe('the MTU of pods’ links', () => {
+  const mtuOf = (spec: string, below = underlay) => podMtu(inventoryOf('a', a, b, pool(spec)), below);
+
+  test.each([
+    ['no tunnel: that of the link with the node’s address', 'ipipMode: Never', 1500],
+    ['IP-in-IP', 'ipipMode: Always', 1480],
+    ['VXLAN, also to some nodes only', 'vxlanMode: CrossSubnet', 1450],
+    ['a disabled pool has no tunnel', 'vxlanMode: Always, disabled: true', 1500],
+    ['a pool that does not select the node has none here', 'vxlanMode: Always, nodeSelector: "has(x)"', 1500],
+  ])('%s', (_, spec, mtu) => {
+    expect(mtuOf(spec)).toBe(mtu);
+  });
+
+  test('follows the underlay', () => {
+    const large = new PlainUnderlay({ eth0: ['10.0.1.1/24', 'fd00::1/64'] });
+    large.mtu = 9000;
+    expect(mtuOf('vxlanMode: Always', large)).toBe(8950);
+  });
+
+  test('a pool of other ranges is nothing to this node', () => {
+    const other = ours('IPPool', 'other', '{ cidr: 10.99.0.0/16, vxlanMode: Always }');
+    expect(podMtu(inventoryOf('a', a, b, other), underlay)).toBe(1500);
   });
 });

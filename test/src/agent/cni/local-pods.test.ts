@@ -90,6 +90,15 @@ test('a pod deleted by force stays until its last interface goes', () => {
   expect(inWords(pods.detach(attachment))).toEqual(['delete web']);
 });
 
+test('a pod that is told as ended runs as long as it has an interface', () => {
+  const pods = new LocalPods('n1');
+  const attachment = attachmentOf('c1', 'web', ['10.244.1.1']);
+  pods.attach(attachment, podOf('web'));
+  const failed = { ...podOf('web'), status: { phase: 'Failed' as const, podIPs: [] } };
+  expect(pods.translate([upsert(failed)])[0].object).toMatchObject({ status: { phase: 'Running' } });
+  expect(pods.detach(attachment)[0].object).toMatchObject({ status: { phase: 'Failed', podIPs: [] } });
+});
+
 test('after a restart a pod is as its record remembers it, until the source tells', () => {
   const pods = new LocalPods('n1');
   const [{ object }] = pods.attach(attachmentOf('c1', 'web', ['10.244.1.1']));

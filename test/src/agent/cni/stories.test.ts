@@ -436,6 +436,7 @@ describe('another life of the agent', () => {
     ]);
     expect(await node.call({ command: 'DEL', ...db })).toEqual({ status: 0 });
     expect(node.links.hostLinks()).toHaveLength(1);
+    expect(records()).toHaveLength(1);
     expect(node.part.usage()).toMatchObject([{ held: 1, coolingDown: 1 }, {}]);
   });
 });
