@@ -116,7 +116,7 @@ async function startAgent(flags: AgentFlags, log: Log): Promise<() => Promise<vo
       ? await CniPart.restore({
           ...flags.cni,
           nodeName,
-          bootId,
+          bootId: run.bootId,
           ledgerFolder: join(flags.stateFolder, 'cni'),
           kernel,
           policy,
