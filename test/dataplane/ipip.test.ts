@@ -17,6 +17,6 @@ test.skipIf(!hasUserModeLinux)('two nodes reach each other by IP-in-IP: made, us
     reachedAfterRepair: true,
     moved: { kind: 'ipip', local: '10.0.0.77', remote: 'any', mtu: 1400, up: true },
     failures: [],
-    removed: { routes: 1, devices: ['godwit-ipip'] },
+    removed: { routes: 1, devices: ['godwit-ipip'], podLinks: 0 },
   });
 });

@@ -307,13 +307,15 @@ describe('ownership', () => {
     expect(() => here.tunnels.apply([vxlan(1, [2], changes)])).toThrow(reason);
   });
 
-  test('cleanup takes our routes in every table and our devices, and nothing else', () => {
+  test('cleanup takes our routes in every table, our devices and the links of pods, and nothing else', () => {
     const { namespace, tunnels, routes, kernel } = here;
     namespace.ip('addr add 10.0.0.1/8 dev lo');
     namespace.ip('link add godwit-br type bridge');
     namespace.ip('link add vx7 type vxlan id 7 local 10.0.0.1 dstport 4790');
     namespace.ip('route add blackhole 10.1.0.0/16 proto static');
+    namespace.ip('link add gateway0 type veth peer name gateway1');
     const before = [namespace.ip('route show table all'), namespace.ip('link show')];
+    namespace.ip('link add gw0123456789abc type veth peer name eth9');
     tunnels.apply([vxlan(1, [2])]);
     routes.setDesired({ prefix: '10.244.0.0/16', kind: 'blackhole', nextHops: [] });
     routes.setDesired({ prefix: 'fd01::/32', kind: 'blackhole', nextHops: [] });
@@ -321,9 +323,9 @@ describe('ownership', () => {
     namespace.ip('route add blackhole 10.3.0.0/16 proto 167 table 1000');
     routes.close();
     tunnels.close();
-    expect(removeAll(kernel)).toEqual({ routes: 3, devices: ['godwit-vxlan'] });
+    expect(removeAll(kernel)).toEqual({ routes: 3, devices: ['godwit-vxlan'], podLinks: 1 });
     expect([namespace.ip('route show table all'), namespace.ip('link show')]).toEqual(before);
-    expect(removeAll(kernel)).toEqual({ routes: 0, devices: [] });
+    expect(removeAll(kernel)).toEqual({ routes: 0, devices: [], podLinks: 0 });
   });
 });
 
