@@ -27,6 +27,8 @@ export class CniServer {
   readonly #options: CniServerOptions;
   readonly #server: Server;
   readonly #calls = new Set<Promise<void>>();
+  /** Those that have not said all. */
+  readonly #receiving = new Set<Socket>();
   #file: SocketFile | undefined;
 
   private constructor(options: CniServerOptions) {
@@ -51,10 +53,11 @@ export class CniServer {
 
   /** Takes no more calls, and waits for those under way. */
   async close(): Promise<void> {
-    await this.#file?.remove();
     const closed = new Promise((resolve) => {
       this.#server.close(resolve);
     });
+    await this.#file?.remove();
+    for (const socket of this.#receiving) socket.destroy();
     await Promise.all(this.#calls);
     await closed;
   }
@@ -62,7 +65,9 @@ export class CniServer {
   async #serve(socket: Socket): Promise<void> {
     // The forwarder may be gone when the answer comes; the runtime's DEL follows.
     socket.on('error', () => socket.destroy());
+    this.#receiving.add(socket);
     const text = await receive(socket);
+    this.#receiving.delete(socket);
     if (text === undefined) {
       socket.destroy();
       return;

@@ -1,3 +1,4 @@
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { CniError } from '../../../src/cni/cni-error.ts';
 import { parseRequest, versionOf } from '../../../src/cni/request.ts';
@@ -123,6 +124,27 @@ test.each([
   ['', '1.0.0'],
 ])('an error about %s speaks version %s', (request, version) => {
   expect(versionOf(request)).toBe(version);
+});
+
+test('whatever comes: a request or a CniError', () => {
+  const field = fc.constantFrom('command', 'containerId', 'netns', 'ifName', 'args', 'config');
+  const setting = fc.constantFrom('cniVersion', 'name', 'mtu', 'routes', 'runtimeConfig', 'prevResult');
+  const anything = fc.oneof(
+    fc.string(),
+    fc.json(),
+    fc.tuple(field, fc.jsonValue()).map(([key, value]) => text({ [key]: value })),
+    fc.tuple(setting, fc.jsonValue()).map(([key, value]) => text({}, { [key]: value })),
+  );
+  fc.assert(
+    fc.property(anything, (input) => {
+      try {
+        expect(parseRequest(input)).toHaveProperty('version');
+      } catch (error) {
+        expect(error).toBeInstanceOf(CniError);
+      }
+    }),
+    { numRuns: 500 },
+  );
 });
 
 function attempt(request: string): CniError | undefined {
