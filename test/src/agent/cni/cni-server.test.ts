@@ -7,6 +7,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { CniServer } from '../../../../src/agent/cni/cni-server.ts';
 import type { Log } from '../../../../src/agent/log.ts';
 import type { CniRequest } from '../../../../src/cni/request.ts';
+import { eventually } from '../../../kit/eventually.ts';
 
 let folder: string;
 let server: CniServer;
@@ -109,10 +110,10 @@ test('the end waits for the call under way, and takes no other', async () => {
       finish = () => resolve({ done: true });
     });
   const answer = answerTo(request);
-  while (finish === undefined) await new Promise((resolve) => setImmediate(resolve));
+  await eventually(() => finish !== undefined, { reason: 'the call is under way' });
   const closed = server.close();
   await expect(answerTo(request)).rejects.toThrow();
-  finish();
+  finish?.();
   expect(await answer).toEqual([0, { done: true }]);
   await closed;
   expect(existsSync(path())).toBe(false);
