@@ -49,6 +49,7 @@ export class Speaker {
   private running = false;
   private listening: Promise<void> = Promise.resolve();
   private bestPathsArrived = false;
+  private listens = false;
 
   constructor(options: SpeakerOptions) {
     checkNeighbors(options.settings.neighbors);
@@ -81,6 +82,11 @@ export class Speaker {
     this.addPeers();
     if (this.deferral === undefined) this.emit({ kind: 'restartComplete' });
     this.turns.request();
+  }
+
+  /** Whether it accepts connections where the settings want it to. */
+  get isListening(): boolean {
+    return this.listens;
   }
 
   /**
@@ -175,6 +181,7 @@ export class Speaker {
   async stop(mode: 'restart' | 'shutdown', text = ''): Promise<void> {
     if (!this.running) return;
     this.running = false;
+    this.listens = false;
     this.turns.stop();
     for (const peer of this.peersByName.values()) {
       if (mode === 'shutdown') peer.stop({ subcode: Cease.administrativeShutdown, text });
@@ -235,9 +242,11 @@ export class Speaker {
 
   private async listen(): Promise<void> {
     const port = this.settings.listenPort;
+    this.listens = port === undefined;
     if (port === undefined) return;
     const onFailed = (reason: string) => this.emit({ kind: 'listenFailed', reason });
     await this.driver.listen(port, (connection) => this.accept(connection), onFailed);
+    this.listens = true;
   }
 
   private async listenAnew(): Promise<void> {

@@ -42,8 +42,9 @@ import { ClusterWatch } from './cluster-watch.ts';
 import { CniPart } from './cni/cni-part.ts';
 import { toNodeNetwork } from './cni/node-network.ts';
 import { noPublisher } from './cni/publisher.ts';
-import { AgentControlModel } from './control-model.ts';
+import { AgentControlModel, type RunningAgent } from './control-model.ts';
 import { createLog, type Log } from './log.ts';
+import { Monitor } from './monitor.ts';
 import { PolicyKeeper } from './policy-keeper.ts';
 import { RouteKeeper } from './route-keeper.ts';
 import { readBootId, readEarlierRun, writeRunRecord } from './run-record.ts';
@@ -77,6 +78,10 @@ async function startAgent(flags: AgentFlags, log: Log): Promise<() => Promise<vo
   const self: Self = { nodeName, nodeIps: flags.nodeIps, roles };
   const control = await ControlServers.claim({ socket: flags.socket, api: flags.api, log });
 
+  // Probes are answered from the first moment; what they ask of comes later.
+  let agent: RunningAgent | undefined;
+  const monitor = flags.metrics && (await Monitor.start(flags.metrics, () => agent, log));
+
   const run = { bootId: readBootId(), nodeName, socket: flags.socket };
   const earlier = readEarlierRun(flags.stateFolder, run);
   if (earlier.problem !== undefined)
@@ -94,6 +99,7 @@ async function startAgent(flags: AgentFlags, log: Log): Promise<() => Promise<vo
         }),
         clock: dataplaneClock,
         log,
+        onProgrammed: (milliseconds) => monitor?.observe('policyProgramming', milliseconds),
       })
     : undefined;
 
@@ -165,6 +171,7 @@ async function startAgent(flags: AgentFlags, log: Log): Promise<() => Promise<vo
           devices: new TunnelDevices({ kernel, links, clock: dataplaneClock }),
           clock: dataplaneClock,
           log,
+          onProgrammed: (milliseconds) => monitor?.observe('routeProgramming', milliseconds),
         })
       : undefined;
 
@@ -202,7 +209,7 @@ async function startAgent(flags: AgentFlags, log: Log): Promise<() => Promise<vo
     },
   });
   routes?.follow(
-    speaker.bestPathReader(() => routes.wake()),
+    speaker.bestPathReader(() => routes.onReadable()),
     () => speaker.peers(),
   );
 
@@ -234,30 +241,30 @@ async function startAgent(flags: AgentFlags, log: Log): Promise<() => Promise<vo
     ownConditions.push({ type: 'StateNotWritten', message: String(error), since: Date.now() });
   }
 
-  control.serve(
-    new AgentControlModel({
-      nodeName,
-      version,
-      roles,
-      startedAt,
-      configuredAt: () => configuredAt,
-      config: () => config,
-      restartInProgress: () => restartInProgress,
-      sourceStatus: () => toSourceStatus(flags, source),
-      policyCounts: () => ({ policies: cluster.state.networkPolicies.size, pods: cluster.state.pods.size }),
-      ownConditions: () => ownConditions,
-      speaker,
-      routes,
-      policy,
-      hostRoutes,
-    }),
-  );
+  agent = {
+    nodeName,
+    version,
+    roles,
+    startedAt,
+    configuredAt: () => configuredAt,
+    config: () => config,
+    restartInProgress: () => restartInProgress,
+    sourceStatus: () => toSourceStatus(flags, source),
+    policyCounts: () => ({ policies: cluster.state.networkPolicies.size, pods: cluster.state.pods.size }),
+    ownConditions: () => ownConditions,
+    speaker,
+    routes,
+    policy,
+    hostRoutes,
+  };
+  control.serve(new AgentControlModel(agent));
   await cni?.serve();
   const { asNumber, routerId, neighbors } = config.settings;
   log.info({ version, asNumber, routerId, neighbors: neighbors.length, roles, restarting }, 'running');
 
   return async () => {
     source.stop();
+    monitor?.close();
     await cni?.close();
     await control.close();
     await speaker.stop('restart');

@@ -21,6 +21,8 @@ export interface PolicyKeeperOptions {
   readonly table: NftTable;
   readonly clock: Clock;
   readonly log: Log;
+  /** The kernel holds what has changed since the first change that it did not hold: so long that took. */
+  readonly onProgrammed?: (milliseconds: number) => void;
 }
 
 export class PolicyKeeper {
@@ -28,7 +30,12 @@ export class PolicyKeeper {
   readonly #table: NftTable;
   readonly #clock: Clock;
   readonly #log: Log;
+  readonly #onProgrammed: (milliseconds: number) => void;
   #dirty = false;
+  /** When the first change came that the kernel does not hold. */
+  #changedAt: number | undefined;
+  /** When the transaction began that is under way. */
+  #transactionSince: number | undefined;
   #applying: Promise<void> | undefined;
   #lastError: string | undefined;
   #appliedAt: number | undefined;
@@ -42,10 +49,12 @@ export class PolicyKeeper {
     this.#table = options.table;
     this.#clock = options.clock;
     this.#log = options.log;
+    this.#onProgrammed = options.onProgrammed ?? (() => {});
   }
 
   onChanges(changes: readonly ResourceChange[]): void {
     this.#engine.onChanges(changes);
+    if (changes.length > 0) this.#changedAt ??= this.#clock.now();
   }
 
   /**
@@ -79,6 +88,16 @@ export class PolicyKeeper {
     return this.#engine.explain(pod, this.#appliedAt === undefined ? undefined : await this.#table.counters());
   }
 
+  /** Since when nft has not answered; undefined: it is not asked. */
+  get waitingSince(): number | undefined {
+    return this.#transactionSince;
+  }
+
+  /** Whether the kernel holds a policy of ours, be it an earlier one. */
+  get everApplied(): boolean {
+    return this.#appliedAt !== undefined;
+  }
+
   close(): void {
     this.#closed = true;
     this.#cancelTimer?.();
@@ -87,12 +106,19 @@ export class PolicyKeeper {
   async #applyWhileDirty(): Promise<void> {
     while (this.#dirty && !this.#closed) {
       this.#dirty = false;
+      const changedAt = this.#changedAt;
+      this.#changedAt = undefined;
+      this.#transactionSince = this.#clock.now();
       try {
         const result = await this.#table.apply(this.#engine.render());
         if (result.kind !== 'unchanged') this.#log.debug({ result }, 'policy table changed');
+        if (changedAt !== undefined) this.#onProgrammed(this.#clock.now() - changedAt);
         this.#succeeded();
       } catch (error) {
+        this.#changedAt = changedAt;
         this.#failed(error);
+      } finally {
+        this.#transactionSince = undefined;
       }
     }
   }

@@ -19,6 +19,7 @@ import type { TunnelSupports } from '../routing/encapsulation.ts';
 import type { Inventory } from '../topology/inventory.ts';
 import { unreachable } from '../unreachable.ts';
 import type { Log } from './log.ts';
+import type { KernelNumbers } from './metrics.ts';
 
 /** Prefixes of one turn; with their kernel batch about 2 ms. */
 const sliceSize = 500;
@@ -37,6 +38,8 @@ export interface RouteKeeperOptions {
   readonly devices: TunnelDevices;
   readonly clock: Clock;
   readonly log: Log;
+  /** The kernel holds what best paths have become since the first change that it did not: so long that took. */
+  readonly onProgrammed?: (milliseconds: number) => void;
 }
 
 export class RouteKeeper {
@@ -45,6 +48,7 @@ export class RouteKeeper {
   readonly #devices: TunnelDevices;
   readonly #clock: Clock;
   readonly #log: Log;
+  readonly #onProgrammed: (milliseconds: number) => void;
   readonly #programmer: RouteProgrammer;
   readonly #stopListening: () => void;
   #reader: BestPathReader | undefined;
@@ -52,6 +56,10 @@ export class RouteKeeper {
   #peersChanged = false;
   #tunnels: readonly Tunnel[] = [];
   #cancelTurn: (() => void) | undefined;
+  /** Since when there are changes of best paths that the kernel does not hold. */
+  #changedAt: number | undefined;
+  /** Since when the kernel fails, or the turn that was asked for has not come. */
+  #waitingSince: number | undefined;
   /** waits: everything told so far is applied first; floor: the floor's routes for what was adopted are applied first. */
   #release: 'no' | 'waits' | 'floor' = 'no';
   #cancelRetire: (() => void) | undefined;
@@ -65,6 +73,7 @@ export class RouteKeeper {
     this.#devices = options.devices;
     this.#clock = options.clock;
     this.#log = options.log;
+    this.#onProgrammed = options.onProgrammed ?? (() => {});
     this.#table.adopt();
     this.#programmer = new RouteProgrammer({
       sink: {
@@ -109,7 +118,14 @@ export class RouteKeeper {
     this.wake();
   }
 
+  /** There may be changes of best paths to read. */
+  onReadable(): void {
+    this.#changedAt ??= this.#clock.now();
+    this.wake();
+  }
+
   wake(): void {
+    this.#waitingSince ??= this.#clock.now();
     this.#cancelTurn ??= this.#clock.after(0, () => this.#turn());
   }
 
@@ -123,6 +139,11 @@ export class RouteKeeper {
     this.#reader?.close();
     this.#table.close();
     this.#devices.close();
+  }
+
+  /** Since when the kernel makes no progress; undefined: it does, or nothing is to be done. */
+  get waitingSince(): number | undefined {
+    return this.#waitingSince;
   }
 
   isInstalled(prefix: string): boolean {
@@ -161,26 +182,43 @@ export class RouteKeeper {
     };
   }
 
+  numbers(): KernelNumbers {
+    const { actual, pending, failures, adopted } = this.#table.totals();
+    const unroutable = this.#programmer.unroutableCount();
+    return { routes: actual, pending, failed: failures, unroutable, adopted, tunnels: this.#tunnelStates() };
+  }
+
   #turn(): void {
     this.#cancelTurn = undefined;
     if (this.#closed) return;
     const changes = this.#reader?.read(sliceSize) ?? [];
     this.#programmer.onBestPathsChanged(changes);
+    const readAll = changes.length < sliceSize;
     let more = changes.length > 0;
     if (more) this.#peersChanged = true;
     if (!more && this.#peersChanged && this.#peers !== undefined) {
       this.#peersChanged = false;
       this.#programmer.setPeers(this.#peers());
     }
-    more = this.#programmer.advance(sliceSize) || more;
+    let behind = this.#programmer.advance(sliceSize);
     try {
-      more = this.#table.apply(sliceSize) || more;
+      behind = this.#table.apply(sliceSize) || behind;
+      if (readAll && !behind) this.#caughtUp();
+      more ||= behind;
       if (!more) more = this.#settle();
     } catch (error) {
       this.#kernelFailed(error);
       return;
     }
+    this.#waitingSince = undefined;
     if (more) this.wake();
+  }
+
+  /** The kernel has what was read until now. */
+  #caughtUp(): void {
+    if (this.#changedAt === undefined) return;
+    this.#onProgrammed(this.#clock.now() - this.#changedAt);
+    this.#changedAt = undefined;
   }
 
   /** The kernel holds everything that was told. @returns whether that made new work */

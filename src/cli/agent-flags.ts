@@ -43,6 +43,8 @@ export interface AgentFlags {
   /** Canonical text; families that are absent come from the Node object. */
   readonly nodeIps: Readonly<Partial<Record<Family, string>>>;
   readonly logLevel: LogLevel;
+  /** Where /metrics, /livez and /readyz are answered; undefined: nowhere. */
+  readonly metrics?: HostPort;
   readonly cni: CniFlags;
 }
 
@@ -56,6 +58,12 @@ export interface CniFlags {
   readonly chain: readonly ChainedPlugin[];
   /** Of the network configuration. */
   readonly version: CniVersion;
+}
+
+/** An IP address, canonical text, and a TCP port. */
+export interface HostPort {
+  readonly host: string;
+  readonly port: number;
 }
 
 export type SourceFlag = { readonly kind: 'directory'; readonly path: string } | { readonly kind: 'kube' };
@@ -78,6 +86,7 @@ export function parseAgentFlags(args: readonly string[]): AgentFlags {
     'cni-conf-dir': { type: 'string' },
     'cni-chain': { type: 'string' },
     'cni-version': { type: 'string' },
+    metrics: { type: 'string' },
   });
   if (positionals.length > 0) throw new UsageError(`agent takes only flags, not '${positionals[0]}'`);
   const socket = socketFlag('socket', values.socket ?? defaultSocketPath);
@@ -99,6 +108,7 @@ export function parseAgentFlags(args: readonly string[]): AgentFlags {
       // What containerd 1.6 and plugins of its time speak; 1.1.0 brings GC and STATUS to those that can.
       version: oneOf('cni-version', cniVersions, values['cni-version'] ?? '1.0.0'),
     },
+    ...(values.metrics !== undefined && { metrics: hostPort('metrics', values.metrics) }),
   };
 }
 
@@ -146,6 +156,16 @@ function nodeIps(texts: readonly string[]): Partial<Record<Family, string>> {
     result[family] = address;
   }
   return result;
+}
+
+/** `ADDR:PORT`, an IPv6 address in brackets. */
+function hostPort(flag: string, text: string): HostPort {
+  const [, v6, v4, digits] = /^(?:\[([^\]]*)\]|([^:]*)):(\d{1,5})$/.exec(text) ?? [];
+  const host = canonicalAddress(v6 ?? v4 ?? '');
+  const port = Number(digits);
+  if (host !== undefined && (v6 !== undefined) === (familyOfText(host) === 'ipv6') && port >= 1 && port <= 65535)
+    return { host, port };
+  throw new UsageError(`--${flag}: '${text}' is not ADDR:PORT (127.0.0.1:9179, [::1]:9179)`);
 }
 
 /** Absolute, so that it means the same after a change of folder. */

@@ -26,7 +26,8 @@ test('what is not said has its default', () => {
 });
 
 test('what is said counts', () => {
-  const said = '--node=Node-1 --source kube --roles policy,bgp -s /tmp/x/a.ctl --state /tmp/x --log-level debug';
+  const said =
+    '--node=Node-1 --source kube --roles policy,bgp -s /tmp/x/a.ctl --state /tmp/x --log-level debug --metrics [::1]:9179';
   const flags = parseAgentFlags([...said.split(' '), '--node-ip', '10.1.1.1', '--node-ip', 'FD00::0:1']);
   expect(flags).toEqual({
     nodeName: 'node-1',
@@ -38,6 +39,7 @@ test('what is said counts', () => {
     nodeIps: { ipv4: '10.1.1.1', ipv6: 'fd00::1' },
     logLevel: 'debug',
     cni,
+    metrics: { host: '::1', port: 9179 },
   });
 });
 
@@ -75,6 +77,12 @@ test.each([
   ],
   [[...needed, '--log-level', 'loud'], "--log-level: 'loud' is none of trace, debug, info, warn, error"],
   [[...needed, '--socket', '/a', '--api', '/a'], '--api: is the same path as --socket (/a)'],
+  ...['9179', ':9179', 'localhost:9179', '::1:9179', '[127.0.0.1]:9179', '127.0.0.1:0', '127.0.0.1:65536'].map(
+    (text): [string[], string] => [
+      [...needed, '--metrics', text],
+      `--metrics: '${text}' is not ADDR:PORT (127.0.0.1:9179, [::1]:9179)`,
+    ],
+  ),
   [[...needed, '--colour'], '--colour: there is no such flag'],
   [[...needed, '-x'], '-x: there is no such flag'],
   [[...needed, 'now'], "agent takes only flags, not 'now'"],
