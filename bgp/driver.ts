@@ -21,6 +21,13 @@ export interface Driver {
   flushed(): Promise<void>;
   /** Starts connecting. The handler hears `connected` or `closed`, never before this call has returned. */
   connect(request: ConnectRequest, handler: ConnectionHandler): Connection;
+  /**
+   * From now on only segments that are signed so are taken from these peers on the port (RFC 2385); the keys before no longer hold.
+   * @returns those that the system refuses, in words without the key.
+   */
+  setKeys(keys: readonly PeerKey[]): readonly KeyFailure[];
+  /** What was dropped because of its signature since the host started; may be a second old. */
+  signatureDrops(): SignatureDrops;
   /** Calls the task once, soon, after the input at hand. */
   requestTurn(task: () => void): void;
   /** Calls the task once after so many milliseconds; replaces the alarm before. Infinity: no alarm. */
@@ -32,7 +39,37 @@ export interface ConnectRequest {
   readonly port: number;
   readonly localAddress?: string;
   readonly hops: HopLimit;
+  /** Sign with it, and take only what is signed with it. */
+  readonly key?: string;
 }
+
+/** A TCP MD5 key (RFC 2385) and whose it is. */
+export interface PeerKey {
+  /** Canonical text. */
+  readonly address: string;
+  /** The key is that of every address of the prefix. */
+  readonly prefixLength?: number;
+  readonly key: string;
+}
+
+export interface KeyFailure {
+  readonly address: string;
+  readonly prefixLength?: number;
+  readonly reason: string;
+}
+
+/** Segments that this host dropped, from any peer. */
+export interface SignatureDrops {
+  /** Not signed, where a signature was expected. */
+  readonly missing: number;
+  /** Signed, where none was expected. */
+  readonly unexpected: number;
+  /** Signed with another key. */
+  readonly wrong: number;
+}
+
+/** What a handler hears with `closed` where nobody answered. */
+export const connectionTimedOut = 'connection timed out';
 
 /** How far packets of a session may travel. */
 export interface HopLimit {
@@ -53,6 +90,8 @@ export interface Connection {
   setHandler(handler: ConnectionHandler): void;
   /** @throws an Error where the system refuses the option. */
   setHopLimit(hops: HopLimit): void;
+  /** Signs and checks with another key from now on; undefined: no longer. @throws an Error where the system refuses. */
+  setKey(key: string | undefined): void;
   /** Takes the buffers over; they must not change any more. */
   write(buffers: readonly Uint8Array[]): void;
   /** Bytes taken over and not yet in the kernel. */

@@ -53,6 +53,10 @@ export interface NeighborSettings {
   readonly ttl?: number;
   /** GTSM (RFC 5082): hops allowed to the peer, 1..254. */
   readonly ttlSecurityHops?: number;
+  /** TCP MD5 (RFC 2385): the key, 1 to 80 bytes of UTF-8. Never printed; a change needs no new session where both sides make it. */
+  readonly password?: string;
+  /** Set: no session is made or accepted, for this reason in words (the key is not known). */
+  readonly heldDown?: string;
   /** auto: RFC 4271 §5.1.3 (eBGP: self; iBGP: unchanged). */
   readonly nextHopMode: 'auto' | 'self' | 'keep';
   /** How often our own AS may stand in a received AS_PATH. */

@@ -20,6 +20,7 @@ import type { Link } from './session/link.ts';
 import type { PeerHost } from './session/peer.ts';
 import { Peer } from './session/peer.ts';
 import type { LeaveCause, StopReason } from './session/session.ts';
+import { keysOf } from './session/keys.ts';
 import { checkNeighbors, identityChanged, needsNewSession, offersGracefulRestart } from './session/settings-rules.ts';
 import { memberOf, Ranges } from './session/ranges.ts';
 import type { NeighborSettings, SpeakerSettings } from './settings.ts';
@@ -103,6 +104,7 @@ export class Speaker {
     else this.rib.setLocal(this.ribLocal());
     this.ranges = ranges;
     if (!this.running) return { added: [], removed: [], reset: [] };
+    this.setKeys();
     this.rib.setOriginated(settings.originated);
     const removed = this.removePeers();
     const reset = this.updatePeers(newIdentity);
@@ -204,6 +206,7 @@ export class Speaker {
         forwardingPreserved: this.options.forwardingPreserved,
       }),
       connect: (peer, handler) => this.connect(peer, handler),
+      signatureDrops: () => this.driver.signatureDrops(),
       inputArrived: (link, bytes) => this.inputArrived(link, bytes),
       inputTaken: (bytes) => this.work.inputTaken(bytes),
       outputDrained: (peer) => this.outputArrived(peer),
@@ -244,9 +247,24 @@ export class Speaker {
     const port = this.settings.listenPort;
     this.listens = port === undefined;
     if (port === undefined) return;
+    // Known before the first connection, and told once there is a socket that could refuse them.
+    this.driver.setKeys(keysOf(this.settings.neighbors));
     const onFailed = (reason: string) => this.emit({ kind: 'listenFailed', reason });
     await this.driver.listen(port, (connection) => this.accept(connection), onFailed);
+    this.setKeys();
     this.listens = true;
+  }
+
+  /** One that the system refuses costs the connections that the peer makes: ours carry their key themselves. */
+  private setKeys(): void {
+    const [first, ...others] = this.driver.setKeys(keysOf(this.settings.neighbors));
+    if (first === undefined) return;
+    const whose = first.prefixLength === undefined ? first.address : `${first.address}/${first.prefixLength}`;
+    const more = others.length === 0 ? '' : ` and ${others.length} more`;
+    this.emit({
+      kind: 'listenFailed',
+      reason: `a connection from ${whose}${more}: the TCP MD5 key is refused: ${first.reason}`,
+    });
   }
 
   private async listenAnew(): Promise<void> {
@@ -275,7 +293,7 @@ export class Speaker {
     const peer = new Peer(this.host, neighbor, range);
     this.peersByName.set(peer.name, peer);
     this.peersByAddress.set(peer.address, peer);
-    this.deferral?.peerExpected(peer.name, neighbor.passive, this.clock.now());
+    if (neighbor.heldDown === undefined) this.deferral?.peerExpected(peer.name, neighbor.passive, this.clock.now());
     peer.start();
     return peer;
   }
@@ -333,6 +351,7 @@ export class Speaker {
     peer.update(after);
     this.peersByAddress.set(peer.address, peer);
     if (!peer.disabled) peer.start();
+    if (after.heldDown !== undefined) this.deferral?.peerUnavailable(peer.name);
   }
 
   /** Our AS number or identifier is another: every attribute in the RIB was judged by the old one. */
@@ -353,18 +372,21 @@ export class Speaker {
   // Connections.
 
   private connect(peer: Peer, handler: ConnectionHandler): Connection {
-    const { remote, localAddress } = peer.neighbor;
+    const { remote, localAddress, password } = peer.neighbor;
     if (remote.kind !== 'address') throw new Error(`${peer.name} is a range`);
-    return this.driver.connect({ address: remote.address, port: remote.port, localAddress, hops: peer.hops }, handler);
+    const { address, port } = remote;
+    return this.driver.connect({ address, port, localAddress, hops: peer.hops, key: password }, handler);
   }
 
   private accept(connection: Connection): void {
     if (!this.running) return connection.destroy();
     const peer = this.peersByAddress.get(connection.remoteAddress) ?? this.acceptMember(connection.remoteAddress);
     // Without a word: a Cease (RFC 4486, connection rejected) could end a graceful restart in which the other end keeps our routes.
-    if (peer === undefined || peer.disabled) return connection.destroy();
+    if (peer === undefined || !peer.mayRun) return connection.destroy();
     try {
       connection.setHopLimit(peer.hops);
+      // It has the listener's key, unless it came before that was set.
+      if (peer.neighbor.password !== undefined) connection.setKey(peer.neighbor.password);
     } catch (error) {
       // The other end is gone already, or the system has no such option: without it the session would not be the one asked for.
       peer.lastError = `connection refused: ${error instanceof Error ? error.message : String(error)}`;
@@ -375,7 +397,7 @@ export class Speaker {
 
   private acceptMember(address: string): Peer | undefined {
     const range = this.ranges.find(address);
-    if (range === undefined) return undefined;
+    if (range === undefined || range.heldDown !== undefined) return undefined;
     this.deferral?.memberExpected(this.clock.now());
     return this.addPeer(memberOf(range, address), range.name);
   }

@@ -1,7 +1,7 @@
 /**
  * The socket options of a BGP session that Node does not have: hop limits, GTSM, the class of the traffic.
  * Implements: RFC 5082 (GTSM), by the kernel; RFC 4271 Appendix E (IP precedence internetwork control).
- * Leaves out: TCP MD5 and TCP-AO.
+ * Leaves out: TCP MD5 (md5-signature.ts), TCP-AO.
  */
 
 import koffi from 'koffi';
@@ -50,8 +50,12 @@ export function setTrafficClass(fd: number, family: Family): void {
   setOption(fd, options[family].trafficClass, internetworkControl);
 }
 
-function setOption(fd: number, [level, name]: readonly [number, number], value: number): void {
-  const bytes = new Uint8Array(Int32Array.of(value).buffer);
+function setOption(fd: number, option: readonly [level: number, name: number], value: number): void {
+  setOptionBytes(fd, option, new Uint8Array(Int32Array.of(value).buffer));
+}
+
+/** @throws an Error with the errno's name, never with the value. */
+export function setOptionBytes(fd: number, [level, name]: readonly [number, number], bytes: Uint8Array): void {
   if (setsockoptCall(fd, level, name, bytes, bytes.length) < 0) throw systemError(`setsockopt ${level}/${name}`);
 }
 

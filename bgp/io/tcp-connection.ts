@@ -5,7 +5,9 @@
 
 import type { Socket } from 'node:net';
 import type { Connection, ConnectionHandler, HopLimit } from '../driver.ts';
+import { connectionTimedOut } from '../driver.ts';
 import { canonicalAddress, familyOfText } from '../ip.ts';
+import { setSignatureKey } from './md5-signature.ts';
 import { setHopLimit, setTrafficClass } from './socket-options.ts';
 
 /** How long a connection that we end may take to send its last bytes: milliseconds. */
@@ -75,6 +77,17 @@ export class TcpConnection implements Connection {
     setTrafficClass(fd, family);
   }
 
+  setKey(key: string | undefined): void {
+    const fd = descriptorOf(this.socket);
+    if (fd === undefined) throw new Error('the connection is gone already');
+    try {
+      setSignatureKey(fd, { address: this.remoteAddress, key: key ?? '' });
+    } catch (error) {
+      // There was none to take away.
+      if (key !== undefined || !(error instanceof Error) || Reflect.get(error, 'code') !== 'ENOENT') throw error;
+    }
+  }
+
   write(buffers: readonly Uint8Array[]): void {
     const { socket } = this;
     if (!socket.writable) return;
@@ -141,7 +154,7 @@ const reasons: Readonly<Record<string, string>> = {
   EPIPE: 'connection closed by the peer',
   EHOSTUNREACH: 'host unreachable',
   ENETUNREACH: 'network unreachable',
-  ETIMEDOUT: 'connection timed out',
+  ETIMEDOUT: connectionTimedOut,
   EADDRNOTAVAIL: 'local address not available',
   EACCES: 'forbidden by this host (EACCES)',
   EPERM: 'forbidden by this host (EPERM)',

@@ -7,8 +7,19 @@
 import type { Server } from 'node:net';
 import { createServer, Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
-import type { Clock, Connection, ConnectionHandler, ConnectRequest, Driver } from '../driver.ts';
+import type {
+  Clock,
+  Connection,
+  ConnectionHandler,
+  ConnectRequest,
+  Driver,
+  KeyFailure,
+  PeerKey,
+  SignatureDrops,
+} from '../driver.ts';
 import { canonicalAddress, familyOfText } from '../ip.ts';
+import { ListenKeys } from './listen-keys.ts';
+import { readSignatureDrops, setSignatureKey } from './md5-signature.ts';
 import { closeSocket, makeSocket, setHopLimit, setTrafficClass } from './socket-options.ts';
 import { descriptorOf, reasonOf, TcpConnection } from './tcp-connection.ts';
 
@@ -26,11 +37,15 @@ export interface TcpDriverOptions {
 const longestAlarm = 2 ** 31 - 1;
 const backlog = 4096;
 const flushMilliseconds = 1000;
+/** Thousands of peers may ask for the counters, each after every attempt to connect. */
+const dropsMilliseconds = 1000;
 
 export class TcpDriver implements Driver {
   private readonly listenAddresses: readonly string[];
   private readonly servers: Server[] = [];
   private readonly open = new Set<TcpConnection>();
+  private readonly keys = new ListenKeys();
+  private drops: { readonly at: number; readonly drops: SignatureDrops } | undefined;
   private alarm: NodeJS.Timeout | undefined;
 
   constructor(options: TcpDriverOptions = {}) {
@@ -52,7 +67,10 @@ export class TcpDriver implements Driver {
 
   async stopListening(): Promise<void> {
     // Not waiting for 'close', which comes after the last accepted connection has ended.
-    for (const server of this.servers.splice(0)) server.close();
+    for (const server of this.servers.splice(0)) {
+      this.keys.forgetListener(server);
+      server.close();
+    }
     await Promise.resolve();
   }
 
@@ -76,6 +94,18 @@ export class TcpDriver implements Driver {
     const connection = this.track(socket, remote, handler);
     socket.connect({ host: address, port, localAddress });
     return connection;
+  }
+
+  setKeys(keys: readonly PeerKey[]): readonly KeyFailure[] {
+    return this.keys.set(keys);
+  }
+
+  signatureDrops(): SignatureDrops {
+    const now = performance.now();
+    if (this.drops === undefined || now - this.drops.at > dropsMilliseconds) {
+      this.drops = { at: now, drops: readSignatureDrops() };
+    }
+    return this.drops.drops;
   }
 
   requestTurn(task: () => void): void {
@@ -125,6 +155,7 @@ export class TcpDriver implements Driver {
     }
     server.on('error', (error) => onFailed(`a connection could not be accepted: ${error.message}`));
     this.servers.push(server);
+    this.keys.addListener(server, familyOfText(address));
     const fd = descriptorOf(server);
     // The answer to a SYN goes out before we know whose it is, and a peer with GTSM accepts it with this TTL only.
     if (fd !== undefined) setHopLimit(fd, familyOfText(address), { ttl: 255 });
@@ -132,12 +163,13 @@ export class TcpDriver implements Driver {
 }
 
 /** A socket with its options set, not yet connecting: Node has no descriptor before connect(), so the kernel is asked. */
-function connectingSocket({ address, hops }: ConnectRequest): Socket {
+function connectingSocket({ address, hops, key }: ConnectRequest): Socket {
   const family = familyOfText(address);
   const fd = makeSocket(family);
   try {
     setHopLimit(fd, family, hops);
     setTrafficClass(fd, family);
+    if (key !== undefined) setSignatureKey(fd, { address, key });
     // manualStart: nothing is read before there is a connection.
     const options = { fd, readable: true, writable: true, manualStart: true };
     const socket = new Socket(options);

@@ -5,7 +5,8 @@
  * Holds: at most one of its sessions is established; at most two connections are open.
  */
 
-import type { Clock, Connection, ConnectionHandler, HopLimit } from '../driver.ts';
+import type { Clock, Connection, ConnectionHandler, HopLimit, SignatureDrops } from '../driver.ts';
+import { connectionTimedOut } from '../driver.ts';
 import type { Family } from '../ip.ts';
 import { parseAddress } from '../ip.ts';
 import type { NeighborSettings } from '../settings.ts';
@@ -28,7 +29,8 @@ import type {
   SessionOptions,
   StopReason,
 } from './session.ts';
-import { Session } from './session.ts';
+import { attemptTimedOut, Session } from './session.ts';
+import { signatureHint } from './signature-hint.ts';
 import { sendHoldTimeSeconds } from './timers.ts';
 import type { Sleeper } from './wake-queue.ts';
 
@@ -45,6 +47,7 @@ export interface PeerHost {
     readonly forwardingPreserved: boolean;
   };
   connect(peer: Peer, handler: ConnectionHandler): Connection;
+  signatureDrops(): SignatureDrops;
   inputArrived(link: Link, bytes: number): void;
   /** Input that was read, or is not going to be. */
   inputTaken(bytes: number): void;
@@ -93,6 +96,8 @@ export class Peer implements Sleeper, LinkOwner {
   private main: Link;
   /** A connection that came while the main session has one, or is making one. */
   private second: Link | undefined;
+  /** Before the attempt to connect that is under way, or the last one. */
+  private dropsBefore: SignatureDrops | undefined;
   private lastState: SessionState = 'idle';
   private hasBeenEstablished = false;
 
@@ -143,6 +148,11 @@ export class Peer implements Sleeper, LinkOwner {
     return this.localAs === this.neighbor.remoteAs ? 'iBGP' : 'eBGP';
   }
 
+  /** Neither stopped by a person nor held down. */
+  get mayRun(): boolean {
+    return !this.disabled && this.neighbor.heldDown === undefined;
+  }
+
   get hops(): HopLimit {
     const { ttl, ttlSecurityHops } = this.neighbor;
     if (ttlSecurityHops !== undefined) return { ttl: 255, minimumTtl: 256 - ttlSecurityHops };
@@ -156,6 +166,11 @@ export class Peer implements Sleeper, LinkOwner {
 
   start(): void {
     this.disabled = false;
+    const { heldDown } = this.neighbor;
+    if (heldDown !== undefined) {
+      this.lastError = heldDown;
+      return;
+    }
     this.handle(this.main, { kind: this.neighbor.passive ? 'manualStartedPassively' : 'manualStarted' });
   }
 
@@ -179,7 +194,10 @@ export class Peer implements Sleeper, LinkOwner {
   /** Takes over what changed and needs no new session. */
   update(neighbor: NeighborSettings): void {
     const mayDialNow = this.neighbor.passive && !neighbor.passive;
+    const keyChanged = this.neighbor.password !== neighbor.password;
+    if (this.lastError === this.neighbor.heldDown) this.lastError = undefined;
     this.neighbor = neighbor;
+    if (keyChanged) for (const link of [this.main, this.second]) if (link !== undefined) this.changeKey(link);
     this.sessionOptions.passive = neighbor.passive;
     this.sessionOptions.connectRetrySeconds = neighbor.connectRetrySeconds;
     if (this.state !== 'active') return;
@@ -316,6 +334,7 @@ export class Peer implements Sleeper, LinkOwner {
   private performOne(link: Link, action: SessionAction): void {
     switch (action.kind) {
       case 'connectTcp':
+        this.dropsBefore = this.host.signatureDrops();
         link.attach(this.host.connect(this, link));
         return;
       case 'closeTcp':
@@ -351,13 +370,31 @@ export class Peer implements Sleeper, LinkOwner {
         return;
       case 'reportReason':
         if (link.quiet || (link !== this.main && isOpen(this.state))) return;
-        this.lastError = action.reason;
+        this.lastError = action.reason + this.signatureHint(action.reason);
         if (action.notified) this.lastNotification = action.reason;
         if (!this.hasOther(link)) this.host.attemptFailed(this);
         return;
       default:
         unreachable(action);
     }
+  }
+
+  /** Segments on their way are signed with the old key; they are sent again until both sides have the new one. */
+  private changeKey(link: Link): void {
+    const { connection } = link;
+    if (connection === undefined) return;
+    try {
+      connection.setKey(this.neighbor.password);
+    } catch (error) {
+      connection.destroy();
+      this.connectionClosed(link, `the TCP MD5 key cannot be changed: ${(error as Error).message}`);
+    }
+  }
+
+  /** A segment with another key is dropped without a word: all that is ever seen of it is that nobody answers. */
+  private signatureHint(reason: string): string {
+    if (this.dropsBefore === undefined || (reason !== attemptTimedOut && reason !== connectionTimedOut)) return '';
+    return signatureHint(this.neighbor.password !== undefined, this.dropsBefore, this.host.signatureDrops());
   }
 
   private resolveCollision(link: Link, open: Open, negotiated: Negotiated): void {

@@ -449,6 +449,9 @@ function isNotified({ kind }: SessionEvent): boolean {
   }
 }
 
+/** The reason of an attempt to connect that nobody answered while we waited. */
+export const attemptTimedOut = 'connection attempt timed out';
+
 /** Why, in words a person can use. */
 function reasonOf(event: SessionEvent, before: SessionState): string {
   switch (event.kind) {
@@ -460,7 +463,7 @@ function reasonOf(event: SessionEvent, before: SessionState): string {
     case 'tcpFailed':
       return event.reason;
     case 'connectRetryTimerExpired':
-      return before === 'connect' ? 'connection attempt timed out' : fsmErrorReason(event.kind, before);
+      return before === 'connect' ? attemptTimedOut : fsmErrorReason(event.kind, before);
     case 'holdTimerExpired':
       return `${formatErrorCode(ErrorCode.holdTimerExpired, 0)}, sent`;
     case 'sendHoldTimerExpired':

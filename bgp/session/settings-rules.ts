@@ -28,6 +28,8 @@ const effects = {
   gracefulRestartSeconds: 'live',
   ttl: 'newSession',
   ttlSecurityHops: 'newSession',
+  password: 'live',
+  heldDown: 'newSession',
   nextHopMode: 'newSession',
   allowedOwnAs: 'newSession',
   importFilter: 'live',
@@ -54,10 +56,11 @@ export function offersGracefulRestart({ neighbors, gracefulRestartSeconds: ours 
   return neighbors.some(({ gracefulRestartSeconds = ours }) => gracefulRestartSeconds > 0);
 }
 
-/** @throws RangeError where two neighbours have one name or one address. */
+/** @throws RangeError where two neighbours have one name or one address, or a key cannot be one. */
 export function checkNeighbors(neighbors: readonly NeighborSettings[]): void {
   const seen = new Map<string, string>();
-  for (const { name, remote } of neighbors) {
+  for (const { name, remote, password } of neighbors) {
+    if (password !== undefined) checkPassword(name, password);
     const keys = [`name ${name}`, remote.kind === 'address' ? `address ${remote.address}` : `range ${remote.prefix}`];
     for (const key of keys) {
       const other = seen.get(key);
@@ -65,6 +68,16 @@ export function checkNeighbors(neighbors: readonly NeighborSettings[]): void {
       seen.set(key, name);
     }
   }
+}
+
+/** Of TCP_MD5SIG. */
+const longestPassword = 80;
+
+/** Says how long it is, and nothing else. */
+function checkPassword(name: string, password: string): void {
+  const { length } = new TextEncoder().encode(password);
+  if (length >= 1 && length <= longestPassword) return;
+  throw new RangeError(`neighbour ${name}: a TCP MD5 key has 1 to ${longestPassword} bytes, this one has ${length}`);
 }
 
 /** Settings are plain data: the order of an object's fields is the only thing that must not count. */

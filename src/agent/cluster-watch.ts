@@ -12,6 +12,7 @@ const readers = {
   Pod: ['policy'],
   Namespace: ['policy'],
   NetworkPolicy: ['policy'],
+  Secret: ['topology'],
   BGPConfiguration: ['topology'],
   BGPPeer: ['topology'],
   BGPFilter: ['topology'],

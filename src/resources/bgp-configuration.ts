@@ -7,6 +7,7 @@
 import { z } from 'zod';
 import { defineCustomResource, type CustomObject } from './define.ts';
 import { asNumber, duration } from './fields.ts';
+import { secretKeyRef } from './secret.ts';
 
 /** What holds where no BGPConfiguration says otherwise. */
 export const bgpDefaults = {
@@ -16,7 +17,7 @@ export const bgpDefaults = {
   holdTime: 90,
   maximumPaths: 16,
   nodeMeshMaxRestartTime: 120,
-} as const satisfies Required<BgpConfiguration['spec']>;
+} as const satisfies Required<Omit<BgpConfiguration['spec'], 'nodeMeshPassword'>>;
 
 const spec = z.strictObject({
   asNumber: asNumber().optional().meta({ description: 'AS number of the nodes, a number or "x.y". Default: 64512.' }),
@@ -37,6 +38,10 @@ const spec = z.strictObject({
   }),
   maximumPaths: z.number().int().min(1).max(64).optional().meta({
     description: 'Equal paths to one prefix that the kernel is given (ECMP); 1 turns multipath off. Default: 16.',
+  }),
+  nodeMeshPassword: secretKeyRef().meta({
+    description:
+      'TCP MD5 key (RFC 2385) of the sessions of the mesh: 1 to 80 bytes of a Secret. Only in `default`. Default: none.',
   }),
   nodeMeshMaxRestartTime: duration({ least: 0, most: 4095 }).optional().meta({
     description:
@@ -64,6 +69,12 @@ export const bgpConfigurationDefinition = defineCustomResource({
       field: 'nodeToNodeMeshEnabled',
       reason: 'only the object "default" may set it: the mesh is the whole cluster\'s',
     },
+    {
+      cel: "self.metadata.name == 'default' || !has(self.spec) || !has(self.spec.nodeMeshPassword)",
+      holds: (name, { nodeMeshPassword }) => name === 'default' || nodeMeshPassword === undefined,
+      field: 'nodeMeshPassword',
+      reason: 'only the object "default" may set it: the mesh is the whole cluster\'s',
+    },
   ],
   status: false,
   columns: [
@@ -83,8 +94,9 @@ spec:
 
 export type BgpConfiguration = CustomObject<'BGPConfiguration', typeof spec>;
 
-/** Every field filled in; times are in seconds. */
-export type EffectiveBgpConfiguration = Readonly<Required<BgpConfiguration['spec']>>;
+/** Every field filled in but the password, which may be none; times are in seconds. */
+export type EffectiveBgpConfiguration = Readonly<Required<Omit<BgpConfiguration['spec'], 'nodeMeshPassword'>>> &
+  Pick<BgpConfiguration['spec'], 'nodeMeshPassword'>;
 
 /** BGPConfiguration as it holds for a node: `node.NAME`, else `default`, else bgpDefaults, field by field. */
 export function bgpConfigurationOf(

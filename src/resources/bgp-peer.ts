@@ -1,11 +1,12 @@
 /**
  * BGPPeer: sessions of some nodes with one address, with a range of addresses, or with other nodes.
- * Leaves out: passwords, BFD, peering with workloads.
+ * Leaves out: BFD, peering with workloads.
  */
 
 import { z } from 'zod';
 import { defineCustomResource, withRules, type CustomObject } from './define.ts';
 import { asNumber, cidr, duration, peerAddress, selector } from './fields.ts';
+import { secretKeyRef } from './secret.ts';
 
 const fields = z.strictObject({
   node: z
@@ -88,6 +89,10 @@ const fields = z.strictObject({
     .max(255)
     .optional()
     .meta({ description: 'IP TTL of eBGP packets. Default: 1, the peer is on a connected network.' }),
+  password: secretKeyRef().meta({
+    description:
+      'TCP MD5 key (RFC 2385) of these sessions: 1 to 80 bytes of a Secret. While it is missing, they are held down.',
+  }),
   filters: z
     .array(z.string().min(1).max(253))
     .max(32)

@@ -11,6 +11,7 @@ import type { Namespace } from './namespace.ts';
 import type { NetworkPolicy } from './network-policy.ts';
 import type { Node } from './node.ts';
 import type { Pod } from './pod.ts';
+import type { Secret } from './secret.ts';
 import { objectName, type Resource, type ResourceChange, type ResourceKind } from './resource.ts';
 
 export interface ClusterState {
@@ -18,6 +19,7 @@ export interface ClusterState {
   readonly pods: ReadonlyMap<string, Pod>;
   readonly namespaces: ReadonlyMap<string, Namespace>;
   readonly networkPolicies: ReadonlyMap<string, NetworkPolicy>;
+  readonly secrets: ReadonlyMap<string, Secret>;
   readonly bgpConfigurations: ReadonlyMap<string, BgpConfiguration>;
   readonly bgpPeers: ReadonlyMap<string, BgpPeer>;
   readonly bgpFilters: ReadonlyMap<string, BgpFilter>;
@@ -30,6 +32,7 @@ export function emptyClusterState(): ClusterState {
     pods: new Map(),
     namespaces: new Map(),
     networkPolicies: new Map(),
+    secrets: new Map(),
     bgpConfigurations: new Map(),
     bgpPeers: new Map(),
     bgpFilters: new Map(),
@@ -49,6 +52,7 @@ const mapNames = {
   Pod: 'pods',
   Namespace: 'namespaces',
   NetworkPolicy: 'networkPolicies',
+  Secret: 'secrets',
   BGPConfiguration: 'bgpConfigurations',
   BGPPeer: 'bgpPeers',
   BGPFilter: 'bgpFilters',

@@ -13,9 +13,19 @@ import { namespaceSchema, type Namespace } from './namespace.ts';
 import { networkPolicySchema, type NetworkPolicy } from './network-policy.ts';
 import { nodeSchema, type Node } from './node.ts';
 import { podSchema, type Pod } from './pod.ts';
+import { secretSchema, type Secret } from './secret.ts';
 import { explainIssue, show, toFieldProblems, type FieldProblem } from './problems.ts';
 
-export type Resource = Node | Pod | Namespace | NetworkPolicy | BgpConfiguration | BgpPeer | BgpFilter | IpPool;
+export type Resource =
+  | Node
+  | Pod
+  | Namespace
+  | NetworkPolicy
+  | Secret
+  | BgpConfiguration
+  | BgpPeer
+  | BgpFilter
+  | IpPool;
 
 export type ResourceKind = Resource['kind'];
 
@@ -49,6 +59,7 @@ const kinds = {
   Pod: { apiVersion: 'v1', namespaced: true, schema: podSchema },
   Namespace: { apiVersion: 'v1', namespaced: false, schema: namespaceSchema },
   NetworkPolicy: { apiVersion: 'networking.k8s.io/v1', namespaced: true, schema: networkPolicySchema },
+  Secret: { apiVersion: 'v1', namespaced: true, schema: secretSchema },
   BGPConfiguration: ours(manifestSchema(bgpConfigurationDefinition)),
   BGPPeer: ours(manifestSchema(bgpPeerDefinition)),
   BGPFilter: ours(manifestSchema(bgpFilterDefinition)),

@@ -112,7 +112,12 @@ function readDocument(document: ParsedDocument, number: number, lines: LineCount
 }
 
 function explainSyntax({ code, message }: YAMLParseError): string {
-  return code === 'RESOURCE_EXHAUSTION' ? 'nested too deeply' : message;
+  return code === 'RESOURCE_EXHAUSTION' ? 'nested too deeply' : withoutText(message);
+}
+
+/** The parser may quote what it stumbled over after a colon: that may be a password. The line is told. */
+function withoutText(message: string): string {
+  return message.replace(/: .*$/s, '');
 }
 
 function toValue(document: ParsedDocument): { readonly value: unknown } | { readonly reason: string } {
@@ -121,7 +126,7 @@ function toValue(document: ParsedDocument): { readonly value: unknown } | { read
   try {
     return { value: document.toJS({ maxAliasCount }) };
   } catch (error) {
-    if (error instanceof ReferenceError) return { reason: `not YAML: ${error.message}` };
+    if (error instanceof ReferenceError) return { reason: `not YAML: ${withoutText(error.message)}` };
     throw error;
   }
 }

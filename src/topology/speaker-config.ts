@@ -1,7 +1,7 @@
 /**
  * From cluster state to what the BGP speaker of this node is told.
  * Implements: the values that RFC 4271 §10, RFC 4724 and RFC 5082 leave to configuration.
- * Leaves out: passwords, BFD.
+ * Leaves out: BFD.
  * Holds: pure, and deterministic down to the order of neighbours: equal states give equal settings.
  */
 
@@ -16,6 +16,7 @@ import { toDefaultPolicies, type DefaultPolicies } from './default-policy.ts';
 import { toInventory, type Inventory, type Self } from './inventory.ts';
 import { toPeerings, transportFamily, type Peering } from './peering.ts';
 import { toRouteFilter } from './route-filters.ts';
+import { passwordConditions, toSessionPassword } from './session-password.ts';
 
 export interface SpeakerConfig {
   readonly settings: SpeakerSettings;
@@ -41,6 +42,7 @@ export function toSpeakerSettings(state: ClusterState, self: Self): SpeakerConfi
     configuration,
     reflects,
     filters: state.bgpFilters,
+    secrets: state.secrets,
     policies: toDefaultPolicies(inventory, peerings.some(isEbgp)),
     nextHopSelf: advertisements.nextHopSelf,
   };
@@ -62,6 +64,7 @@ export function toSpeakerSettings(state: ClusterState, self: Self): SpeakerConfi
       ...conditions,
       ...advertisements.conditions,
       ...missingFilters(peerings, state),
+      ...passwordConditions(peerings, configuration, state.secrets),
     ],
     inventory,
   };
@@ -72,6 +75,7 @@ interface NeighborContext {
   readonly configuration: EffectiveBgpConfiguration;
   readonly reflects: boolean;
   readonly filters: ClusterState['bgpFilters'];
+  readonly secrets: ClusterState['secrets'];
   readonly policies: DefaultPolicies;
   readonly nextHopSelf: NonNullable<NeighborSettings['nextHopSelf']>;
 }
@@ -82,7 +86,7 @@ const nextHopModes = { Auto: 'auto', Self: 'self', Keep: 'keep' } as const satis
 >;
 
 function toNeighbor(peering: Peering, context: NeighborContext): NeighborSettings {
-  const { inventory, configuration, nextHopSelf } = context;
+  const { inventory, configuration, nextHopSelf, secrets } = context;
   const { self } = inventory;
   const spec = peering.peer?.spec;
   const localAddress = spec?.sourceAddress === 'None' ? undefined : self.addresses[transportFamily(peering)];
@@ -103,6 +107,7 @@ function toNeighbor(peering: Peering, context: NeighborContext): NeighborSetting
     ...(spec?.maxRestartTime !== undefined && { gracefulRestartSeconds: spec.maxRestartTime }),
     ...(ttl !== undefined && { ttl }),
     ...(spec?.ttlSecurity !== undefined && { ttlSecurityHops: spec.ttlSecurity }),
+    ...toSessionPassword(peering, configuration, secrets),
     nextHopMode: nextHopModes[spec?.nextHopMode ?? 'Auto'],
     allowedOwnAs: spec?.numAllowedLocalASNumbers ?? 0,
     ...policyOf(peering, context),

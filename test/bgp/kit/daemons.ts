@@ -32,6 +32,11 @@ export class Bird {
     return execFileSync('birdc', ['-s', this.socket, ...words.split(' ')], { encoding: 'utf8', stdio: 'pipe' });
   }
 
+  reconfigure(configuration: string): string {
+    writeFileSync(join(this.folder, 'bird.conf'), configuration);
+    return this.command('configure');
+  }
+
   async kill(): Promise<void> {
     await end(this.process, 'SIGKILL');
   }

@@ -4,7 +4,17 @@
  * Faults: a host that is off (refuses), a path that is silent (swallows), a connection that is cut.
  */
 
-import type { Clock, Connection, ConnectionHandler, ConnectRequest, Driver, HopLimit } from '../../../bgp/driver.ts';
+import type {
+  Clock,
+  Connection,
+  ConnectionHandler,
+  ConnectRequest,
+  Driver,
+  HopLimit,
+  KeyFailure,
+  PeerKey,
+  SignatureDrops,
+} from '../../../bgp/driver.ts';
 
 interface Task {
   readonly at: number;
@@ -94,6 +104,13 @@ export class VirtualDriver implements Driver {
   off = false;
   /** What was asked of sockets, by remote address. */
   readonly hops = new Map<string, HopLimit>();
+  /** Of the listener: those told last. */
+  keys: readonly PeerKey[] = [];
+  /** Of connections, in the order in which they were told: remote address and key. */
+  readonly connectionKeys: string[] = [];
+  /** What setKeys answers. */
+  keyFailures: readonly KeyFailure[] = [];
+  drops: SignatureDrops = { missing: 0, unexpected: 0, wrong: 0 };
 
   private readonly world: VirtualWorld;
   private onAccepted: ((connection: Connection) => void) | undefined;
@@ -125,6 +142,7 @@ export class VirtualDriver implements Driver {
   connect(request: ConnectRequest, handler: ConnectionHandler): Connection {
     const { world, address } = this;
     this.hops.set(request.address, request.hops);
+    if (request.key !== undefined) this.connectionKeys.push(`${request.address} ${request.key}`);
     const near = new VirtualConnection(world, 'outgoing', address, request.address);
     near.setHandler(handler);
     if (world.silent.has(`${address}>${request.address}`)) return near;
@@ -143,6 +161,15 @@ export class VirtualDriver implements Driver {
       near.connectedNow();
     });
     return near;
+  }
+
+  setKeys(keys: readonly PeerKey[]): readonly KeyFailure[] {
+    this.keys = keys;
+    return this.keyFailures;
+  }
+
+  signatureDrops(): SignatureDrops {
+    return this.drops;
   }
 
   requestTurn(task: () => void): void {
@@ -212,6 +239,10 @@ export class VirtualConnection implements Connection {
 
   setHopLimit(hops: HopLimit): void {
     this.world.hosts.get(this.here)?.hops.set(this.remoteAddress, hops);
+  }
+
+  setKey(key: string | undefined): void {
+    this.world.hosts.get(this.here)?.connectionKeys.push(`${this.remoteAddress} ${key}`);
   }
 
   write(buffers: readonly Uint8Array[]): void {
