@@ -6,7 +6,7 @@
  * Holds: a session whose own settings are unchanged does not notice a change of settings.
  */
 
-import type { Clock, Connection, ConnectionHandler, Driver } from './driver.ts';
+import type { Clock, Connection, ConnectionHandler, Driver, SignatureDrops } from './driver.ts';
 import type { Family } from './ip.ts';
 import { Cease } from './registry.ts';
 import { Rib } from './rib/rib.ts';
@@ -125,6 +125,11 @@ export class Speaker {
           : { counters: (family: Family) => this.rib.counters(id, family), updatesSent: this.rib.updatesSent(id) };
       return toPeerStatus(peer, routes, this.deferral !== undefined);
     });
+  }
+
+  /** What this host dropped because of TCP MD5, from any peer. */
+  signatureDrops(): SignatureDrops {
+    return this.driver.signatureDrops();
   }
 
   /** May be read bit by bit while the RIB changes. */

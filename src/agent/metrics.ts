@@ -4,7 +4,7 @@
  * Holds: one snapshot a scrape, so that the numbers of one answer fit together; no secret is a label or a value.
  */
 
-import type { PeerStatus, RibTotals, SessionState } from '../../bgp/index.ts';
+import type { PeerStatus, RibTotals, SessionState, SignatureDrops } from '../../bgp/index.ts';
 import { families, type Family } from '../../bgp/ip.ts';
 import type { PolicyStatus, TunnelState } from '../control/model.ts';
 import type { RunningAgent } from './control-model.ts';
@@ -22,6 +22,7 @@ export interface Snapshot {
   /** Objects of which something is refused on this node. */
   readonly conditions: number;
   readonly restartInProgress: boolean;
+  readonly signatureDrops: SignatureDrops;
 }
 
 export interface KernelNumbers {
@@ -48,6 +49,7 @@ export function takeSnapshot(agent: RunningAgent): Snapshot {
     source: { synced, problems: problems.length },
     conditions: agent.ownConditions().length + conditions.filter(({ status }) => !status).length,
     restartInProgress: agent.restartInProgress(),
+    signatureDrops: agent.speaker.signatureDrops(),
   };
 }
 
@@ -180,6 +182,16 @@ export const collectedMetrics: readonly CollectedMetric[] = [
     'Prefixes kept through a graceful restart of the peer, not told again yet (RFC 4724).',
     'stale',
   ),
+
+  {
+    name: 'godwit_tcp_md5_dropped_segments_total',
+    type: 'counter',
+    help: 'Segments that the kernel dropped on this node because of their TCP MD5 signature (RFC 2385), of any connection: without one, with another key, or signed where no key is set.',
+    labels: ['reason'],
+    *collect({ signatureDrops }) {
+      for (const [reason, value] of Object.entries(signatureDrops)) yield { value, labels: { reason } };
+    },
+  },
 
   perRib('godwit_rib_prefixes', 'Prefixes that have at least one path.', 'prefixes'),
   perRib('godwit_rib_paths', 'Paths of all peers.', 'paths'),

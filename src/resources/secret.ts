@@ -1,7 +1,7 @@
 /**
  * Secret (v1): passwords of BGP sessions, by name and key.
- * Holds: what comes out is valid itself (a state on disk is read again); no problem that is reported holds a value; labels and annotations are not kept, for `kubectl apply` leaves a copy of
- * the values there.
+ * Holds: no problem that is reported holds a value; labels and annotations are not kept, for `kubectl apply` leaves a copy
+ * of the values there; what comes out is valid itself, so that a state on disk can be read again.
  */
 
 import { z } from 'zod';
@@ -11,6 +11,7 @@ import { namespacedObjectMeta, type DeepReadonly } from './define.ts';
 const values = (problemOf: (value: unknown) => string | undefined) =>
   z
     .unknown()
+    .optional()
     .superRefine((map, context) => {
       const refuse = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
       if (map === undefined) return;
@@ -52,17 +53,27 @@ export const secretSchema = z
 
 export type Secret = DeepReadonly<z.output<typeof secretSchema>>;
 
-/** A key of a Secret: what `secretKeyRef` says. */
+/** A key of a Secret: what `secretKeyRef` says. A password that stands in its place is not repeated. */
 export const secretKeyRef = () =>
   z
-    .strictObject({
-      secretKeyRef: z
-        .strictObject({
-          name: z.string().min(1).max(253).meta({ description: "The Secret's name." }),
-          key: z.string().min(1).max(253).meta({ description: 'The key in its `data`.' }),
-        })
-        .meta({ description: "A Secret in the agent's namespace; in a folder of manifests, the Secret of that name." }),
-    })
+    .strictObject(
+      {
+        secretKeyRef: z
+          .strictObject({
+            name: z.string().min(1).max(253).meta({ description: "The Secret's name." }),
+            key: z.string().min(1).max(253).meta({ description: 'The key in its `data`.' }),
+          })
+          .meta({
+            description: "A Secret in the agent's namespace; in a folder of manifests, the Secret of that name.",
+          }),
+      },
+      {
+        error: ({ code }) =>
+          code === 'invalid_type'
+            ? 'is written here; it belongs into a Secret: { secretKeyRef: { name, key } }'
+            : undefined,
+      },
+    )
     .optional();
 
 export type SecretKeyRef = NonNullable<z.output<ReturnType<typeof secretKeyRef>>>['secretKeyRef'];

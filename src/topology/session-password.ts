@@ -45,7 +45,7 @@ export function passwordConditions(
       peering.peer === undefined
         ? (['BGPConfiguration', 'default'] as const)
         : (['BGPPeer', peering.peer.metadata.name] as const);
-    const message = `${found.text}: its sessions are held down until there is`;
+    const message = `${found.text}: its sessions are held down`;
     conditions.set(`${kind} ${name}`, refused(kind, name, found.reason, message));
   }
   return [...conditions.values()];

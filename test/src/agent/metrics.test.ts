@@ -123,6 +123,7 @@ test('two speakers: what the scrape says is what they say', async () => {
     expect(lines).toContain(line);
   }
   expect(text).toMatch(/^process_resident_memory_bytes \d/m);
+  expect(text).toMatch(/^godwit_tcp_md5_dropped_segments_total\{reason="wrong"\} \d/m);
   expect(text).toMatch(/^nodejs_eventloop_lag_p99_seconds \S/m);
   expect(text).not.toMatch(/^godwit_(routes|policy)_(installed|in_force)\b[^#\n]* \d/m);
 });
@@ -179,6 +180,7 @@ const emptySnapshot: Snapshot = {
   source: { synced: true, problems: 0 },
   conditions: 0,
   restartInProgress: false,
+  signatureDrops: { missing: 1, unexpected: 2, wrong: 3 },
 };
 
 test('names are unique and as Prometheus wants them; every sample has exactly the labels of its metric', () => {
@@ -212,6 +214,7 @@ test('names are unique and as Prometheus wants them; every sample has exactly th
     godwit_routes_adopted: [1],
     godwit_tunnels: [1, 0, 0, 1],
     godwit_policy_in_force: [1],
+    godwit_tcp_md5_dropped_segments_total: [1, 2, 3],
     godwit_policy_last_applied_seconds: [5],
   });
 });

@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { annotatedAsNumber, internalIp, routeReflectorClusterId, type Node } from '../../../src/resources/node.ts';
 import { namedPorts, type Pod } from '../../../src/resources/pod.ts';
 import { formatProblem } from '../../../src/resources/problems.ts';
+import { secretBytes, type Secret } from '../../../src/resources/secret.ts';
 import { validateManifest, type Resource } from '../../../src/resources/resource.ts';
 
 describe('a Node', () => {
@@ -334,6 +335,45 @@ describe('a NetworkPolicy', () => {
     expect(problemsOf(policy(`{ podSelector: { matchExpressions: [${requirement}] } }`))).toEqual([
       `spec.podSelector.matchExpressions[0].${problem}`,
     ]);
+  });
+});
+
+describe('a Secret', () => {
+  const secret = (fields: string) =>
+    `{ apiVersion: v1, kind: Secret, metadata: { name: s, namespace: godwit }, ${fields} }`;
+
+  test('keeps its values alone: stringData wins, and no annotation is kept', () => {
+    const resource = valid(`
+      apiVersion: v1
+      kind: Secret
+      type: Opaque
+      metadata:
+        name: s
+        labels: { a: b }
+        annotations: { kubectl.kubernetes.io/last-applied-configuration: '{"stringData":{"a":"hunter2"}}' }
+      data: { a: aHVu, b: "aHVu dGVyMg==" }
+      stringData: { a: "hünter" }
+    `);
+    expect(resource).toEqual({
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: 's', namespace: 'default', labels: {}, annotations: {} },
+      data: { a: 'aMO8bnRlcg==', b: 'aHVudGVyMg==' },
+    });
+    expect(secretBytes(resource as Secret, 'b')).toEqual(new TextEncoder().encode('hunter2'));
+    expect(secretBytes(resource as Secret, 'toString')).toBeUndefined();
+    // A state on disk is read again.
+    expect(validateManifest(resource)).toEqual({ kind: 'valid', resource });
+  });
+
+  test.each([
+    ['data: { a: hunter2! }', 'data.a: is not base64'],
+    ['data: { a: 12 }', 'data.a: is not base64'],
+    ['stringData: { a: 4711 }', 'stringData.a: is not a string (a number needs quotes)'],
+    ['data: hunter2', 'data: is not an object'],
+    ['stringData: [hunter2]', 'stringData: is not an object'],
+  ])('with %s is refused, without its value', (fields, problem) => {
+    expect(problemsOf(secret(fields))).toEqual([problem]);
   });
 });
 

@@ -79,9 +79,9 @@ items:
 });
 
 test('a kind that is not used is told and is no fault', async () => {
-  const { problems, sound } = await read('apiVersion: v1\nkind: Secret\nmetadata: { name: s }\n');
+  const { problems, sound } = await read('apiVersion: v1\nkind: ConfigMap\nmetadata: { name: s }\n');
   expect(problems).toEqual([
-    { document: 1, line: 1, kind: 'Secret', name: 's', reason: 'kind Secret is not used here' },
+    { document: 1, line: 1, kind: 'ConfigMap', name: 's', reason: 'kind ConfigMap is not used here' },
   ]);
   expect(sound).toBe(true);
 });
@@ -122,6 +122,23 @@ test('aliases that would blow up are refused', async () => {
   expect(problems).toEqual([
     { document: 1, line: 1, reason: 'not YAML: Excessive alias count indicates a resource exhaustion attack' },
   ]);
+});
+
+test.each([
+  ['an alias', 'stringData: { password: *hunter2 }'],
+  ['a tag', 'stringData: { password: !hunter2 }'],
+  ['text after a quoted text', 'stringData: { password: "a" hunter2 }'],
+  ['a list that is open', 'stringData: { password: [hunter2 }'],
+  ['a number', 'stringData: { password: 4711 }'],
+  ['text where bytes are wanted', 'data: { password: hunter2! }'],
+  ['text where a map is wanted', 'data: hunter2'],
+  ['a list where a map is wanted', 'stringData: [hunter2]'],
+  ['a misplaced text', 'data:\n  password: aHVudGVy\n hunter2'],
+  ['a block that ends early', 'data:\n  password: |\n hunter2: [4711'],
+])('a password is not in the problem: %s', async (_title, text) => {
+  const { problems, sound } = await read(`apiVersion: v1\nkind: Secret\nmetadata: { name: s }\n${text}\n`);
+  if (!text.includes('!hunter2')) expect([sound, problems.length > 0]).toEqual([false, true]);
+  expect(JSON.stringify(problems)).not.toMatch(/hunter|4711/);
 });
 
 test('merge keys are refused, not overlooked', async () => {
