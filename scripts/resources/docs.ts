@@ -8,6 +8,7 @@ import { namespaceSchema } from '../../src/resources/namespace.ts';
 import { networkPolicySchema } from '../../src/resources/network-policy.ts';
 import { asNumberAnnotation, clusterIdAnnotation, nodeSchema } from '../../src/resources/node.ts';
 import { podSchema } from '../../src/resources/pod.ts';
+import { secretSchema } from '../../src/resources/secret.ts';
 import { customResourceDefinitions } from '../../src/resources/resource.ts';
 import { specSchema, type Schema } from './crd.ts';
 
@@ -121,7 +122,13 @@ function cell(text: string): string {
 }
 
 function kubernetesKinds(): string {
-  const schemas = { Node: nodeSchema, Pod: podSchema, Namespace: namespaceSchema, NetworkPolicy: networkPolicySchema };
+  const schemas = {
+    Node: nodeSchema,
+    Pod: podSchema,
+    Namespace: namespaceSchema,
+    NetworkPolicy: networkPolicySchema,
+    Secret: secretSchema,
+  };
   const sections = Object.entries(schemas).map(([kind, schema]) => {
     const json = z.toJSONSchema(schema, { io: 'input', target: 'openapi-3.0' }) as Schema;
     const paths = fieldsOf(json, '')
@@ -139,6 +146,9 @@ function kubernetesKinds(): string {
 Read as Kubernetes means them; a manifest by hand may leave out what an API server fills in.
 
 ${sections.join('\n')}
+
+Of Secrets only those with passwords of BGP sessions are needed: one that a \`secretKeyRef\` names; a name that two namespaces of a
+folder have is refused where it is used. \`stringData\` wins over \`data\`. What is wrong with a Secret is said without its values.
 
 A Pod without \`status.phase\` runs if it has an address. Annotations of a Node:
 

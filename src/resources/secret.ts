@@ -31,21 +31,19 @@ export const secretSchema = z
   .object({
     apiVersion: z.literal('v1'),
     kind: z.literal('Secret'),
-    metadata: namespacedObjectMeta(),
+    metadata: namespacedObjectMeta().omit({ labels: true, annotations: true }),
     data: values((value) =>
       typeof value === 'string' && base64.test(withoutSpace(value)) ? undefined : 'is not base64',
     ),
     stringData: values((value) => (typeof value === 'string' ? undefined : 'is not a string (a number needs quotes)')),
   })
-  .transform(({ apiVersion, kind, metadata: { name, namespace, creationTimestamp }, data, stringData }) => ({
+  .transform(({ apiVersion, kind, metadata, data, stringData }) => ({
     apiVersion,
     kind,
     metadata: {
-      name,
-      namespace,
+      ...metadata,
       labels: {} as Record<string, string>,
       annotations: {} as Record<string, string>,
-      ...(creationTimestamp !== undefined && { creationTimestamp }),
     },
     /** Key → base64; stringData wins over data. */
     data: { ...mapValues(data, withoutSpace), ...mapValues(stringData, encode) },

@@ -1,0 +1,167 @@
+/**
+ * Two real agents with a password between them, in a network of their own: the session, its rollover by an edit of the
+ * Secrets, a Secret that vanishes; and nothing that either says anywhere holds a password.
+ */
+
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createConnection } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { eventually } from '../../kit/eventually.ts';
+import { TestNamespace } from '../../kit/netns.ts';
+
+const main = fileURLToPath(new URL('../../../src/main.ts', import.meta.url));
+const namespace = new TestNamespace();
+const folder = mkdtempSync(join(tmpdir(), 'godwit-password-'));
+
+const hosts = { a: '10.88.0.1', b: '10.88.0.2' } as const;
+type Host = keyof typeof hosts;
+const agents = new Map<Host, ChildProcess>();
+const said: Record<Host, string> = { a: '', b: '' };
+
+beforeAll(async () => {
+  for (const address of Object.values(hosts)) namespace.ip(`addr add ${address}/32 dev lo`);
+  for (const host of ['a', 'b'] as const) {
+    makeFolder(host);
+    writeManifests(host);
+    writeSecret(host, 'hunter-one');
+    start(host);
+  }
+  await eventually(async () => (await isUp('a')) && (await isUp('b')), { reason: 'the session with the first key' });
+}, 30_000);
+
+afterAll(async () => {
+  for (const agent of agents.values()) {
+    const gone = new Promise((resolve) => agent.once('exit', resolve));
+    agent.kill('SIGTERM');
+    await gone;
+  }
+  namespace.remove();
+  rmSync(folder, { recursive: true });
+});
+
+function makeFolder(host: Host): void {
+  mkdirSync(join(folder, host, 'manifests'), { recursive: true });
+}
+
+/** Each listens on its own port: they share the addresses of one network. */
+function writeManifests(host: Host): void {
+  const nodes = Object.entries(hosts).map(
+    ([name, address]) => `
+apiVersion: v1
+kind: Node
+metadata: { name: ${name} }
+status: { addresses: [{ type: InternalIP, address: ${address} }] }
+---
+apiVersion: godwit.dev/v1
+kind: BGPConfiguration
+metadata: { name: node.${name} }
+spec: { listenPort: ${name === 'a' ? 1791 : 1792} }`,
+  );
+  const mesh = `
+apiVersion: godwit.dev/v1
+kind: BGPConfiguration
+metadata: { name: default }
+spec: { holdTime: 9s, nodeMeshPassword: { secretKeyRef: { name: bgp, key: mesh } } }`;
+  writeFileSync(join(folder, host, 'manifests', 'cluster.yaml'), [...nodes, mesh].join('\n---'));
+}
+
+function secretFile(host: Host): string {
+  return join(folder, host, 'manifests', 'secret.yaml');
+}
+
+function writeSecret(host: Host, password: string): void {
+  const manifest = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'bgp' }, stringData: { mesh: password } };
+  writeFileSync(secretFile(host), JSON.stringify(manifest));
+}
+
+function socket(host: Host): string {
+  return join(folder, host, 'godwit.ctl');
+}
+
+function start(host: Host): void {
+  const flags = {
+    node: host,
+    source: `dir:${join(folder, host, 'manifests')}`,
+    roles: 'bgp',
+    socket: socket(host),
+    state: join(folder, host, 'state'),
+    'log-level': 'trace',
+    metrics: `${hosts[host]}:9179`,
+  };
+  const words = Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`);
+  const agent = spawn('ip', ['netns', 'exec', namespace.name, process.execPath, main, 'agent', ...words]);
+  for (const stream of [agent.stdout, agent.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => (said[host] += text));
+  }
+  agents.set(host, agent);
+}
+
+/** In BIRD's words. */
+function ask(host: Host, words: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let answer = '';
+    const connection = createConnection(socket(host), () => connection.end(`${words}\n`));
+    connection.setEncoding('utf8').on('data', (text: string) => (answer += text));
+    connection.on('end', () => resolve(answer)).on('error', reject);
+  });
+}
+
+async function isUp(host: Host): Promise<boolean> {
+  return (await ask(host, 'show protocols')).includes('Established');
+}
+
+function messagesReceived(host: Host): number {
+  return Number(/^godwit_bgp_messages_received_total\S* (\d+)$/m.exec(metrics(host))?.[1]);
+}
+
+function metrics(host: Host): string {
+  const script = `fetch('http://${hosts[host]}:9179/metrics').then(async (answer) => process.stdout.write(await answer.text()))`;
+  return namespace.exec(process.execPath, '-e', script);
+}
+
+test('the password changes on both sides, and the session stays', async () => {
+  const before = messagesReceived('a');
+  for (const host of ['a', 'b'] as const) writeSecret(host, 'hunter-two');
+  // Two may have come before the keys differed; the next says that they are one again, before the hold time was over.
+  await eventually(() => messagesReceived('a') >= before + 3, { reason: 'keepalives signed with the new key' });
+  for (const host of ['a', 'b'] as const) {
+    expect(metrics(host)).toMatch(/^godwit_bgp_session_flaps_total\{peer="mesh_[ab]"\} 0$/m);
+    expect(metrics(host)).toContain('godwit_bgp_peers{state="established"} 1');
+  }
+});
+
+test('a Secret that vanishes holds the session down, and says why', async () => {
+  rmSync(secretFile('a'));
+  await eventually(async () => (await ask('a', 'show protocols')).includes('held down'), { reason: 'held down' });
+  expect(await ask('a', 'show protocols')).toContain('held down: there is no Secret bgp');
+  expect(await ask('a', 'show status')).toContain('BGPConfiguration/default');
+  writeSecret('a', 'hunter-two');
+  await eventually(() => isUp('a'), { reason: 'up again' });
+});
+
+test('no password is said anywhere', async () => {
+  writeSecret('b', 'hunter-three\n');
+  await eventually(() => said.b.includes('ends with a line break'), { reason: 'refused' });
+  writeFileSync(
+    secretFile('b'),
+    'apiVersion: v1\nkind: Secret\nmetadata: { name: bgp }\nstringData: { mesh: "hunter" four }\n',
+  );
+  await eventually(() => said.b.includes('not YAML'), { reason: 'refused' });
+  for (const host of ['a', 'b'] as const) {
+    const answers = await Promise.all(
+      ['show status', 'show protocols all', 'show memory', 'show route all'].map((words) => ask(host, words)),
+    );
+    const everything = [
+      said[host],
+      metrics(host),
+      ...answers,
+      readFileSync(join(folder, host, 'state', 'run.json'), 'utf8'),
+    ];
+    expect(everything.every((text) => text.length > 0)).toBe(true);
+    expect(everything.join('\n')).not.toMatch(/hunter|aHVudGVy/);
+  }
+});
