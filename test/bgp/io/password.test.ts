@@ -159,7 +159,7 @@ describe('real peers', () => {
   const we = '10.99.0.1';
   const birdAddress = '10.99.0.2';
   const frrAddress = '10.99.0.3';
-  const common = { localAddress: we, holdTimeSeconds: 9, connectRetrySeconds: 1 } as const;
+  const common = { localAddress: we, holdTimeSeconds: 3, connectRetrySeconds: 1 } as const;
   const given = (bird: string, frr: string): SpeakerSettings =>
     settings(we, 65001, [
       neighbor(birdAddress, 65002, { ...common, name: 'bird', ttl: 64, password: bird }),

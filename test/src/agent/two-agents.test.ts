@@ -1,6 +1,6 @@
 /**
- * Two real agents with a password between them, in a network of their own: the session, its rollover by an edit of the
- * Secrets, a Secret that vanishes; and nothing that either says anywhere holds a password.
+ * Two real agents on two hosts with a password between them: what their probes and metrics say; the password's rollover by an
+ * edit of the Secrets; a Secret that vanishes; and nothing that either says anywhere holds a password.
  */
 
 import { spawn, type ChildProcess } from 'node:child_process';
@@ -11,10 +11,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually } from '../../kit/eventually.ts';
-import { TestNamespace } from '../../kit/netns.ts';
+import { connectNamespaces, TestNamespace } from '../../kit/netns.ts';
 
 const main = fileURLToPath(new URL('../../../src/main.ts', import.meta.url));
-const namespace = new TestNamespace();
+const namespaces = { a: new TestNamespace(), b: new TestNamespace() };
 const folder = mkdtempSync(join(tmpdir(), 'godwit-password-'));
 
 const hosts = { a: '10.88.0.1', b: '10.88.0.2' } as const;
@@ -23,9 +23,10 @@ const agents = new Map<Host, ChildProcess>();
 const said: Record<Host, string> = { a: '', b: '' };
 
 beforeAll(async () => {
-  for (const address of Object.values(hosts)) namespace.ip(`addr add ${address}/32 dev lo`);
+  connectNamespaces(namespaces.a, 'eth0', namespaces.b, 'eth0');
   for (const host of ['a', 'b'] as const) {
-    makeFolder(host);
+    namespaces[host].ip(`addr add ${hosts[host]}/24 dev eth0`);
+    mkdirSync(join(folder, host, 'manifests'), { recursive: true });
     writeManifests(host);
     writeSecret(host, 'hunter-one');
     start(host);
@@ -39,33 +40,24 @@ afterAll(async () => {
     agent.kill('SIGTERM');
     await gone;
   }
-  namespace.remove();
+  for (const namespace of Object.values(namespaces)) namespace.remove();
   rmSync(folder, { recursive: true });
 });
 
-function makeFolder(host: Host): void {
-  mkdirSync(join(folder, host, 'manifests'), { recursive: true });
-}
-
-/** Each listens on its own port: they share the addresses of one network. */
 function writeManifests(host: Host): void {
   const nodes = Object.entries(hosts).map(
-    ([name, address]) => `
+    ([name, address], i) => `
 apiVersion: v1
 kind: Node
 metadata: { name: ${name} }
-status: { addresses: [{ type: InternalIP, address: ${address} }] }
----
-apiVersion: godwit.dev/v1
-kind: BGPConfiguration
-metadata: { name: node.${name} }
-spec: { listenPort: ${name === 'a' ? 1791 : 1792} }`,
+spec: { podCIDRs: [10.244.${i}.0/24] }
+status: { addresses: [{ type: InternalIP, address: ${address} }] }`,
   );
   const mesh = `
 apiVersion: godwit.dev/v1
 kind: BGPConfiguration
 metadata: { name: default }
-spec: { holdTime: 9s, nodeMeshPassword: { secretKeyRef: { name: bgp, key: mesh } } }`;
+spec: { holdTime: 3s, nodeMeshPassword: { secretKeyRef: { name: bgp, key: mesh } } }`;
   writeFileSync(join(folder, host, 'manifests', 'cluster.yaml'), [...nodes, mesh].join('\n---'));
 }
 
@@ -86,14 +78,14 @@ function start(host: Host): void {
   const flags = {
     node: host,
     source: `dir:${join(folder, host, 'manifests')}`,
-    roles: 'bgp',
+    roles: 'bgp,routes,policy',
     socket: socket(host),
     state: join(folder, host, 'state'),
     'log-level': 'trace',
-    metrics: `${hosts[host]}:9179`,
+    metrics: '127.0.0.1:9179',
   };
   const words = Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`);
-  const agent = spawn('ip', ['netns', 'exec', namespace.name, process.execPath, main, 'agent', ...words]);
+  const agent = spawn('ip', ['netns', 'exec', namespaces[host].name, process.execPath, main, 'agent', ...words]);
   for (const stream of [agent.stdout, agent.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => (said[host] += text));
   }
@@ -119,9 +111,37 @@ function messagesReceived(host: Host): number {
 }
 
 function metrics(host: Host): string {
-  const script = `fetch('http://${hosts[host]}:9179/metrics').then(async (answer) => process.stdout.write(await answer.text()))`;
-  return namespace.exec(process.execPath, '-e', script);
+  return get(host, '/metrics');
 }
+
+function get(host: Host, path: string): string {
+  const script = `fetch('http://127.0.0.1:9179${path}').then(async (answer) => process.stdout.write(answer.status + ' ' + await answer.text()))`;
+  return namespaces[host].exec(process.execPath, '-e', script);
+}
+
+test('both are alive and ready, and their metrics say what they have done', async () => {
+  await eventually(() => metrics('a').includes('\ngodwit_routes_installed 1\n'), {
+    reason: "b's route in the kernel of a",
+  });
+  expect(get('a', '/livez')).toBe('200 [+]event loop ok\n[+]routes ok\n[+]policy ok\n');
+  expect(get('a', '/readyz')).toBe('200 [+]source ok\n[+]speaker ok\n[+]policy ok\n');
+  const lines = metrics('a').split('\n');
+  for (const line of [
+    'godwit_bgp_session_up{peer="mesh_b"} 1',
+    'godwit_bgp_prefixes_imported{peer="mesh_b",family="ipv4"} 1',
+    'godwit_routes_pending 0',
+    'godwit_routes_failed 0',
+    'godwit_routes_unroutable 0',
+    'godwit_policy_in_force 1',
+    'godwit_conditions 0',
+    'godwit_tcp_md5_dropped_segments_total{reason="wrong"} 0',
+  ]) {
+    expect(lines).toContain(line);
+  }
+  for (const histogram of ['route', 'policy']) {
+    expect(lines.join('\n')).toMatch(new RegExp(`^godwit_${histogram}_programming_seconds_count [1-9]`, 'm'));
+  }
+});
 
 test('the password changes on both sides, and the session stays', async () => {
   const before = messagesReceived('a');
