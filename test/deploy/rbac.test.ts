@@ -9,13 +9,13 @@ import type { Manifest } from './kubernetes-types.ts';
 
 type OwnKind = (typeof customResourceDefinitions)[number]['kind'];
 
-/** Kubernetes' own kinds that are followed, each as GROUP/RESOURCE. */
+/** Kubernetes' own kinds that are followed, each as GROUP/RESOURCE. Secrets come from a folder of manifests only so far. */
 const builtIn = {
   Node: '/nodes',
   Pod: '/pods',
   Namespace: '/namespaces',
   NetworkPolicy: 'networking.k8s.io/networkpolicies',
-} as const satisfies Record<Exclude<ResourceKind, OwnKind>, string>;
+} as const satisfies Record<Exclude<ResourceKind, OwnKind | 'Secret'>, string>;
 
 /** What is written, and why. */
 const written: Readonly<Record<string, readonly string[]>> = {
