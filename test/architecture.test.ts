@@ -44,7 +44,8 @@ const mayImport: Record<string, readonly string[]> = {
   bgp: ['bgp'],
   dataplane: ['dataplane', 'bgp/ip.ts'],
   'src/resources': ['src/resources', 'src/unreachable.ts', 'bgp/ip.ts'],
-  'src/source': ['src/source', 'src/resources', 'src/unreachable.ts', 'bgp/ip.ts'],
+  'src/kube': ['src/kube', 'src/resources', 'src/unreachable.ts', 'bgp/ip.ts'],
+  'src/source': ['src/source', 'src/kube', 'src/resources', 'src/unreachable.ts', 'bgp/ip.ts'],
   'src/topology': [
     'src/topology',
     'src/resources',
@@ -110,6 +111,7 @@ const mayTouchTheWorld = [
   'dataplane/netlink/stream.ts',
   'dataplane/nft/run.ts',
   'dataplane/sysctl.ts',
+  'src/kube',
   'src/source',
   'src/agent',
   'src/cli',

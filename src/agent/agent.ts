@@ -31,7 +31,7 @@ import { ControlServers } from '../control/server.ts';
 import { PolicyEngine } from '../policy/engine.ts';
 import type { ResourceChange } from '../resources/resource.ts';
 import { DirectorySource } from '../source/directory.ts';
-import type { Source } from '../source/source.ts';
+import type { Source, SourceProblem } from '../source/source.ts';
 import type { Self } from '../topology/inventory.ts';
 import { toSpeakerSettings } from '../topology/speaker-config.ts';
 import { unreachable } from '../unreachable.ts';
@@ -136,15 +136,12 @@ async function startAgent(flags: AgentFlags, log: Log): Promise<() => Promise<vo
         })
       : undefined;
   const cni = attached?.part;
-  const source = openSource(flags);
+  const source = await openSource(flags);
   source.onChanges((changes) => {
     cluster.apply(changes);
     cni?.onSourceChanges(changes);
   });
-  source.onProblems((problems) => {
-    for (const { file, document, field, reason } of problems)
-      log.warn({ file, document, field, reason }, 'manifest refused');
-  });
+  source.onProblems(tellNewProblems(log));
   await source.start();
   await turn();
 
@@ -276,19 +273,46 @@ async function startAgent(flags: AgentFlags, log: Log): Promise<() => Promise<vo
   };
 }
 
-/** @throws an Error: this version has no other source. */
-function openSource({ source }: AgentFlags): Source {
+/** @throws an Error for the user where there is no way to the API server. */
+async function openSource({ source, stateFolder }: AgentFlags): Promise<Source> {
   if (source.kind === 'directory') return new DirectorySource(source.path);
-  throw new Error('--source kube: the Kubernetes API is not a source in this version; use dir:PATH');
+  // The clients of an API server are loaded only where there is one.
+  const [{ KubeClient }, { KubeSource }] = await Promise.all([
+    import('../kube/client.ts'),
+    import('../source/kube.ts'),
+  ]);
+  const client = await KubeClient.open({ kubeconfig: source.kubeconfig });
+  return new KubeSource({ client, lastKnownFolder: join(stateFolder, 'last-known') });
+}
+
+/** @returns what logs each problem when it comes and when it goes, not each time that another one does. */
+function tellNewProblems(log: Log): (problems: readonly SourceProblem[]) => void {
+  let before = new Map<string, SourceProblem>();
+  return (problems) => {
+    const now = new Map(problems.map((problem) => [JSON.stringify(problem), problem]));
+    for (const [key, { since: _since, reason, ...place }] of now) {
+      if (!before.has(key)) log.warn(place, `source: ${reason}`);
+    }
+    for (const [key, { since: _since, reason, ...place }] of before) {
+      if (!now.has(key)) log.info(place, `source: no longer so: ${reason}`);
+    }
+    before = now;
+  };
 }
 
 function toSourceStatus({ source: flag }: AgentFlags, source: Source): AgentStatus['source'] {
   return {
     text: flag.kind === 'directory' ? `dir:${flag.path}` : 'kube',
     synced: source.synced,
-    problems: source
-      .problems()
-      .map(({ file, document, field, reason, since }) => ({ file, document, field, reason, since })),
+    problems: source.problems().map(({ file, document, kind, name, field, reason, since }) => ({
+      file,
+      document,
+      kind,
+      name,
+      field,
+      reason,
+      since,
+    })),
   };
 }
 

@@ -66,7 +66,10 @@ export interface HostPort {
   readonly port: number;
 }
 
-export type SourceFlag = { readonly kind: 'directory'; readonly path: string } | { readonly kind: 'kube' };
+export type SourceFlag =
+  | { readonly kind: 'directory'; readonly path: string }
+  /** kubeconfig undefined: that of $KUBECONFIG, else the pod's service account. */
+  | { readonly kind: 'kube'; readonly kubeconfig?: string };
 
 /**
  * @param args the words after `agent`.
@@ -76,6 +79,7 @@ export function parseAgentFlags(args: readonly string[]): AgentFlags {
   const { values, positionals } = parseFlags(args, {
     node: { type: 'string' },
     source: { type: 'string' },
+    kubeconfig: { type: 'string' },
     roles: { type: 'string' },
     socket: { type: 'string', short: 's' },
     api: { type: 'string' },
@@ -94,7 +98,7 @@ export function parseAgentFlags(args: readonly string[]): AgentFlags {
   if (socket === api) throw new UsageError(`--api: is the same path as --socket (${api})`);
   return {
     nodeName: nodeName(values.node ?? hostname()),
-    source: source(values.source),
+    source: source(values.source, values.kubeconfig),
     roles: roleList(values.roles),
     socket,
     api,
@@ -119,9 +123,12 @@ function nodeName(text: string): string {
   throw new UsageError(`--node: '${text}' is not the name of a Node (letters, digits, '-' and '.')`);
 }
 
-function source(text: string | undefined): SourceFlag {
+function source(text: string | undefined, kubeconfig: string | undefined): SourceFlag {
   if (text === undefined) throw new UsageError('--source: is required: dir:PATH or kube');
-  if (text === 'kube') return { kind: 'kube' };
+  if (text === 'kube') {
+    return { kind: 'kube', ...(kubeconfig !== undefined && { kubeconfig: path('kubeconfig', kubeconfig) }) };
+  }
+  if (kubeconfig !== undefined) throw new UsageError('--kubeconfig: only with --source kube');
   if (text.startsWith('dir:')) return { kind: 'directory', path: path('source', text.slice(4)) };
   throw new UsageError(`--source: '${text}' is neither dir:PATH nor kube`);
 }

@@ -20,7 +20,8 @@ export const usageText = `godwit: BGP network controller for Kubernetes
 
 Flags of agent:
   --node NAME           this node's name (default: the host name)
-  --source dir:PATH     a folder of manifests, watched; or kube
+  --source dir:PATH     a folder of manifests, watched; or kube: a Kubernetes API server
+  --kubeconfig FILE     how to reach it (default: $KUBECONFIG, else the pod's service account)
   --roles LIST          of bgp,routes,policy,cni (default: the first three)
   --socket PATH         control socket, BIRD's protocol (default /run/godwit/godwit.ctl)
   --api PATH            control socket, framed JSON (default: api.sock beside it)

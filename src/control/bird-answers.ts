@@ -5,7 +5,7 @@ import { replyCode } from './bird-protocol.ts';
 import type { ReplyCode, ReplyLine } from './bird-protocol.ts';
 import { helpLines } from './bird-commands.ts';
 import type { Command } from './bird-commands.ts';
-import type { AgentStatus, ControlModel, MemoryLine, PolicyReport, RouteReport } from './model.ts';
+import type { AgentStatus, ControlModel, MemoryLine, PolicyReport, RouteReport, SourceProblemStatus } from './model.ts';
 import { protocolLines } from './show-protocols.ts';
 import { routeLines } from './show-route.ts';
 import { longTime } from './time-text.ts';
@@ -65,11 +65,7 @@ function statusLines(status: AgentStatus, now: number): Lines {
   if (status.clusterId !== undefined) texts.push(`Route reflector, cluster ID is ${status.clusterId}`);
   texts.push(`Roles: ${status.roles.join(' ')}`);
   texts.push(`Source: ${source.text} (${source.synced ? 'synced' : 'not synced yet'})`);
-  for (const problem of source.problems) {
-    const document = problem.document === undefined ? '' : ` document ${problem.document}`;
-    const field = problem.field === undefined ? '' : ` ${problem.field}:`;
-    texts.push(`  Problem: ${problem.file}${document}:${field} ${problem.reason}`);
-  }
+  for (const problem of source.problems) texts.push(`  Problem: ${placeOf(problem)}${problem.reason}`);
   if (kernel !== undefined) {
     texts.push(
       `Kernel routes: ${kernel.routes} installed, ${kernel.pending ?? 0} pending, ${kernel.failures.length} failed`,
@@ -107,6 +103,14 @@ const policyWords = {
   pending: 'not in force yet',
   failed: 'the last change failed',
 } as const;
+
+/** `a.yaml document 2: spec.asNumber: `, or `BGPPeer/tor spec.asNumber: ` of an API server's object. */
+function placeOf({ file, document, kind, name, field }: SourceProblemStatus): string {
+  const fieldText = field === undefined ? '' : ` ${field}:`;
+  if (file !== undefined) return `${file}${document === undefined ? '' : ` document ${document}`}:${fieldText} `;
+  if (kind === undefined || name === undefined) return '';
+  return `${kind}/${name}${fieldText === '' ? ':' : fieldText} `;
+}
 
 function policyLines(report: PolicyReport): Lines {
   const at = report.interfaceName === undefined ? '' : `, interface ${report.interfaceName}`;

@@ -57,9 +57,13 @@ export interface SourceStatus {
 }
 
 export interface SourceProblemStatus {
-  readonly file: string;
+  /** Absent where the source is an API server. */
+  readonly file?: string;
   /** Which document of the file, from 1. */
   readonly document?: number;
+  /** The object's kind and name, as far as they are known. */
+  readonly kind?: string;
+  readonly name?: string;
   /** Path of the field: `spec.asNumber`. */
   readonly field?: string;
   readonly reason: string;

@@ -1,16 +1,19 @@
 /**
- * Which of the objects that lie in a folder are in force, where they exclude each other: one object of a name, pools
- * that do not overlap. Pure.
+ * Which of the objects that lie in a folder, or in an API server, are in force where they exclude each other: one object
+ * of a name, pools that do not overlap. Pure.
  * Holds: what is in force stays in force against a newcomer, and against a change of its own that is refused.
  */
 
 import { isDeepStrictEqual } from 'node:util';
 import { poolsOverlap, type IpPool } from '../resources/ip-pool.ts';
-import { resourceKey, type Resource } from '../resources/resource.ts';
-import type { PlacedResource } from './manifest-text.ts';
+import { resourceKey, type Resource, type ResourceChange } from '../resources/resource.ts';
 
-export interface Candidate extends PlacedResource {
-  readonly file: string;
+export interface Candidate {
+  readonly resource: Resource;
+  /** Where it lies in the folder; absent of an API server's object. */
+  readonly file?: string;
+  readonly document?: number;
+  readonly line?: number;
 }
 
 export interface Refusal {
@@ -36,6 +39,21 @@ export function admit(candidates: readonly Candidate[], before: ReadonlyMap<stri
   return { inForce, refusals };
 }
 
+/** Deletes first: what takes the place of something finds it free. */
+export function changesBetween(
+  before: ReadonlyMap<string, Candidate>,
+  after: ReadonlyMap<string, Candidate>,
+): ResourceChange[] {
+  const changes: ResourceChange[] = [];
+  for (const [key, { resource }] of before) if (!after.has(key)) changes.push({ kind: 'delete', object: resource });
+  for (const [key, { resource }] of after) {
+    const old = before.get(key);
+    if (old !== undefined && isDeepStrictEqual(old.resource, resource)) continue;
+    changes.push({ kind: 'upsert', object: resource });
+  }
+  return changes;
+}
+
 function oneOfAName(
   candidates: readonly Candidate[],
   before: ReadonlyMap<string, Candidate>,
@@ -45,14 +63,11 @@ function oneOfAName(
   const chosen = new Map<string, Candidate>();
   for (const [key, rivals] of byKey) {
     const old = before.get(key);
+    const inOldFile = rivals.filter(({ file }) => old !== undefined && old.file === file);
+    const inOldPlace = inOldFile.filter(({ document }) => old?.document === document);
+    const unchanged = ({ resource }: Candidate) => old !== undefined && equal(old, resource);
     const winner =
-      rivals.find(
-        ({ file, document, resource }) => old?.file === file && old.document === document && equal(old, resource),
-      ) ??
-      rivals.find(({ file, resource }) => old?.file === file && equal(old, resource)) ??
-      rivals.find(({ file, document }) => old?.file === file && old.document === document) ??
-      rivals.find(({ file }) => old?.file === file) ??
-      rivals[0];
+      inOldPlace.find(unchanged) ?? inOldFile.find(unchanged) ?? inOldPlace[0] ?? inOldFile[0] ?? rivals[0];
     chosen.set(key, winner);
     for (const candidate of rivals) {
       if (candidate === winner) continue;
@@ -79,7 +94,7 @@ function withoutOverlaps(
     refusals.push({
       candidate,
       field: 'spec.cidr',
-      reason: `${cidrOf(candidate)} overlaps ${cidrOf(rival)} of ${resourceKey(rival.resource)} in ${place(rival)}`,
+      reason: `${cidrOf(candidate)} overlaps ${cidrOf(rival)} of ${resourceKey(rival.resource)}${rival.file === undefined ? '' : ` in ${place(rival)}`}`,
     });
     const key = resourceKey(candidate.resource);
     const old = before.get(key);

@@ -9,11 +9,12 @@ import { createHash } from 'node:crypto';
 import { watch, type BigIntStats, type FSWatcher } from 'node:fs';
 import { lstat, open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
+import { breath } from '../kube/breath.ts';
 import { objectName, type ResourceChange } from '../resources/resource.ts';
-import { admit, type Candidate, type Refusal } from './admission.ts';
+import { admit, changesBetween, type Candidate, type Refusal } from './admission.ts';
 import { readManifestText, type PlacedResource, type TextProblem } from './manifest-text.ts';
+import { dated, type UndatedProblem } from './dated.ts';
 import type { Source, SourceProblem } from './source.ts';
 
 /** Milliseconds. */
@@ -31,13 +32,8 @@ const defaultTimes: DirectoryTimes = { rescan: 3000, settle: 50, confirm: 1000 }
 /** Events that keep coming do not put off reading for longer than this, in milliseconds. */
 const longestSettle = 1000;
 const largestFile = 10 * 1024 * 1024;
-/** Milliseconds of reading after which other things have their turn. */
-const longestTurn = 5;
 /** A file changed this recently, in milliseconds, may change again without a new time stamp: its text is compared. */
 const timestampGrain = 1000;
-
-/** Problems before they are dated. */
-type Problem = Omit<SourceProblem, 'since'>;
 
 interface FileState {
   /** Identity, size and times of the file when it was read; undefined: read it again at the next look. */
@@ -177,14 +173,14 @@ export class DirectorySource implements Source {
     this.#inForce = inForce;
     if (changes.length > 0) for (const listener of this.#changeListeners) listener(changes);
 
-    const problems = this.#dated(this.#undatedProblems(fault, refusals));
+    const problems = dated(this.#undatedProblems(fault, refusals), this.#problems);
     if (isDeepStrictEqual(problems, this.#problems)) return;
     this.#problems = problems;
     for (const listener of this.#problemListeners) listener(problems);
   }
 
-  #undatedProblems(fault: string | undefined, refusals: readonly Refusal[]): Problem[] {
-    const problems: Problem[] = [];
+  #undatedProblems(fault: string | undefined, refusals: readonly Refusal[]): UndatedProblem[] {
+    const problems: UndatedProblem[] = [];
     if (fault !== undefined) problems.push({ file: '', reason: `the folder cannot be read: ${fault}` });
     else if (this.#watchFault !== undefined) {
       const seconds = this.#times.rescan / 1000;
@@ -202,13 +198,6 @@ export class DirectorySource implements Source {
       problems.push(...ofFile.sort((a, b) => (a.document ?? 0) - (b.document ?? 0)));
     }
     return problems;
-  }
-
-  /** A problem that was there before keeps its date. */
-  #dated(problems: readonly Problem[]): SourceProblem[] {
-    const dates = new Map(this.#problems.map(({ since, ...problem }) => [JSON.stringify(problem), since]));
-    const now = Date.now();
-    return problems.map((problem) => ({ ...problem, since: dates.get(JSON.stringify(problem)) ?? now }));
   }
 
   /** Watches the folder that the path means now. Throws where there is none. */
@@ -296,15 +285,6 @@ async function readWhole(path: string) {
   }
 }
 
-/** A pause that lets everything else have its turn, now and then. */
-function breath(): () => Promise<void> | void {
-  let since = performance.now();
-  return () => {
-    if (performance.now() - since < longestTurn) return undefined;
-    return nextTurn().then(() => void (since = performance.now()));
-  };
-}
-
 /** The file cannot be read: its objects stay. */
 function failed(before: FileState | undefined, reason: string): FileState {
   return { stamp: undefined, digest: undefined, objects: before?.objects ?? [], problems: [{ reason }] };
@@ -339,22 +319,7 @@ function reasonOf(error: unknown): string {
   return error.message.replace(/, \w+( '.*)?$/, '');
 }
 
-/** Deletes first: what takes the place of something finds it free. */
-function changesBetween(
-  before: ReadonlyMap<string, Candidate>,
-  after: ReadonlyMap<string, Candidate>,
-): ResourceChange[] {
-  const changes: ResourceChange[] = [];
-  for (const [key, { resource }] of before) if (!after.has(key)) changes.push({ kind: 'delete', object: resource });
-  for (const [key, { resource }] of after) {
-    const old = before.get(key);
-    if (old !== undefined && isDeepStrictEqual(old.resource, resource)) continue;
-    changes.push({ kind: 'upsert', object: resource });
-  }
-  return changes;
-}
-
-function ofRefusal({ candidate: { file, document, line, resource }, field, reason }: Refusal): Problem {
+function ofRefusal({ candidate: { file, document, line, resource }, field, reason }: Refusal): UndatedProblem {
   const name = objectName(resource);
   return { file, document, line, kind: resource.kind, name, ...(field !== undefined && { field }), reason };
 }

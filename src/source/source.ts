@@ -18,8 +18,8 @@ export interface Source {
 }
 
 export interface SourceProblem {
-  /** Name inside the folder; '' where the folder itself is meant. */
-  readonly file: string;
+  /** Name inside the folder; '' where the folder itself is meant; absent: from an API server. */
+  readonly file?: string;
   /** Place in the file, from 1; absent where the whole file is meant. */
   readonly document?: number;
   /** From 1. */

@@ -27,11 +27,11 @@ test('what is not said has its default', () => {
 
 test('what is said counts', () => {
   const said =
-    '--node=Node-1 --source kube --roles policy,bgp -s /tmp/x/a.ctl --state /tmp/x --log-level debug --metrics [::1]:9179';
+    '--node=Node-1 --source kube --kubeconfig=/tmp/kc --roles policy,bgp -s /tmp/x/a.ctl --state /tmp/x --log-level debug --metrics [::1]:9179';
   const flags = parseAgentFlags([...said.split(' '), '--node-ip', '10.1.1.1', '--node-ip', 'FD00::0:1']);
   expect(flags).toEqual({
     nodeName: 'node-1',
-    source: { kind: 'kube' },
+    source: { kind: 'kube', kubeconfig: '/tmp/kc' },
     roles: ['bgp', 'policy'],
     socket: '/tmp/x/a.ctl',
     api: '/tmp/x/api.sock',
@@ -59,6 +59,8 @@ test('relative paths are of the folder where the agent was started', () => {
 
 test.each([
   [[], '--source: is required: dir:PATH or kube'],
+  [[...needed, '--kubeconfig', '/a'], '--kubeconfig: only with --source kube'],
+  [['--source', 'kube', '--kubeconfig', ''], '--kubeconfig: the path is empty'],
   [['--source', 'dir:'], '--source: the path is empty'],
   [['--source', '/etc/godwit'], "--source: '/etc/godwit' is neither dir:PATH nor kube"],
   [['--source'], '--source: needs a value'],

@@ -1,0 +1,367 @@
+/**
+ * A Kubernetes API server as a source: a reflector a kind, the same validation and admission as of a folder, and the
+ * last known state on disk for a start without the server.
+ * Holds: whatever the API server does, what is in force stays until the server, asked and answering in full, says
+ * otherwise; an object that became invalid keeps its last good form; a CRD that is not installed stops nothing.
+ */
+
+import { setTimeout as delay } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
+import { breath } from '../kube/breath.ts';
+import type { KubeClient } from '../kube/client.ts';
+import type { KubeErrorKind } from '../kube/errors.ts';
+import { LastKnown, type LastKnownTimes } from '../kube/last-known.ts';
+import { Reflector, type Fault, type ReflectorEvent, type ReflectorTimes } from '../kube/reflector.ts';
+import {
+  objectName,
+  resourceKey,
+  validateManifest,
+  type Resource,
+  type ResourceChange,
+  type ResourceKind,
+} from '../resources/resource.ts';
+import { unreachable } from '../unreachable.ts';
+import { admit, changesBetween, type Candidate, type Refusal } from './admission.ts';
+import { dated, type UndatedProblem } from './dated.ts';
+import { kubeKinds, trimmed } from './kube-kinds.ts';
+import type { Source, SourceProblem } from './source.ts';
+
+/** Milliseconds. */
+export interface KubeTimes extends ReflectorTimes, LastKnownTimes {
+  /** How long start() waits for the API server before it turns to the last known state. */
+  readonly patience: number;
+}
+
+const defaultPatience = 5000;
+
+export interface KubeSourceOptions {
+  readonly client: KubeClient;
+  /** Where the last known state lies. */
+  readonly lastKnownFolder: string;
+  /** For tests. */
+  readonly times?: Partial<KubeTimes>;
+  random?(): number;
+}
+
+/** Everything about one kind. */
+interface Followed {
+  readonly kind: ResourceKind;
+  readonly reflector: Reflector<object>;
+  /** Last good form, by objectName. Of pools also those that admission refuses. */
+  readonly objects: Map<string, Resource>;
+  /** As the server gave them, of our own kinds: their last good form on disk is a manifest, not what we made of it. */
+  readonly manifests: Map<string, object>;
+  /** What is wrong with an object as it is now. */
+  readonly problems: Map<string, readonly UndatedProblem[]>;
+  fault: Fault | undefined;
+  /** When the state on disk, which is in use, was written. */
+  recalledOf: number | undefined;
+}
+
+export class KubeSource implements Source {
+  readonly #server: string;
+  readonly #patience: number;
+  readonly #lastKnown: LastKnown;
+  readonly #followed: ReadonlyMap<ResourceKind, Followed>;
+  readonly #changeListeners: ((changes: readonly ResourceChange[]) => void)[] = [];
+  readonly #problemListeners: ((problems: readonly SourceProblem[]) => void)[] = [];
+  readonly #abort = new AbortController();
+  #pools: ReadonlyMap<string, Candidate> = new Map();
+  #refusals: readonly Refusal[] = [];
+  /** About the state on disk, by what failed. */
+  readonly #diskProblems = new Map<string, string>();
+  #problems: readonly SourceProblem[] = [];
+  #onProgress: (() => void) | undefined;
+
+  constructor({ client, lastKnownFolder, times = {}, random }: KubeSourceOptions) {
+    this.#server = client.server;
+    this.#patience = times.patience ?? defaultPatience;
+    this.#followed = new Map(
+      (Object.keys(kubeKinds) as ResourceKind[]).map((kind) => [kind, this.#follow(kind, client, times, random)]),
+    );
+    this.#lastKnown = new LastKnown({
+      folder: lastKnownFolder,
+      server: client.server,
+      snapshot: (kind) => this.#snapshot(kind as ResourceKind),
+      onProblem: (reason) => this.#setDiskProblem('write', reason),
+      times,
+    });
+  }
+
+  #follow(
+    kind: ResourceKind,
+    client: KubeClient,
+    times: Partial<ReflectorTimes>,
+    random: (() => number) | undefined,
+  ): Followed {
+    const followed: Followed = {
+      kind,
+      reflector: new Reflector<object>({
+        client,
+        path: kubeKinds[kind].path,
+        read: (object) => trimmed(kind, object),
+        onEvents: (events) => this.#take(followed, events),
+        onListed: () => this.#listed(followed),
+        onFault: (fault) => {
+          followed.fault = fault;
+          this.#publishProblems();
+          this.#onProgress?.();
+        },
+        times,
+        random,
+      }),
+      objects: new Map(),
+      manifests: new Map(),
+      problems: new Map(),
+      fault: undefined,
+      recalledOf: undefined,
+    };
+    return followed;
+  }
+
+  get synced(): boolean {
+    return [...this.#followed.values()].every(isSettled);
+  }
+
+  problems(): readonly SourceProblem[] {
+    return this.#problems;
+  }
+
+  onChanges(listener: (changes: readonly ResourceChange[]) => void): void {
+    this.#changeListeners.push(listener);
+  }
+
+  onProblems(listener: (problems: readonly SourceProblem[]) => void): void {
+    this.#problemListeners.push(listener);
+  }
+
+  /**
+   * Resolves once every kind was listed, or, where the API server keeps us waiting, was read from the last known state.
+   * Without either it waits: an agent that knows nothing must not act.
+   */
+  async start(): Promise<void> {
+    const all = [...this.#followed.values()];
+    const usable = this.#until(() => all.every((one) => isSettled(one) || one.recalledOf !== undefined));
+    for (const { reflector } of all) reflector.start();
+    const waited = delay(this.#patience, 'waited' as const, { signal: this.#abort.signal }).catch(() => undefined);
+    if ((await Promise.race([usable, waited])) === 'waited') {
+      for (const one of all) if (!isSettled(one)) await this.#recall(one);
+      this.#publishProblems();
+      this.#onProgress?.();
+    }
+    await usable;
+    this.#onProgress = undefined;
+  }
+
+  stop(): void {
+    this.#abort.abort();
+    for (const { reflector } of this.#followed.values()) reflector.stop();
+    this.#lastKnown.close();
+    this.#onProgress?.();
+  }
+
+  #until(condition: () => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onProgress = () => {
+        if (condition() || this.#abort.signal.aborted) resolve();
+      };
+    });
+  }
+
+  /** Takes a kind from the disk; what the server has told meanwhile is newer. */
+  async #recall(followed: Followed): Promise<void> {
+    const { kind, reflector, objects, manifests } = followed;
+    const recollection = await this.#lastKnown.read(kind);
+    if (isSettled(followed)) return;
+    switch (recollection.kind) {
+      case 'none':
+        return;
+      case 'unusable':
+        this.#diskProblems.set(
+          kind,
+          `the last known state of ${kubeKinds[kind].plural} is not used: ${recollection.reason}`,
+        );
+        return;
+      case 'objects': {
+        const pause = breath();
+        const changes: ResourceChange[] = [];
+        for (const manifest of recollection.objects) {
+          const validation = validateManifest(manifest);
+          await pause();
+          if (reflector.synced) return;
+          if (validation.kind !== 'valid' || validation.resource.kind !== kind) continue;
+          const name = objectName(validation.resource);
+          if (reflector.has(name)) continue;
+          reflector.seed([name]);
+          objects.set(name, validation.resource);
+          if (kubeKinds[kind].custom) manifests.set(name, manifest as object);
+          changes.push({ kind: 'upsert', object: validation.resource });
+        }
+        followed.recalledOf = recollection.savedAt;
+        this.#tell(kind, changes);
+        return;
+      }
+      default:
+        unreachable(recollection);
+    }
+  }
+
+  #take(followed: Followed, events: readonly ReflectorEvent<object>[]): void {
+    const { kind, objects, manifests, problems } = followed;
+    const changes: ResourceChange[] = [];
+    let problemsChanged = false;
+    for (const event of events) {
+      if (event.kind === 'delete') {
+        const object = objects.get(event.key);
+        objects.delete(event.key);
+        manifests.delete(event.key);
+        problemsChanged = problems.delete(event.key) || problemsChanged;
+        if (object !== undefined) changes.push({ kind: 'delete', object });
+        continue;
+      }
+      const validation = validateManifest(event.object);
+      if (validation.kind === 'valid') {
+        problemsChanged = problems.delete(event.key) || problemsChanged;
+        // Most updates are about what we do not read: a node's heartbeat, a pod's conditions.
+        if (isDeepStrictEqual(objects.get(event.key), validation.resource)) continue;
+        objects.set(event.key, validation.resource);
+        if (kubeKinds[kind].custom) manifests.set(event.key, event.object);
+        changes.push({ kind: 'upsert', object: validation.resource });
+      } else {
+        const found =
+          validation.kind === 'notUsed'
+            ? [{ kind, name: event.key, reason: validation.reason }]
+            : validation.problems.map(({ field, reason }) => ({
+                kind,
+                name: event.key,
+                ...(field !== '' && { field }),
+                reason,
+              }));
+        problems.set(event.key, found);
+        problemsChanged = true;
+      }
+    }
+    if (changes.length > 0 && followed.reflector.synced) this.#lastKnown.changed(kind);
+    this.#tell(kind, changes);
+    if (problemsChanged) this.#publishProblems();
+  }
+
+  #listed(followed: Followed): void {
+    followed.recalledOf = undefined;
+    this.#diskProblems.delete(followed.kind);
+    this.#lastKnown.changed(followed.kind);
+    this.#tell(followed.kind, []);
+    this.#publishProblems();
+    this.#onProgress?.();
+  }
+
+  /** Pools go through admission; that waits for the first listing, whose order means nothing. */
+  #tell(kind: ResourceKind, changes: readonly ResourceChange[]): void {
+    const told = kind === 'IPPool' ? this.#admitPools() : changes;
+    if (told.length > 0) for (const listener of this.#changeListeners) listener(told);
+  }
+
+  #admitPools(): readonly ResourceChange[] {
+    const { objects, reflector, recalledOf } = this.#followed.get('IPPool')!;
+    if (!reflector.synced && recalledOf === undefined) return [];
+    const before = this.#pools;
+    const candidates = [...objects.values()].sort(byKey).map((resource) => ({ resource }));
+    const { inForce, refusals } = admit(candidates, before);
+    this.#pools = inForce;
+    if (!isDeepStrictEqual(refusals, this.#refusals)) {
+      this.#refusals = refusals;
+      this.#publishProblems();
+    }
+    return changesBetween(before, inForce);
+  }
+
+  *#snapshot(kind: ResourceKind): Generator<object, void> {
+    const { objects, manifests } = this.#followed.get(kind)!;
+    for (const [name, object] of objects) yield manifests.get(name) ?? object;
+  }
+
+  #setDiskProblem(what: string, reason: string | undefined): void {
+    if (reason === undefined) this.#diskProblems.delete(what);
+    else this.#diskProblems.set(what, `the last known state is not kept: ${reason}`);
+    this.#publishProblems();
+  }
+
+  #publishProblems(): void {
+    const all = [...this.#followed.values()];
+    const undated: UndatedProblem[] = [
+      ...faultProblems(all, this.#server),
+      ...[...this.#diskProblems.values()].map((reason) => ({ reason })),
+      ...all.flatMap(({ problems }) => [...problems.values()].flat()),
+      ...this.#refusals.map(({ candidate: { resource }, field, reason }) => ({
+        kind: resource.kind,
+        name: objectName(resource),
+        ...(field !== undefined && { field }),
+        reason,
+      })),
+    ];
+    const problems = dated(undated, this.#problems);
+    if (isDeepStrictEqual(problems, this.#problems)) return;
+    this.#problems = problems;
+    for (const listener of this.#problemListeners) listener(problems);
+  }
+}
+
+/** Listed once, or there is nothing to list. */
+function isSettled({ kind, reflector, fault }: Followed): boolean {
+  return reflector.synced || (kubeKinds[kind].custom && fault?.error.kind === 'notFound');
+}
+
+/** What keeps kinds from being up to date, one problem for all kinds that share it. */
+function faultProblems(all: readonly Followed[], server: string): UndatedProblem[] {
+  const problems: UndatedProblem[] = [];
+  const groups = Map.groupBy(
+    all.flatMap((one) => (one.fault === undefined ? [] : [{ ...one, fault: one.fault }])),
+    (one) => `${stateWords(one)} ${explained(one, server)}`,
+  );
+  for (const group of groups.values()) {
+    const [first] = group;
+    // What one more attempt mends is not worth a word.
+    if (group.every((one) => isPassing(one))) continue;
+    const plurals = group.map(({ kind }) => kubeKinds[kind].plural).join(', ');
+    const since = Math.min(...group.map(({ fault }) => fault.since));
+    const reason = isMissingKind(first)
+      ? explained(first, server)
+      : `${plurals}: ${stateWords(first)}: ${explained(first, server)}`;
+    problems.push({ reason, since });
+  }
+  return problems;
+}
+
+type Faulty = Pick<Followed, 'kind' | 'reflector' | 'recalledOf'> & { readonly fault: Fault };
+
+const passingKinds: readonly KubeErrorKind[] = ['unreachable', 'silent', 'serverFault', 'garbage', 'expired'];
+
+function isPassing({ fault, reflector }: Faulty): boolean {
+  return reflector.synced && fault.attempts < 2 && passingKinds.includes(fault.error.kind);
+}
+
+function isMissingKind({ kind, fault }: Faulty): boolean {
+  return kubeKinds[kind].custom && fault.error.kind === 'notFound';
+}
+
+function explained(one: Faulty, server: string): string {
+  const { kind, message } = one.fault.error;
+  if (isMissingKind(one))
+    return `the custom resource ${one.kind} is not installed (its CRD is in deploy/crds); everything else goes on`;
+  if (kind === 'unauthorized') return `${server} does not accept our credentials: ${message}`;
+  if (kind === 'forbidden') return `the agent's account may not list and watch them: ${message}`;
+  return message;
+}
+
+function stateWords({ fault, recalledOf, reflector }: Faulty): string {
+  if (recalledOf !== undefined) return `from the last known state, written at ${time(recalledOf)}`;
+  return reflector.synced ? `out of date since ${time(fault.since)}` : 'not known yet';
+}
+
+function time(milliseconds: number): string {
+  return new Date(milliseconds).toISOString().replace(/\.\d+Z$/, 'Z');
+}
+
+function byKey(a: Resource, b: Resource): number {
+  return resourceKey(a) < resourceKey(b) ? -1 : 1;
+}
