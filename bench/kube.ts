@@ -129,6 +129,7 @@ async function list(url: string, nodes: number, pods: number): Promise<void> {
   const writing = delays.max / 1e6;
   source.stop();
   rmSync(folder, { recursive: true });
+
   process.send?.({ seconds, block, writing, peak: peak / 2 ** 20, after: process.memoryUsage().rss / 2 ** 20 });
   process.exit(0);
 }

@@ -43,7 +43,7 @@ export interface ReflectorTimes {
   readonly watchGrace: number;
   /** How long a listing may be silent. */
   readonly listIdle: number;
-  /** A watch that lasted this long was no failure, however it ended. */
+  /** A watch that lasted this long is no failure, however it ends and be it quiet. */
   readonly soundWatch: number;
 }
 
@@ -125,7 +125,6 @@ export class Reflector<T> {
 
   async #run(): Promise<void> {
     while (!this.#stopped) {
-      const began = performance.now();
       let wish: number | undefined;
       try {
         await this.#follow();
@@ -134,7 +133,6 @@ export class Reflector<T> {
         wish = this.#failed(errorOfConnection(error));
       }
       this.#flush();
-      if (performance.now() - began >= this.#times.soundWatch) this.#attempts = 0;
       await this.#rest(wish);
     }
   }
@@ -208,8 +206,17 @@ export class Reflector<T> {
 
   /** @param listed gathers the keys of a listing, until the bookmark that ends it. */
   async #readWatch(stream: KubeStream, listed: Set<string> | undefined): Promise<void> {
+    // A portal's page is opened too: a watch is sound once it has told something, or was quiet for a while.
+    const sound = listed === undefined ? setTimeout(() => this.#sound(), this.#times.soundWatch) : undefined;
+    try {
+      await this.#readEvents(stream, listed);
+    } finally {
+      clearTimeout(sound);
+    }
+  }
+
+  async #readEvents(stream: KubeStream, listed: Set<string> | undefined): Promise<void> {
     const lines = new LineCutter();
-    if (listed === undefined) this.#working();
     for await (const chunk of stream.body) {
       for (const line of lines.push(chunk as Buffer)) {
         const ended = this.#take(parseJson(line), listed);
@@ -239,7 +246,8 @@ export class Reflector<T> {
       case 'ADDED':
       case 'MODIFIED': {
         const read = toKubeObject(object);
-        listed?.add(this.#upsert(read));
+        const key = this.#upsert(read);
+        listed?.add(key);
         this.#passed(read, listed);
         return false;
       }
@@ -252,13 +260,14 @@ export class Reflector<T> {
         return false;
       }
       case 'BOOKMARK': {
-        const { metadata } = object as {
-          readonly metadata: { readonly resourceVersion: string; readonly annotations?: Record<string, string> };
+        const { metadata } = (object ?? {}) as {
+          readonly metadata?: { readonly resourceVersion?: unknown; readonly annotations?: Record<string, unknown> };
         };
         const ends = metadata?.annotations?.['k8s.io/initial-events-end'] === 'true';
         if (typeof metadata?.resourceVersion !== 'string')
           throw new KubeError('garbage', 'the API server sends a bookmark without resourceVersion');
         if (listed === undefined || ends) this.#resourceVersion = metadata.resourceVersion;
+        if (listed === undefined) this.#sound();
         return ends;
       }
       case 'ERROR': {
@@ -274,7 +283,7 @@ export class Reflector<T> {
   #passed({ metadata }: KubeObject, listed: Set<string> | undefined): void {
     if (listed !== undefined) return;
     this.#resourceVersion = metadata.resourceVersion;
-    this.#attempts = 0;
+    this.#sound();
   }
 
   async #list(): Promise<void> {
@@ -338,13 +347,13 @@ export class Reflector<T> {
     }
     this.#flush();
     this.#synced = true;
-    this.#attempts = 0;
     if (this.#resourceVersion !== undefined) this.#listVersion = this.#resourceVersion;
-    this.#working();
+    this.#sound();
     this.#options.onListed();
   }
 
-  #working(): void {
+  #sound(): void {
+    this.#attempts = 0;
     if (this.#fault === undefined) return;
     this.#fault = undefined;
     this.#options.onFault(undefined);

@@ -143,13 +143,21 @@ function identityOf(manifest: Readonly<Record<string, unknown>>): ManifestIdenti
 
 /** A field that is null counts as absent, as an API server reads it (`creationTimestamp: null` is common). */
 function withoutNulls(value: unknown): unknown {
+  // Most objects have none, and are many.
+  if (!hasNullField(value)) return value;
   if (Array.isArray(value)) return value.map(withoutNulls);
-  if (!isRecord(value)) return value;
   return Object.fromEntries(
-    Object.entries(value)
+    Object.entries(value as object)
       .filter(([, field]) => field !== null)
       .map(([key, field]) => [key, withoutNulls(field)]),
   );
+}
+
+function hasNullField(value: unknown): boolean {
+  if (Array.isArray(value)) return value.some(hasNullField);
+  if (!isRecord(value)) return false;
+  for (const key in value) if (value[key] === null || hasNullField(value[key])) return true;
+  return false;
 }
 
 /** The fields that a kind of ours has at a path. */

@@ -316,20 +316,27 @@ function faultProblems(all: readonly Followed[], server: string): UndatedProblem
   const problems: UndatedProblem[] = [];
   const groups = Map.groupBy(
     all.flatMap((one) => (one.fault === undefined ? [] : [{ ...one, fault: one.fault }])),
-    (one) => `${stateWords(one)} ${explained(one, server)}`,
+    (one) => sharedFault(one, server),
   );
   for (const group of groups.values()) {
-    const [first] = group;
     // What one more attempt mends is not worth a word.
     if (group.every((one) => isPassing(one))) continue;
-    const plurals = group.map(({ kind }) => kubeKinds[kind].plural).join(', ');
     const since = Math.min(...group.map(({ fault }) => fault.since));
-    const reason = isMissingKind(first)
-      ? explained(first, server)
-      : `${plurals}: ${stateWords(first)}: ${explained(first, server)}`;
+    const latest = group.reduce((a, b) => (b.fault.attempts > a.fault.attempts ? b : a));
+    const plurals = group.map(({ kind }) => kubeKinds[kind].plural).join(', ');
+    const reason = isMissingKind(latest)
+      ? explained(latest, server)
+      : `${plurals}: ${stateWords(latest, since)}: ${explained(latest, server)}`;
     problems.push({ reason, since });
   }
   return problems;
+}
+
+/** Kinds with the same are told of in one line. A server that is away is so for all kinds, in whatever words. */
+function sharedFault(one: Faulty, server: string): string {
+  const { kind } = one.fault.error;
+  const isAway = kind === 'unreachable' || kind === 'silent';
+  return `${stateWords(one, 0)} ${isAway ? 'away' : explained(one, server)}`;
 }
 
 type Faulty = Pick<Followed, 'kind' | 'reflector' | 'recalledOf'> & { readonly fault: Fault };
@@ -353,9 +360,9 @@ function explained(one: Faulty, server: string): string {
   return message;
 }
 
-function stateWords({ fault, recalledOf, reflector }: Faulty): string {
+function stateWords({ recalledOf, reflector }: Faulty, since: number): string {
   if (recalledOf !== undefined) return `from the last known state, written at ${time(recalledOf)}`;
-  return reflector.synced ? `out of date since ${time(fault.since)}` : 'not known yet';
+  return reflector.synced ? `out of date since ${time(since)}` : 'not known yet';
 }
 
 function time(milliseconds: number): string {

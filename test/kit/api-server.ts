@@ -362,7 +362,7 @@ export class ApiServer {
     const matched = new Set<string>();
     let muted = false;
     const send = (type: string, object: unknown) => {
-      if (!muted) response.write(`${JSON.stringify({ type, object })}\n`);
+      if (!muted && !response.writableEnded) response.write(`${JSON.stringify({ type, object })}\n`);
     };
     const bookmark = (annotations?: object) => {
       const { group, version, kind } = resourceType;
@@ -568,10 +568,10 @@ function slowDown(response: ServerResponse, bytes: number, rest: number): void {
 
 function cutOff(response: ServerResponse, bytes: number): void {
   const write = response.write.bind(response) as (chunk: Buffer, callback: () => void) => boolean;
+  const end = response.end.bind(response);
   let left = bytes;
   const cut = (text: string) => {
-    const buffer = Buffer.from(text);
-    const piece = buffer.subarray(0, left);
+    const piece = Buffer.from(text).subarray(0, left);
     left -= piece.length;
     write(piece, () => left === 0 && response.socket?.resetAndDestroy());
     return true;
@@ -579,6 +579,7 @@ function cutOff(response: ServerResponse, bytes: number): void {
   response.write = cut as ServerResponse['write'];
   response.end = ((text?: string) => {
     if (text !== undefined) cut(text);
+    if (left > 0) end();
     return response;
   }) as ServerResponse['end'];
 }

@@ -453,5 +453,7 @@ function setAt(value: Json, path: string, leaf: unknown): void {
     inner = inner[key] as Json;
   }
   if (leaf === undefined) delete inner[keys.at(-1)!];
+  // An empty object takes no field of others away.
+  else if (isRecord(leaf) && isRecord(inner[keys.at(-1)!])) return;
   else inner[keys.at(-1)!] = structuredClone(leaf);
 }
