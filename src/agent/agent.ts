@@ -287,13 +287,11 @@ async function openSource({ source, stateFolder }: AgentFlags): Promise<Source> 
 
 /** @returns what logs each problem when it comes and when it goes, not each time that another one does. */
 function tellNewProblems(log: Log): (problems: readonly SourceProblem[]) => void {
-  let before = new Map<string, SourceProblem>();
+  let before = new Map<string, Omit<SourceProblem, 'since'>>();
   return (problems) => {
-    const now = new Map(problems.map((problem) => [JSON.stringify(problem), problem]));
-    for (const [key, { since: _since, reason, ...place }] of now) {
-      if (!before.has(key)) log.warn(place, `source: ${reason}`);
-    }
-    for (const [key, { since: _since, reason, ...place }] of before) {
+    const now = new Map(problems.map(({ since: _since, ...problem }) => [JSON.stringify(problem), problem]));
+    for (const [key, { reason, ...place }] of now) if (!before.has(key)) log.warn(place, `source: ${reason}`);
+    for (const [key, { reason, ...place }] of before) {
       if (!now.has(key)) log.info(place, `source: no longer so: ${reason}`);
     }
     before = now;

@@ -81,6 +81,8 @@ export class Reflector<T> {
   readonly #times: ReflectorTimes;
   readonly #abort = new AbortController();
   readonly #pause = breath();
+  /** Cuts a rest short. */
+  #restAbort = new AbortController();
   /** Keys of what was told and not taken back. */
   #known = new Set<string>();
   /** Where to go on watching; undefined: list first. */
@@ -90,6 +92,8 @@ export class Reflector<T> {
   #pending: ReflectorEvent<T>[] = [];
   #synced = false;
   #attempts = 0;
+  /** How often in a row a watch could not go on from where a listing was. */
+  #expirations = 0;
   #fault: Fault | undefined;
 
   constructor(options: ReflectorOptions<T>) {
@@ -117,6 +121,14 @@ export class Reflector<T> {
 
   stop(): void {
     this.#abort.abort();
+    this.#restAbort.abort();
+  }
+
+  /** There is reason to think that the next attempt will not fail: a long rest becomes a first one. */
+  retrySoon(): void {
+    if (this.#attempts < 2) return;
+    this.#attempts = 0;
+    this.#restAbort.abort();
   }
 
   get #stopped(): boolean {
@@ -139,9 +151,11 @@ export class Reflector<T> {
 
   /** @returns how long the server wants us to wait. */
   #failed(error: KubeError): number | undefined {
-    if (error.kind === 'expired') {
+    if (error.kind === 'expired' && this.#resourceVersion !== undefined) {
+      // The server works, and tells us to list: no fault, as long as what it lists is not expired again and again.
       this.#resourceVersion = undefined;
-      if (this.#attempts === 0) return undefined;
+      this.#attempts = this.#expirations++;
+      if (this.#expirations < 3) return undefined;
     }
     this.#fault = { error, since: this.#fault?.since ?? Date.now(), attempts: (this.#fault?.attempts ?? 0) + 1 };
     this.#options.onFault(this.#fault);
@@ -153,11 +167,12 @@ export class Reflector<T> {
     const { firstRest, longestRest } = this.#times;
     const even = Math.min(longestRest, firstRest * 2 ** Math.min(this.#attempts, 16));
     this.#attempts++;
-    const rest = Math.max(wish, even * (0.5 + this.#random()));
+    this.#restAbort = new AbortController();
     try {
-      await delay(rest, undefined, { signal: this.#abort.signal });
+      await delay(Math.max(wish, even * (0.5 + this.#random())), undefined, { signal: this.#restAbort.signal });
     } catch (error) {
-      if (!this.#stopped) throw error;
+      if (!this.#restAbort.signal.aborted) throw error;
+      if (!this.#stopped) await this.#rest();
     }
   }
 
@@ -207,7 +222,7 @@ export class Reflector<T> {
   /** @param listed gathers the keys of a listing, until the bookmark that ends it. */
   async #readWatch(stream: KubeStream, listed: Set<string> | undefined): Promise<void> {
     // A portal's page is opened too: a watch is sound once it has told something, or was quiet for a while.
-    const sound = listed === undefined ? setTimeout(() => this.#sound(), this.#times.soundWatch) : undefined;
+    const sound = listed === undefined ? setTimeout(() => this.#watchIsSound(), this.#times.soundWatch) : undefined;
     try {
       await this.#readEvents(stream, listed);
     } finally {
@@ -267,7 +282,7 @@ export class Reflector<T> {
         if (typeof metadata?.resourceVersion !== 'string')
           throw new KubeError('garbage', 'the API server sends a bookmark without resourceVersion');
         if (listed === undefined || ends) this.#resourceVersion = metadata.resourceVersion;
-        if (listed === undefined) this.#sound();
+        if (listed === undefined) this.#watchIsSound();
         return ends;
       }
       case 'ERROR': {
@@ -283,7 +298,7 @@ export class Reflector<T> {
   #passed({ metadata }: KubeObject, listed: Set<string> | undefined): void {
     if (listed !== undefined) return;
     this.#resourceVersion = metadata.resourceVersion;
-    this.#sound();
+    this.#watchIsSound();
   }
 
   async #list(): Promise<void> {
@@ -350,6 +365,11 @@ export class Reflector<T> {
     if (this.#resourceVersion !== undefined) this.#listVersion = this.#resourceVersion;
     this.#sound();
     this.#options.onListed();
+  }
+
+  #watchIsSound(): void {
+    this.#expirations = 0;
+    this.#sound();
   }
 
   #sound(): void {

@@ -9,7 +9,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { breath } from '../kube/breath.ts';
 import type { KubeClient } from '../kube/client.ts';
-import type { KubeErrorKind } from '../kube/errors.ts';
 import { LastKnown, type LastKnownTimes } from '../kube/last-known.ts';
 import { Reflector, type Fault, type ReflectorEvent, type ReflectorTimes } from '../kube/reflector.ts';
 import {
@@ -23,6 +22,7 @@ import {
 import { unreachable } from '../unreachable.ts';
 import { admit, changesBetween, type Candidate, type Refusal } from './admission.ts';
 import { dated, type UndatedProblem } from './dated.ts';
+import { faultProblems, isSettled, passingKinds, type KindState } from './kube-faults.ts';
 import { kubeKinds, trimmed } from './kube-kinds.ts';
 import type { Source, SourceProblem } from './source.ts';
 
@@ -44,8 +44,7 @@ export interface KubeSourceOptions {
 }
 
 /** Everything about one kind. */
-interface Followed {
-  readonly kind: ResourceKind;
+interface Followed extends KindState {
   readonly reflector: Reflector<object>;
   /** Last good form, by objectName. Of pools also those that admission refuses. */
   readonly objects: Map<string, Resource>;
@@ -54,7 +53,6 @@ interface Followed {
   /** What is wrong with an object as it is now. */
   readonly problems: Map<string, readonly UndatedProblem[]>;
   fault: Fault | undefined;
-  /** When the state on disk, which is in use, was written. */
   recalledOf: number | undefined;
 }
 
@@ -96,6 +94,9 @@ export class KubeSource implements Source {
   ): Followed {
     const followed: Followed = {
       kind,
+      get synced() {
+        return this.reflector.synced;
+      },
       reflector: new Reflector<object>({
         client,
         path: kubeKinds[kind].path,
@@ -104,6 +105,7 @@ export class KubeSource implements Source {
         onListed: () => this.#listed(followed),
         onFault: (fault) => {
           followed.fault = fault;
+          if (fault === undefined) this.#serverIsBack();
           this.#publishProblems();
           this.#onProgress?.();
         },
@@ -246,6 +248,13 @@ export class KubeSource implements Source {
     if (problemsChanged) this.#publishProblems();
   }
 
+  /** Where one kind can be had again the others need not wait until their patience is over. */
+  #serverIsBack(): void {
+    for (const { fault, reflector } of this.#followed.values()) {
+      if (fault !== undefined && passingKinds.includes(fault.error.kind)) reflector.retrySoon();
+    }
+  }
+
   #listed(followed: Followed): void {
     followed.recalledOf = undefined;
     this.#diskProblems.delete(followed.kind);
@@ -304,69 +313,6 @@ export class KubeSource implements Source {
     this.#problems = problems;
     for (const listener of this.#problemListeners) listener(problems);
   }
-}
-
-/** Listed once, or there is nothing to list. */
-function isSettled({ kind, reflector, fault }: Followed): boolean {
-  return reflector.synced || (kubeKinds[kind].custom && fault?.error.kind === 'notFound');
-}
-
-/** What keeps kinds from being up to date, one problem for all kinds that share it. */
-function faultProblems(all: readonly Followed[], server: string): UndatedProblem[] {
-  const problems: UndatedProblem[] = [];
-  const groups = Map.groupBy(
-    all.flatMap((one) => (one.fault === undefined ? [] : [{ ...one, fault: one.fault }])),
-    (one) => sharedFault(one, server),
-  );
-  for (const group of groups.values()) {
-    // What one more attempt mends is not worth a word.
-    if (group.every((one) => isPassing(one))) continue;
-    const since = Math.min(...group.map(({ fault }) => fault.since));
-    const latest = group.reduce((a, b) => (b.fault.attempts > a.fault.attempts ? b : a));
-    const plurals = group.map(({ kind }) => kubeKinds[kind].plural).join(', ');
-    const reason = isMissingKind(latest)
-      ? explained(latest, server)
-      : `${plurals}: ${stateWords(latest, since)}: ${explained(latest, server)}`;
-    problems.push({ reason, since });
-  }
-  return problems;
-}
-
-/** Kinds with the same are told of in one line. A server that is away is so for all kinds, in whatever words. */
-function sharedFault(one: Faulty, server: string): string {
-  const { kind } = one.fault.error;
-  const isAway = kind === 'unreachable' || kind === 'silent';
-  return `${stateWords(one, 0)} ${isAway ? 'away' : explained(one, server)}`;
-}
-
-type Faulty = Pick<Followed, 'kind' | 'reflector' | 'recalledOf'> & { readonly fault: Fault };
-
-const passingKinds: readonly KubeErrorKind[] = ['unreachable', 'silent', 'serverFault', 'garbage', 'expired'];
-
-function isPassing({ fault, reflector }: Faulty): boolean {
-  return reflector.synced && fault.attempts < 2 && passingKinds.includes(fault.error.kind);
-}
-
-function isMissingKind({ kind, fault }: Faulty): boolean {
-  return kubeKinds[kind].custom && fault.error.kind === 'notFound';
-}
-
-function explained(one: Faulty, server: string): string {
-  const { kind, message } = one.fault.error;
-  if (isMissingKind(one))
-    return `the custom resource ${one.kind} is not installed (its CRD is in deploy/crds); everything else goes on`;
-  if (kind === 'unauthorized') return `${server} does not accept our credentials: ${message}`;
-  if (kind === 'forbidden') return `the agent's account may not list and watch them: ${message}`;
-  return message;
-}
-
-function stateWords({ recalledOf, reflector }: Faulty, since: number): string {
-  if (recalledOf !== undefined) return `from the last known state, written at ${time(recalledOf)}`;
-  return reflector.synced ? `out of date since ${time(since)}` : 'not known yet';
-}
-
-function time(milliseconds: number): string {
-  return new Date(milliseconds).toISOString().replace(/\.\d+Z$/, 'Z');
 }
 
 function byKey(a: Resource, b: Resource): number {

@@ -10,6 +10,9 @@ import { createServer as createHttpsServer } from 'node:https';
 import { once } from 'node:events';
 import type { AddressInfo, Socket } from 'node:net';
 import { parse as parseYaml } from 'yaml';
+import { discover } from './api-discovery.ts';
+import { cutOff, slowDown, type Fault, type SeenRequest } from './api-faults.ts';
+import { selectorOf } from './api-selectors.ts';
 import {
   ApiStore,
   keyOf,
@@ -19,31 +22,6 @@ import {
   type StoredObject,
   type StoreEvent,
 } from './api-store.ts';
-
-export interface SeenRequest {
-  readonly method: string;
-  readonly path: string;
-  readonly query: Readonly<Record<string, string>>;
-  readonly isWatch: boolean;
-  readonly token: string | undefined;
-}
-
-export type Fault = (
-  | { readonly kind: 'status'; readonly status: number; readonly message?: string; readonly retryAfter?: number }
-  /** The connection is reset, before an answer or after its first bytes. */
-  | { readonly kind: 'reset' }
-  /** No answer ever. */
-  | { readonly kind: 'hang' }
-  | { readonly kind: 'garbage' }
-  /** The answer comes in pieces of so many bytes, with a rest in milliseconds after each. */
-  | { readonly kind: 'slow'; readonly bytes: number; readonly rest: number }
-  /** The answer breaks off after so many bytes. */
-  | { readonly kind: 'cut'; readonly bytes: number }
-) & {
-  matches?(request: SeenRequest): boolean;
-  /** How many requests it befalls; all unless told. */
-  readonly times?: number;
-};
 
 /** A watch that runs. */
 export interface LiveWatch {
@@ -230,7 +208,7 @@ export class ApiServer {
   }
 
   async #answer(seen: SeenRequest, body: string, contentType: string, response: ServerResponse): Promise<void> {
-    const discovery = this.#discover(seen.path);
+    const discovery = discover(seen.path, this.store.types());
     if (discovery !== undefined) return sendJson(response, 200, discovery);
     const target = this.#targetOf(seen.path);
     if (target === undefined) throw new Refusal(404, 'NotFound', 'the server could not find the requested resource');
@@ -415,42 +393,6 @@ export class ApiServer {
     if (initial && query.allowWatchBookmarks === 'true') bookmark({ 'k8s.io/initial-events-end': 'true' });
   }
 
-  #discover(path: string): unknown {
-    const types = this.store.types();
-    const groups = [...new Set(types.map(({ group }) => group))].filter((group) => group !== '');
-    if (path === '/version') return { major: '1', minor: '33', gitVersion: 'v1.33.0' };
-    if (path === '/readyz' || path === '/livez') return 'ok';
-    if (path === '/api') return { kind: 'APIVersions', versions: ['v1'] };
-    if (path === '/apis')
-      return { kind: 'APIGroupList', apiVersion: 'v1', groups: groups.map((group) => groupObject(group, types)) };
-    const [, group, version] = /^\/apis\/([^/]+)(?:\/([^/]+))?$/.exec(path) ?? [];
-    if (group !== undefined && version === undefined)
-      return groups.includes(group) ? groupObject(group, types) : undefined;
-    const ofVersion =
-      path === '/api/v1'
-        ? types.filter((candidate) => candidate.group === '')
-        : types.filter((candidate) => candidate.group === group && candidate.version === version);
-    if (ofVersion.length === 0 || (path !== '/api/v1' && group === undefined)) return undefined;
-    return {
-      kind: 'APIResourceList',
-      apiVersion: 'v1',
-      groupVersion: path === '/api/v1' ? 'v1' : `${group}/${version}`,
-      resources: ofVersion.flatMap(({ plural, kind, namespaced, status, shortNames }) => [
-        {
-          name: plural,
-          singularName: kind.toLowerCase(),
-          namespaced,
-          kind,
-          shortNames,
-          verbs: ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'],
-        },
-        ...(status
-          ? [{ name: `${plural}/status`, singularName: '', namespaced, kind, verbs: ['get', 'patch', 'update'] }]
-          : []),
-      ]),
-    };
-  }
-
   #targetOf(path: string): Target | undefined {
     const parts = path.split('/').slice(1);
     const [group, version, rest] =
@@ -471,13 +413,6 @@ export class ApiServer {
     if (subresource !== undefined && (subresource !== 'status' || !resourceType.status)) return undefined;
     return { resourceType, namespace, name, subresource };
   }
-}
-
-function groupObject(group: string, types: readonly ResourceType[]) {
-  const versions = [...new Set(types.filter((type) => type.group === group).map(({ version }) => version))].map(
-    (version) => ({ groupVersion: `${group}/${version}`, version }),
-  );
-  return { kind: 'APIGroup', apiVersion: 'v1', name: group, versions, preferredVersion: versions[0] };
 }
 
 function fromCache(query: SeenRequest['query']): boolean {
@@ -507,79 +442,4 @@ function parseBody(body: string, contentType: string): Json {
     throw new Refusal(400, 'BadRequest', String(error));
   }
   throw new Refusal(400, 'BadRequest', 'the body is not an object');
-}
-
-/** labelSelector (`a=b,c!=d,e,!f,g in (h,i)`) and fieldSelector (`spec.nodeName=x`). */
-function selectorOf({
-  labelSelector = '',
-  fieldSelector = '',
-}: SeenRequest['query']): (object: StoredObject) => boolean {
-  const labels = labelSelector.match(/[^,()]+(\([^)]*\))?/g) ?? [];
-  const fields = fieldSelector.split(',').filter(Boolean);
-  return (object) =>
-    labels.every((term) => matchesTerm(object.metadata.labels ?? {}, term.trim())) &&
-    fields.every((term) => {
-      const [, path, operator, value] = /^([^=!]+)(==?|!=)(.*)$/.exec(term) ?? [];
-      const found = path?.split('.').reduce<unknown>((inner, key) => (inner as Json | undefined)?.[key], object) ?? '';
-      return (found === value) !== (operator === '!=');
-    });
-}
-
-function matchesTerm(labels: Readonly<Record<string, string>>, term: string): boolean {
-  const [, key, not, list] = /^(\S+) (not)?in \(([^)]*)\)$/.exec(term) ?? [];
-  if (key !== undefined) {
-    const values = list.split(',').map((value) => value.trim());
-    return (labels[key] !== undefined && values.includes(labels[key])) !== (not !== undefined);
-  }
-  const [, name, operator, value] = /^([^=!]+)(==?|!=)(.*)$/.exec(term) ?? [];
-  if (name !== undefined) return (labels[name] === value) !== (operator === '!=');
-  return term.startsWith('!') ? labels[term.slice(1)] === undefined : labels[term] !== undefined;
-}
-
-/** Makes everything that is written come in small pieces. */
-function slowDown(response: ServerResponse, bytes: number, rest: number): void {
-  const write = response.write.bind(response) as (chunk: Buffer) => boolean;
-  const end = response.end.bind(response);
-  const queue: Buffer[] = [];
-  let ending = false;
-  const step = () => {
-    const piece = queue.shift();
-    if (piece !== undefined) write(piece);
-    if (queue.length > 0) setTimeout(step, rest);
-    else if (ending) end();
-  };
-  const enqueue = (text: string) => {
-    const idle = queue.length === 0;
-    const buffer = Buffer.from(text);
-    for (let i = 0; i < buffer.length; i += bytes) queue.push(buffer.subarray(i, i + bytes));
-    if (idle) setTimeout(step, rest);
-  };
-  response.write = ((text: string) => {
-    enqueue(text);
-    return true;
-  }) as ServerResponse['write'];
-  response.end = ((text?: string) => {
-    ending = true;
-    if (text !== undefined) enqueue(text);
-    else if (queue.length === 0) end();
-    return response;
-  }) as ServerResponse['end'];
-}
-
-function cutOff(response: ServerResponse, bytes: number): void {
-  const write = response.write.bind(response) as (chunk: Buffer, callback: () => void) => boolean;
-  const end = response.end.bind(response);
-  let left = bytes;
-  const cut = (text: string) => {
-    const piece = Buffer.from(text).subarray(0, left);
-    left -= piece.length;
-    write(piece, () => left === 0 && response.socket?.resetAndDestroy());
-    return true;
-  };
-  response.write = cut as ServerResponse['write'];
-  response.end = ((text?: string) => {
-    if (text !== undefined) cut(text);
-    if (left > 0) end();
-    return response;
-  }) as ServerResponse['end'];
 }

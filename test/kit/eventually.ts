@@ -14,7 +14,7 @@ export interface EventuallyOptions {
  * @throws the last error, with the reason, once the deadline has passed.
  */
 export async function eventually<T>(question: () => T | Promise<T>, options: EventuallyOptions): Promise<T> {
-  const deadline = Date.now() + (options.within ?? 3_000);
+  const deadline = Date.now() + (options.within ?? 20_000);
   for (;;) {
     const asked = Date.now();
     let last: unknown;

@@ -287,6 +287,36 @@ test('rests between attempts are longer and longer, and differ by chance', async
   expect(server.requests.length).toBeGreaterThanOrEqual(6);
 });
 
+test('a server whose every watch is expired is listed more and more seldom, and that is a fault', async () => {
+  await serve({ watchList: false });
+  server.inject({
+    kind: 'status',
+    status: 410,
+    matches: ({ query }) => query.watch === 'true' && 'resourceVersion' in query,
+  });
+  const follower = followed({ firstRest: 1, longestRest: 4 });
+  await eventually(() => follower.faults.some(({ error }) => error.kind === 'expired'), { reason: 'a fault' });
+  expect(follower.listings).toBeGreaterThanOrEqual(3);
+});
+
+test('a long rest is cut short where there is reason to', async () => {
+  const lift = server.inject({ kind: 'status', status: 500 });
+  const follower = followed({ firstRest: 1, longestRest: 3_600_000 });
+  // By then the rests are so long that the last one would outlast the test.
+  await eventually(() => (follower.fault?.attempts ?? 0) >= 10, { reason: 'ten attempts' });
+  const asked = server.requests.length;
+  lift();
+  put('a');
+  await eventually(
+    () => {
+      follower.reflector.retrySoon();
+      return follower.known.has('a');
+    },
+    { reason: 'known' },
+  );
+  expect(server.requests.length).toBeLessThan(asked + 8);
+});
+
 test('the server may ask for patience: Retry-After is a least rest', async () => {
   put('a');
   server.inject({ kind: 'status', status: 429, retryAfter: 1, times: 1 });
