@@ -41,7 +41,7 @@ export const kubeKinds: Readonly<Record<ResourceKind, KubeKind>> = {
   Namespace: builtIn('v1', 'namespaces', { metadata }),
   NetworkPolicy: builtIn('networking.k8s.io/v1', 'networkpolicies', { metadata, spec: true }),
   Pod: builtIn('v1', 'pods', {
-    metadata,
+    metadata: { ...metadata, uid: true },
     spec: { nodeName: true, hostNetwork: true, containers: container, initContainers: container },
     status: { phase: true, podIP: true, podIPs: true },
   }),
