@@ -5,12 +5,11 @@
 
 import type { KubeErrorKind } from '../kube/errors.ts';
 import type { Fault } from '../kube/reflector.ts';
-import type { ResourceKind } from '../resources/resource.ts';
 import type { UndatedProblem } from './dated.ts';
-import { kubeKinds } from './kube-kinds.ts';
+import { kubeKinds, type FollowedKind } from './kube-kinds.ts';
 
 export interface KindState {
-  readonly kind: ResourceKind;
+  readonly kind: FollowedKind;
   /** Was listed once. */
   readonly synced: boolean;
   readonly fault: Fault | undefined;

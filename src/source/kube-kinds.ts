@@ -36,7 +36,10 @@ const builtIn = (apiVersion: string, plural: string, mask: Mask): KubeKind => ({
   custom: false,
 });
 
-export const kubeKinds: Readonly<Record<ResourceKind, KubeKind>> = {
+/** Secrets are not followed: an agent may not read all of a cluster's, and none belongs into the state on disk. */
+export type FollowedKind = Exclude<ResourceKind, 'Secret'>;
+
+export const kubeKinds: Readonly<Record<FollowedKind, KubeKind>> = {
   Node: builtIn('v1', 'nodes', { metadata, spec: { podCIDR: true, podCIDRs: true }, status: { addresses: true } }),
   Namespace: builtIn('v1', 'namespaces', { metadata }),
   NetworkPolicy: builtIn('networking.k8s.io/v1', 'networkpolicies', { metadata, spec: true }),
@@ -57,7 +60,7 @@ function ours(kind: (typeof customResourceDefinitions)[number]['kind']): KubeKin
 }
 
 /** @returns the object with what is kept, and with `apiVersion` and `kind`, which a list's items lack. */
-export function trimmed(kind: ResourceKind, object: object): object {
+export function trimmed(kind: FollowedKind, object: object): object {
   const { apiVersion, mask } = kubeKinds[kind];
   return { apiVersion, kind, ...(masked(object, mask) as object) };
 }

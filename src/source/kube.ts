@@ -17,13 +17,12 @@ import {
   validateManifest,
   type Resource,
   type ResourceChange,
-  type ResourceKind,
 } from '../resources/resource.ts';
 import { unreachable } from '../unreachable.ts';
 import { admit, changesBetween, type Candidate, type Refusal } from './admission.ts';
 import { dated, type UndatedProblem } from './dated.ts';
 import { faultProblems, isSettled, passingKinds, type KindState } from './kube-faults.ts';
-import { kubeKinds, trimmed } from './kube-kinds.ts';
+import { kubeKinds, trimmed, type FollowedKind } from './kube-kinds.ts';
 import type { Source, SourceProblem } from './source.ts';
 
 /** Milliseconds. */
@@ -60,7 +59,7 @@ export class KubeSource implements Source {
   readonly #server: string;
   readonly #patience: number;
   readonly #lastKnown: LastKnown;
-  readonly #followed: ReadonlyMap<ResourceKind, Followed>;
+  readonly #followed: ReadonlyMap<FollowedKind, Followed>;
   readonly #changeListeners: ((changes: readonly ResourceChange[]) => void)[] = [];
   readonly #problemListeners: ((problems: readonly SourceProblem[]) => void)[] = [];
   readonly #abort = new AbortController();
@@ -75,19 +74,19 @@ export class KubeSource implements Source {
     this.#server = client.server;
     this.#patience = times.patience ?? defaultPatience;
     this.#followed = new Map(
-      (Object.keys(kubeKinds) as ResourceKind[]).map((kind) => [kind, this.#follow(kind, client, times, random)]),
+      (Object.keys(kubeKinds) as FollowedKind[]).map((kind) => [kind, this.#follow(kind, client, times, random)]),
     );
     this.#lastKnown = new LastKnown({
       folder: lastKnownFolder,
       server: client.server,
-      snapshot: (kind) => this.#snapshot(kind as ResourceKind),
+      snapshot: (kind) => this.#snapshot(kind as FollowedKind),
       onProblem: (reason) => this.#setDiskProblem('write', reason),
       times,
     });
   }
 
   #follow(
-    kind: ResourceKind,
+    kind: FollowedKind,
     client: KubeClient,
     times: Partial<ReflectorTimes>,
     random: (() => number) | undefined,
@@ -265,7 +264,7 @@ export class KubeSource implements Source {
   }
 
   /** Pools go through admission; that waits for the first listing, whose order means nothing. */
-  #tell(kind: ResourceKind, changes: readonly ResourceChange[]): void {
+  #tell(kind: FollowedKind, changes: readonly ResourceChange[]): void {
     const told = kind === 'IPPool' ? this.#admitPools() : changes;
     if (told.length > 0) for (const listener of this.#changeListeners) listener(told);
   }
@@ -284,7 +283,7 @@ export class KubeSource implements Source {
     return changesBetween(before, inForce);
   }
 
-  *#snapshot(kind: ResourceKind): Generator<object, void> {
+  *#snapshot(kind: FollowedKind): Generator<object, void> {
     const { objects, manifests } = this.#followed.get(kind)!;
     for (const [name, object] of objects) yield manifests.get(name) ?? object;
   }

@@ -1,8 +1,8 @@
 /** What is kept of an API server's objects is what the validators read, no less. */
 
 import { expect, test } from 'vitest';
-import { validateManifest, type ResourceKind } from '../../../src/resources/resource.ts';
-import { kubeKinds, trimmed } from '../../../src/source/kube-kinds.ts';
+import { validateManifest } from '../../../src/resources/resource.ts';
+import { kubeKinds, trimmed, type FollowedKind } from '../../../src/source/kube-kinds.ts';
 
 const metadata = {
   name: 'a',
@@ -20,7 +20,7 @@ const container = {
   ports: [{ name: 'http', containerPort: 80, protocol: 'UDP', hostPort: 8080 }],
 };
 
-const full: Readonly<Record<ResourceKind, object>> = {
+const full: Readonly<Record<FollowedKind, object>> = {
   Node: {
     metadata,
     spec: { podCIDR: '10.1.0.0/24', podCIDRs: ['10.1.0.0/24', 'fd00::/64'], unschedulable: true },
@@ -47,7 +47,7 @@ const full: Readonly<Record<ResourceKind, object>> = {
   IPPool: { metadata, spec: { cidr: '10.244.0.0/16' }, status: {} },
 };
 
-test.each(Object.keys(kubeKinds) as ResourceKind[])('a %s cut down means the same as the whole', (kind) => {
+test.each(Object.keys(kubeKinds) as FollowedKind[])('a %s cut down means the same as the whole', (kind) => {
   const whole = { apiVersion: kubeKinds[kind].apiVersion, kind, ...full[kind] };
   const validation = validateManifest(whole);
   expect(validation.kind).toBe('valid');

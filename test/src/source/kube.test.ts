@@ -91,6 +91,7 @@ describe('at the start', () => {
       bgpPeers: 1,
       bgpFilters: 1,
       ipPools: 1,
+      secrets: 0,
     });
     expect(state.nodes.get('a')).toEqual({
       apiVersion: 'v1',
