@@ -47,6 +47,7 @@ import { createLog, type Log } from './log.ts';
 import { Monitor } from './monitor.ts';
 import { PolicyKeeper } from './policy-keeper.ts';
 import { RouteKeeper } from './route-keeper.ts';
+import { Shutdown } from './shutdown.ts';
 import { readBootId, readEarlierRun, writeRunRecord } from './run-record.ts';
 
 /** @returns the process's exit code, once a signal has ended the agent or it could not start. */
@@ -59,28 +60,35 @@ export async function runAgent(flags: AgentFlags): Promise<number> {
     );
     return exitCodes.refused;
   }
+  const shutdown = new Shutdown();
   try {
-    const stop = await startAgent(flags, log);
+    await startAgent(flags, log, shutdown);
     const signal = await nextSignal();
     log.info({ signal }, 'ending; routes and policy stay in the kernel');
-    await stop();
     return exitCodes.ok;
   } catch (error) {
     log.fatal(isOurFault(error) ? { stack: error.stack } : {}, (error as Error).message);
     return exitCodes.refused;
+  } finally {
+    await shutdown.run();
   }
 }
 
-/** @returns what ends it. @throws an Error with a message for the user where something it needs is not to be had. */
-async function startAgent(flags: AgentFlags, log: Log): Promise<() => Promise<void>> {
+/**
+ * @param shutdown is told what has been opened
+ * @throws an Error with a message for the user where something it needs is not to be had.
+ */
+async function startAgent(flags: AgentFlags, log: Log, shutdown: Shutdown): Promise<void> {
   const startedAt = Date.now();
   const { nodeName, roles } = flags;
   const self: Self = { nodeName, nodeIps: flags.nodeIps, roles };
   const control = await ControlServers.claim({ socket: flags.socket, api: flags.api, log });
+  shutdown.add(() => control.close());
 
   // Probes are answered from the first moment; what they ask of comes later.
   let agent: RunningAgent | undefined;
   const monitor = flags.metrics && (await Monitor.start(flags.metrics, () => agent, log));
+  shutdown.add(() => monitor?.close());
 
   const run = { bootId: readBootId(), nodeName, socket: flags.socket };
   const earlier = readEarlierRun(flags.stateFolder, run);
@@ -90,6 +98,11 @@ async function startAgent(flags: AgentFlags, log: Log): Promise<() => Promise<vo
   const kernel = roles.some((role) => role !== 'bgp') ? new Rtnetlink() : undefined;
   const links = kernel && new LinkMonitor({ kernel, clock: dataplaneClock });
   const hostRoutes = links && new HostRoutes(links);
+  shutdown.add(() => {
+    hostRoutes?.close();
+    links?.close();
+    kernel?.close();
+  });
   const policy = roles.includes('policy')
     ? new PolicyKeeper({
         engine: new PolicyEngine({ nodeName }),
@@ -102,6 +115,7 @@ async function startAgent(flags: AgentFlags, log: Log): Promise<() => Promise<vo
         onProgrammed: (milliseconds) => monitor?.observe('policyProgramming', milliseconds),
       })
     : undefined;
+  shutdown.add(() => policy?.close());
 
   // The source's first listing is gathered before anything is told to anyone.
   let running = false;
@@ -136,7 +150,9 @@ async function startAgent(flags: AgentFlags, log: Log): Promise<() => Promise<vo
         })
       : undefined;
   const cni = attached?.part;
+  shutdown.add(() => cni?.close());
   const source = await openSource(flags);
+  shutdown.add(() => source.stop());
   source.onChanges((changes) => {
     cluster.apply(changes);
     cni?.onSourceChanges(changes);
@@ -171,6 +187,7 @@ async function startAgent(flags: AgentFlags, log: Log): Promise<() => Promise<vo
           onProgrammed: (milliseconds) => monitor?.observe('routeProgramming', milliseconds),
         })
       : undefined;
+  shutdown.add(() => routes?.close());
 
   // The pods' own routes outlive the process as ours do: within one boot, forwarding is preserved (RFC 4724 §3, F bit).
   const restarting = earlier.record !== undefined || (routes?.status().routes ?? 0) > 0;
@@ -205,6 +222,7 @@ async function startAgent(flags: AgentFlags, log: Log): Promise<() => Promise<vo
       routes?.onPeersChanged();
     },
   });
+  shutdown.add(() => speaker.stop('restart'));
   routes?.follow(
     speaker.bestPathReader(() => routes.onReadable()),
     () => speaker.peers(),
@@ -258,19 +276,6 @@ async function startAgent(flags: AgentFlags, log: Log): Promise<() => Promise<vo
   await cni?.serve();
   const { asNumber, routerId, neighbors } = config.settings;
   log.info({ version, asNumber, routerId, neighbors: neighbors.length, roles, restarting }, 'running');
-
-  return async () => {
-    source.stop();
-    monitor?.close();
-    await cni?.close();
-    await control.close();
-    await speaker.stop('restart');
-    routes?.close();
-    policy?.close();
-    hostRoutes?.close();
-    links?.close();
-    kernel?.close();
-  };
 }
 
 /** @throws an Error for the user where there is no way to the API server. */
