@@ -1,5 +1,5 @@
 /**
- * The world as the speaker sees it: TCP connections, turns of the event loop, one alarm, a clock.
+ * The world as the speaker sees it: TCP connections, datagrams, turns of the event loop, alarms, a clock.
  * Values and callbacks only; bgp/io/tcp-driver.ts is the real one, tests bring one of their own.
  */
 
@@ -32,6 +32,46 @@ export interface Driver {
   requestTurn(task: () => void): void;
   /** Calls the task once after so many milliseconds; replaces the alarm before. Infinity: no alarm. */
   setAlarm(milliseconds: number, task: () => void): void;
+  /** For BFD. */
+  readonly datagrams: DatagramDriver;
+}
+
+/** UDP, with an alarm of its own: what it is for must not wait for a turn of the speaker. */
+export interface DatagramDriver {
+  /**
+   * @param request minimumTtl: packets with less never arrive (RFC 5082).
+   * @param onReceived hears the sender's address in canonical text; the bytes belong to it.
+   * @param onFailed hears, in words, that something could not be received; listening goes on.
+   * @throws an Error that names the port and the reason where it cannot be had.
+   */
+  listen(
+    request: { readonly port: number; readonly minimumTtl?: number },
+    onReceived: (from: string, bytes: Uint8Array) => void,
+    onFailed: (reason: string) => void,
+  ): void;
+  stopListening(): void;
+  /**
+   * A socket with a random source port of its own, 49152 to 65535 (RFC 5881 §4).
+   * @param onFailed hears, in words, why a packet could not leave.
+   * @throws an Error where the local address is none of this host's, or no socket can be had.
+   */
+  open(request: SenderRequest, onFailed: (reason: string) => void): DatagramSender;
+  /** As Driver.setAlarm; what has arrived when it rings is told before. */
+  setAlarm(milliseconds: number, task: () => void): void;
+}
+
+export interface SenderRequest {
+  readonly address: string;
+  readonly port: number;
+  readonly localAddress?: string;
+  readonly ttl: number;
+}
+
+export interface DatagramSender {
+  /** Takes the bytes over. */
+  send(bytes: Uint8Array): void;
+  /** What was sent before still leaves. */
+  close(): void;
 }
 
 export interface ConnectRequest {

@@ -1,7 +1,7 @@
 /** What a person is shown of a peer. */
 
 import type { Family } from './ip.ts';
-import type { FamilyStatus, PeerStatus } from './status.ts';
+import type { BfdStatus, FamilyStatus, PeerStatus } from './status.ts';
 import type { RibFamilyCounters } from './rib/rib-types.ts';
 import { formatCapabilities } from './wire/capabilities.ts';
 import { toOpen } from './session/negotiate.ts';
@@ -15,7 +15,11 @@ export interface PeerRoutes {
 
 const none: RibFamilyCounters = { imported: 0, filtered: 0, exported: 0, stale: 0, endOfRibSent: false };
 
-export function toPeerStatus(peer: Peer, routes: PeerRoutes | undefined, weRestart: boolean): PeerStatus {
+export function toPeerStatus(
+  peer: Peer,
+  routes: PeerRoutes | undefined,
+  { weRestart, bfd }: { readonly weRestart: boolean; readonly bfd: BfdStatus | undefined },
+): PeerStatus {
   const { neighbor, session, counters, connection } = peer;
   const { negotiated } = session;
   const established = peer.state === 'established';
@@ -55,6 +59,7 @@ export function toPeerStatus(peer: Peer, routes: PeerRoutes | undefined, weResta
       treatedAsWithdrawn: peer.treatedAsWithdrawn,
       flaps: peer.flaps,
     },
+    ...(bfd !== undefined && { bfd }),
   };
 }
 

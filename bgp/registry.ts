@@ -1,6 +1,6 @@
 /**
  * The numbers of BGP that a session knows, and their names: messages, capabilities, errors.
- * Implements: RFC 4271 §4.1 and §4.5, RFC 4486 and RFC 8538 §3 (Cease), RFC 6608 (FSM errors), RFC 5492, RFC 7313 §5,
+ * Implements: RFC 4271 §4.1 and §4.5, RFC 4486, RFC 8538 §3 and RFC 9384 (Cease), RFC 6608 (FSM errors), RFC 5492, RFC 7313 §5,
  * RFC 9687 (send hold timer).
  * Leaves out: path attributes (wire/attributes/).
  */
@@ -85,6 +85,7 @@ export const Cease = {
   administrativeReset: 4,
   otherConfigurationChange: 6,
   connectionCollisionResolution: 7,
+  bfdDown: 10,
 } as const;
 
 interface ErrorName {

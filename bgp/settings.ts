@@ -57,6 +57,8 @@ export interface NeighborSettings {
   readonly password?: string;
   /** Set: no session is made or accepted, for this reason in words (the key is not known). */
   readonly heldDown?: string;
+  /** RFC 5880: a BFD session with the peer's address, whose failure ends the BGP session. */
+  readonly bfd?: BfdSettings;
   /** auto: RFC 4271 §5.1.3 (eBGP: self; iBGP: unchanged). */
   readonly nextHopMode: 'auto' | 'self' | 'keep';
   /** How often our own AS may stand in a received AS_PATH. */
@@ -66,6 +68,17 @@ export interface NeighborSettings {
   /** One line on the policy in force, for `show protocols all`. */
   readonly policyText: string;
   readonly description?: string;
+}
+
+export interface BfdSettings {
+  /** How often we would like to send (DesiredMinTxInterval). */
+  readonly minimumTransmitMilliseconds: number;
+  /** How often we are able to receive (RequiredMinRxInterval); at least 1. */
+  readonly minimumReceiveMilliseconds: number;
+  /** 1..255: packets in a row that may be lost before the neighbour takes us for dead. */
+  readonly detectMultiplier: number;
+  /** RFC 5883 (UDP port 4784, any TTL) instead of RFC 5881 (3784, only from the link). Both sides must agree. */
+  readonly multihop: boolean;
 }
 
 export interface OriginatedRoute {

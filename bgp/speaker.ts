@@ -6,6 +6,8 @@
  * Holds: a session whose own settings are unchanged does not notice a change of settings.
  */
 
+import type { DiscardReason } from './bfd/packet.ts';
+import { BfdSessions } from './bfd/sessions.ts';
 import type { Clock, Connection, ConnectionHandler, Driver, SignatureDrops } from './driver.ts';
 import type { Family } from './ip.ts';
 import { Cease } from './registry.ts';
@@ -37,6 +39,7 @@ export class Speaker {
   private readonly clock: Clock;
   private readonly host: PeerHost;
   private readonly work: WorkOrder;
+  private readonly bfd: BfdSessions;
   private rib: Rib;
 
   private readonly peersByName = new Map<string, Peer>();
@@ -61,6 +64,7 @@ export class Speaker {
     this.clock = options.clock;
     this.host = this.makeHost();
     this.work = new WorkOrder(options.clock);
+    this.bfd = this.makeBfdSessions();
     this.turns = new Turns(options.driver, options.clock, {
       wake: (peer, now) => this.wake(peer, now),
       deadline: () => this.deferral?.deadline ?? Infinity,
@@ -123,13 +127,18 @@ export class Speaker {
         id === undefined
           ? undefined
           : { counters: (family: Family) => this.rib.counters(id, family), updatesSent: this.rib.updatesSent(id) };
-      return toPeerStatus(peer, routes, this.deferral !== undefined);
+      return toPeerStatus(peer, routes, { weRestart: this.deferral !== undefined, bfd: this.bfd.status(peer.address) });
     });
   }
 
   /** What this host dropped because of TCP MD5, from any peer. */
   signatureDrops(): SignatureDrops {
     return this.driver.signatureDrops();
+  }
+
+  /** BFD packets that were discarded, by the reason (RFC 5880 §6.8.6). */
+  bfdDiscards(): Readonly<Record<DiscardReason, number>> {
+    return this.bfd.discarded;
   }
 
   /** May be read bit by bit while the RIB changes. */
@@ -160,11 +169,13 @@ export class Speaker {
     switch (action) {
       case 'enable':
         if (peer.disabled) peer.start();
+        this.superviseByBfd(peer);
         break;
       case 'disable':
         peer.disabled = true;
         peer.stop({ subcode: Cease.administrativeShutdown, text });
         this.dropStale(peer, peer.restart.forget());
+        this.superviseByBfd(peer);
         break;
       case 'restart':
         peer.reset({ subcode: Cease.administrativeReset, text });
@@ -194,6 +205,8 @@ export class Speaker {
       if (mode === 'shutdown') peer.stop({ subcode: Cease.administrativeShutdown, text });
       else peer.abandon();
     }
+    // After the connections: a peer that takes AdminDown for a failure has begun its graceful restart by then.
+    this.bfd.stop();
     await this.listening;
     await this.driver.stopListening();
     await this.driver.flushed();
@@ -225,6 +238,16 @@ export class Speaker {
       deliverRouteRefresh: (peer, family) => this.deliverRouteRefresh(peer, family),
       deadlineChanged: (peer) => this.deadlineChanged(peer),
     };
+  }
+
+  private makeBfdSessions(): BfdSessions {
+    return new BfdSessions({
+      clock: this.clock,
+      driver: this.driver.datagrams,
+      random: this.host.random,
+      failed: (address, lastReceivedAt) => this.peersByAddress.get(address)?.pathFailed(lastReceivedAt),
+      listenFailed: (reason) => this.emit({ kind: 'listenFailed', reason }),
+    });
   }
 
   private makeRib(): Rib {
@@ -300,7 +323,12 @@ export class Speaker {
     this.peersByAddress.set(peer.address, peer);
     if (neighbor.heldDown === undefined) this.deferral?.peerExpected(peer.name, neighbor.passive, this.clock.now());
     peer.start();
+    this.superviseByBfd(peer);
     return peer;
+  }
+
+  private superviseByBfd({ address, disabled, neighbor: { bfd, localAddress } }: Peer): void {
+    this.bfd.set(address, bfd === undefined || disabled ? undefined : { settings: bfd, localAddress });
   }
 
   private removePeers(): string[] {
@@ -327,7 +355,7 @@ export class Speaker {
     this.turns.forget(peer);
     this.deferral?.peerUnavailable(peer.name);
     this.peersByName.delete(peer.name);
-    if (this.peersByAddress.get(peer.address) === peer) this.peersByAddress.delete(peer.address);
+    this.forgetAddress(peer);
     this.checkDeferral();
   }
 
@@ -343,6 +371,7 @@ export class Speaker {
         reset.push(peer.name);
       } else {
         peer.update(after);
+        this.superviseByBfd(peer);
         if (peer.ribId !== undefined) this.rib.setFilters(peer.ribId, after.importFilter, after.exportFilter);
       }
     }
@@ -350,13 +379,21 @@ export class Speaker {
   }
 
   private resetPeer(peer: Peer, after: NeighborSettings): void {
-    if (this.peersByAddress.get(peer.address) === peer) this.peersByAddress.delete(peer.address);
+    if (needsNewAddress(peer, after)) this.forgetAddress(peer);
     peer.stop(stopReason(Cease.otherConfigurationChange));
     this.dropStale(peer, peer.restart.forget());
     peer.update(after);
     this.peersByAddress.set(peer.address, peer);
     if (!peer.disabled) peer.start();
     if (after.heldDown !== undefined) this.deferral?.peerUnavailable(peer.name);
+    this.superviseByBfd(peer);
+  }
+
+  /** Unless another peer has the address by now. */
+  private forgetAddress(peer: Peer): void {
+    if (this.peersByAddress.get(peer.address) !== peer) return;
+    this.peersByAddress.delete(peer.address);
+    this.bfd.set(peer.address, undefined);
   }
 
   /** Our AS number or identifier is another: every attribute in the RIB was judged by the old one. */
@@ -532,6 +569,10 @@ export class Speaker {
     }
     return more;
   }
+}
+
+function needsNewAddress(peer: Peer, { remote }: NeighborSettings): boolean {
+  return remote.kind !== 'address' || remote.address !== peer.address;
 }
 
 function ribIdOf(peer: Peer): number {

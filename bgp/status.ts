@@ -38,6 +38,37 @@ export interface PeerStatus {
   readonly families: readonly FamilyStatus[];
   readonly policyText: string;
   readonly counters: PeerCounters;
+  /** Where the settings want BFD with the peer, and it is not disabled. */
+  readonly bfd?: BfdStatus;
+}
+
+/** RFC 5880 §4.1. */
+export type BfdState = 'adminDown' | 'down' | 'init' | 'up';
+
+export interface BfdStatus {
+  readonly state: BfdState;
+  /** Milliseconds since the epoch: when the state was entered. */
+  readonly since: number;
+  readonly multihop: boolean;
+  readonly localDiscriminator: number;
+  /** 0: not known. */
+  readonly remoteDiscriminator: number;
+  /** Why our state changed last, in words. */
+  readonly diagnostic: string;
+  /** Why the neighbour's did. */
+  readonly remoteDiagnostic: string;
+  /** As negotiated, before jitter; undefined: the neighbour wants no periodic packets. */
+  readonly transmitIntervalMilliseconds?: number;
+  /** Silence for so long is a failure; 0 before the neighbour's first packet. */
+  readonly detectionTimeMilliseconds: number;
+  /** What the neighbour said last, once it has. */
+  readonly remoteMinimumTransmitMilliseconds?: number;
+  readonly remoteMinimumReceiveMilliseconds?: number;
+  readonly remoteDetectMultiplier?: number;
+  readonly packetsReceived: number;
+  readonly packetsSent: number;
+  /** Why a packet could not be sent, the last time that one could not. */
+  readonly lastError?: string;
 }
 
 export interface FamilyStatus {

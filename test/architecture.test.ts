@@ -28,6 +28,16 @@ const mayImport: Record<string, readonly string[]> = {
     'bgp/status.ts',
     'bgp/unreachable.ts',
   ],
+  'bgp/bfd': [
+    'bgp/bfd',
+    'bgp/session/timers.ts',
+    'bgp/session/wake-queue.ts',
+    'bgp/wire/byte-reader.ts',
+    'bgp/driver.ts',
+    'bgp/settings.ts',
+    'bgp/status.ts',
+    'bgp/unreachable.ts',
+  ],
   'bgp/rib': [
     'bgp/rib',
     'bgp/wire',

@@ -1,5 +1,6 @@
 /**
- * The socket options of a BGP session that Node does not have: hop limits, GTSM, the class of the traffic.
+ * The sockets and options of BGP and BFD that Node does not have: hop limits, GTSM, the class of the traffic, binding to an address
+ * with the options set already.
  * Implements: RFC 5082 (GTSM), by the kernel; RFC 4271 Appendix E (IP precedence internetwork control).
  * Leaves out: TCP MD5 (md5-signature.ts), TCP-AO.
  */
@@ -7,14 +8,32 @@
 import koffi from 'koffi';
 import type { HopLimit } from '../driver.ts';
 import type { Family } from '../ip.ts';
+import { parseAddress } from '../ip.ts';
 
 const libc = koffi.load(null);
 const socketCall: (domain: number, type: number, protocol: number) => number = libc.func('int socket(int, int, int)');
 const setsockoptCall: (fd: number, level: number, name: number, value: Uint8Array, length: number) => number =
   libc.func('int setsockopt(int, int, int, const void *, uint32_t)');
+const attachFilterCall: (fd: number, level: number, name: number, program: FilterProgram, length: number) => number =
+  libc.func('setsockopt', 'int', [
+    'int',
+    'int',
+    'int',
+    koffi.pointer(koffi.struct('sock_fprog', { len: 'uint16_t', filter: 'const void *' })),
+    'uint32_t',
+  ]);
+const bindCall: (fd: number, address: Uint8Array, length: number) => number = libc.func(
+  'int bind(int, const void *, uint32_t)',
+);
 const closeCall: (fd: number) => number = libc.func('int close(int)');
 
 const errnoNames = new Map(Object.entries(koffi.os.errno).map(([name, number]) => [number, name]));
+
+/** linux/filter.h */
+interface FilterProgram {
+  readonly len: number;
+  readonly filter: Uint8Array;
+}
 
 /** linux/in.h, linux/in6.h: level and name. */
 const options = {
@@ -23,14 +42,22 @@ const options = {
 } as const satisfies Record<Family, Record<string, readonly [level: number, name: number]>>;
 
 const domains = { ipv4: 2, ipv6: 10 } as const satisfies Record<Family, number>;
-const streamNonblockingCloexec = 1 | 0x800 | 0x80000;
+const types = { stream: 1, datagram: 2 } as const;
+const nonblockingCloexec = 0x800 | 0x80000;
+const socketLevel = 1;
+const attachFilter = 26;
+const receiveBuffer = [socketLevel, 8] as const;
+const receiveBufferForce = [socketLevel, 33] as const;
+const ipv6Only = [41, 26] as const;
+/** Where the TTL or hop limit stands in the IP header. */
+const ttlOffset = { ipv4: 8, ipv6: 7 } as const satisfies Record<Family, number>;
 /** DSCP CS6. */
 const internetworkControl = 0xc0;
 const systemTtl = -1;
 
-/** A new TCP socket, non-blocking; whoever has it must close it. @throws an Error with the errno's name. */
-export function makeSocket(family: Family): number {
-  const fd = socketCall(domains[family], streamNonblockingCloexec, 0);
+/** A new socket, non-blocking; whoever has it must close it. @throws an Error with the errno's name. */
+export function makeSocket(family: Family, type: keyof typeof types = 'stream'): number {
+  const fd = socketCall(domains[family], types[type] | nonblockingCloexec, 0);
   if (fd < 0) throw systemError('socket');
   return fd;
 }
@@ -49,6 +76,60 @@ export function setHopLimit(fd: number, family: Family, hops: HopLimit): void {
 export function setTrafficClass(fd: number, family: Family): void {
   setOption(fd, options[family].trafficClass, internetworkControl);
 }
+
+/**
+ * Room for bursts, beyond the system's usual limit where we may (CAP_NET_ADMIN), else as much as it allows.
+ * @throws an Error with the errno's name.
+ */
+export function setReceiveBuffer(fd: number, bytes: number): void {
+  try {
+    setOption(fd, receiveBufferForce, bytes);
+  } catch (error) {
+    if (!(error instanceof Error) || Reflect.get(error, 'code') !== 'EPERM') throw error;
+    setOption(fd, receiveBuffer, bytes);
+  }
+}
+
+/**
+ * Datagrams with a lesser TTL (hop limit) never arrive. Linux has IP_MINTTL for TCP alone: this is a filter program.
+ * @throws an Error with the errno's name.
+ */
+export function dropBelowTtl(fd: number, family: Family, minimumTtl: number): void {
+  const ancillaryNetworkHeader = 0xfff0_0000;
+  const instructions = [
+    { code: 0x30, jumpTrue: 0, jumpFalse: 0, k: ancillaryNetworkHeader + ttlOffset[family] }, // load the byte
+    { code: 0x35, jumpTrue: 0, jumpFalse: 1, k: minimumTtl }, // at least
+    { code: 0x06, jumpTrue: 0, jumpFalse: 0, k: 0xffff_ffff }, // take all of it
+    { code: 0x06, jumpTrue: 0, jumpFalse: 0, k: 0 }, // drop
+  ];
+  const filter = new Uint8Array(instructions.length * 8);
+  const view = new DataView(filter.buffer);
+  for (const [i, { code, jumpTrue, jumpFalse, k }] of instructions.entries()) {
+    view.setUint16(i * 8, code, hostIsLittleEndian);
+    view.setUint8(i * 8 + 2, jumpTrue);
+    view.setUint8(i * 8 + 3, jumpFalse);
+    view.setUint32(i * 8 + 4, k, hostIsLittleEndian);
+  }
+  const program = { len: instructions.length, filter };
+  if (attachFilterCall(fd, socketLevel, attachFilter, program, 16) < 0)
+    throw systemError('setsockopt SO_ATTACH_FILTER');
+}
+
+/** An IPv6 socket takes no IPv4 with it. @throws an Error with the errno's name. */
+export function bindSocket(fd: number, family: Family, address: string, port: number): void {
+  const bytes = parseAddress(address);
+  if (bytes === undefined) throw new Error(`${address}: not an address`);
+  // struct sockaddr_in, sockaddr_in6.
+  const name = new Uint8Array(family === 'ipv4' ? 16 : 28);
+  const view = new DataView(name.buffer);
+  view.setUint16(0, domains[family], hostIsLittleEndian);
+  view.setUint16(2, port);
+  name.set(bytes, family === 'ipv4' ? 4 : 8);
+  if (family === 'ipv6') setOption(fd, ipv6Only, 1);
+  if (bindCall(fd, name, name.length) < 0) throw systemError('bind');
+}
+
+const hostIsLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 function setOption(fd: number, option: readonly [level: number, name: number], value: number): void {
   setOptionBytes(fd, option, new Uint8Array(Int32Array.of(value).buffer));

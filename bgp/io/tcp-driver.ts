@@ -1,7 +1,8 @@
 /**
  * The speaker's driver over node:net: listens, connects, and gives turns of Node's event loop.
  * Implements: RFC 4271 §8.2.1 (listening on the port); RFC 5082 (with socket-options.ts).
- * Holds: the only place of bgp/ with a clock and timers, but for the last second of a closing connection.
+ * Leaves out: UDP: udp-driver.ts.
+ * Holds: the only place of bgp/ with a clock and timers, but for UDP's alarm and the last second of a closing connection.
  */
 
 import type { Server } from 'node:net';
@@ -12,6 +13,7 @@ import type {
   Connection,
   ConnectionHandler,
   ConnectRequest,
+  DatagramDriver,
   Driver,
   KeyFailure,
   PeerKey,
@@ -22,6 +24,7 @@ import { ListenKeys } from './listen-keys.ts';
 import { readSignatureDrops, setSignatureKey } from './md5-signature.ts';
 import { closeSocket, makeSocket, setHopLimit, setTrafficClass } from './socket-options.ts';
 import { descriptorOf, reasonOf, TcpConnection } from './tcp-connection.ts';
+import { UdpDriver } from './udp-driver.ts';
 
 export const systemClock: Clock = {
   now: () => performance.now(),
@@ -41,6 +44,8 @@ const flushMilliseconds = 1000;
 const dropsMilliseconds = 1000;
 
 export class TcpDriver implements Driver {
+  readonly datagrams: DatagramDriver;
+
   private readonly listenAddresses: readonly string[];
   private readonly servers: Server[] = [];
   private readonly open = new Set<TcpConnection>();
@@ -50,6 +55,7 @@ export class TcpDriver implements Driver {
 
   constructor(options: TcpDriverOptions = {}) {
     this.listenAddresses = options.listenAddresses ?? ['0.0.0.0', '::'];
+    this.datagrams = new UdpDriver(this.listenAddresses);
   }
 
   async listen(

@@ -9,6 +9,7 @@ import type { Clock, Connection, ConnectionHandler, HopLimit, SignatureDrops } f
 import { connectionTimedOut } from '../driver.ts';
 import type { Family } from '../ip.ts';
 import { parseAddress } from '../ip.ts';
+import { Cease } from '../registry.ts';
 import type { NeighborSettings } from '../settings.ts';
 import type { SessionState } from '../status.ts';
 import { unreachable } from '../unreachable.ts';
@@ -184,6 +185,18 @@ export class Peer implements Sleeper, LinkOwner {
   reset(stop: StopReason): void {
     this.stop(stop);
     if (!this.disabled) this.start();
+  }
+
+  /**
+   * RFC 5882 §3.2, RFC 9384: BFD says that the path has failed. A connection that is younger than the last BFD packet proves the
+   * opposite, and stays.
+   * @param lastReceivedAt when that came, on the speaker's clock.
+   */
+  pathFailed(lastReceivedAt: number): void {
+    for (const link of [this.second, this.main]) {
+      if (link === undefined || !isOpen(link.session.state) || link.begunAt > lastReceivedAt) continue;
+      this.handle(link, { kind: 'automaticStopped', stop: { subcode: Cease.bfdDown, text: '' } });
+    }
   }
 
   /** Drops every connection without a NOTIFICATION. */

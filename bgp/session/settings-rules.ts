@@ -30,6 +30,7 @@ const effects = {
   ttlSecurityHops: 'newSession',
   password: 'live',
   heldDown: 'newSession',
+  bfd: 'live',
   nextHopMode: 'newSession',
   allowedOwnAs: 'newSession',
   importFilter: 'live',

@@ -93,6 +93,8 @@ async function showJson(path: string, command: Command, out: Output): Promise<vo
         return await out.document(await client.call('status', {}));
       case 'showMemory':
         return await out.document(await client.call('memory', {}));
+      case 'showBfdSessions':
+        return await out.document(bfdSessions(await client.call('protocols', {})));
       case 'showPolicy':
         return await out.document(await client.call('policy', { pod: command.pod }));
       case 'showWhy':
@@ -113,6 +115,15 @@ async function showJson(path: string, command: Command, out: Output): Promise<vo
   } finally {
     client.close();
   }
+}
+
+/** Of every peer that has one. */
+function bfdSessions(protocols: readonly ProtocolStatus[]): readonly object[] {
+  return protocols.flatMap((protocol) => {
+    if (protocol.kind !== 'bgp' || protocol.peer.bfd === undefined) return [];
+    const { name, address, bfd } = protocol.peer;
+    return [{ name, address, ...bfd }];
+  });
 }
 
 function nameOf(protocol: ProtocolStatus): string {

@@ -42,6 +42,7 @@ What show can tell:
   show policy [NAMESPACE/]POD
   show why PREFIX|ADDRESS
   show memory
+  show bfd sessions
 
 Flags of tor-config:
   --dialect DIALECT     bird, frr, eos, junos or nxos

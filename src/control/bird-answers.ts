@@ -6,6 +6,7 @@ import type { ReplyCode, ReplyLine } from './bird-protocol.ts';
 import { helpLines } from './bird-commands.ts';
 import type { Command } from './bird-commands.ts';
 import type { AgentStatus, ControlModel, MemoryLine, PolicyReport, RouteReport, SourceProblemStatus } from './model.ts';
+import { bfdSessionLines } from './show-bfd.ts';
 import { protocolLines } from './show-protocols.ts';
 import { routeLines } from './show-route.ts';
 import { longTime } from './time-text.ts';
@@ -33,6 +34,8 @@ export async function* answer(command: Command, model: ControlModel, now: number
       return yield whyLines(await model.why(command.target));
     case 'showMemory':
       return yield memoryLines(await model.memory());
+    case 'showBfdSessions':
+      return yield bfdSessionLines(await model.protocols(), now);
     case 'help':
       return yield ended(helpLines.map((text) => ({ code: replyCode.help, text })));
     case 'restrict':

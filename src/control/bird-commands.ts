@@ -15,6 +15,7 @@ export type Command =
   | { readonly kind: 'showPolicy'; readonly pod: string }
   | { readonly kind: 'showWhy'; readonly target: string }
   | { readonly kind: 'showMemory' }
+  | { readonly kind: 'showBfdSessions' }
   | { readonly kind: 'help' }
   | { readonly kind: 'restrict' }
   | { readonly kind: 'denied'; readonly word: string };
@@ -53,7 +54,7 @@ const changing = [
   'eval',
 ];
 
-const shows = ['status', 'protocols', 'route', 'policy', 'why', 'memory'] as const;
+const shows = ['status', 'protocols', 'route', 'policy', 'why', 'memory', 'bfd'] as const;
 
 /** One line each, for `help`. */
 export const helpLines: readonly string[] = [
@@ -64,6 +65,7 @@ export const helpLines: readonly string[] = [
   'show policy [NAMESPACE/]POD',
   'show why PREFIX|ADDRESS',
   'show memory',
+  'show bfd sessions',
   'restrict',
 ];
 
@@ -91,6 +93,8 @@ function parseShow([what, ...rest]: readonly string[]): Command {
       return noMore(rest, { kind: 'showStatus' });
     case 'memory':
       return noMore(rest, { kind: 'showMemory' });
+    case 'bfd':
+      return parseBfd(rest);
     case 'protocols':
       return { kind: 'showProtocols', ...parseProtocols(rest) };
     case 'route':
@@ -100,6 +104,12 @@ function parseShow([what, ...rest]: readonly string[]): Command {
     case 'why':
       return parseWhy(rest);
   }
+}
+
+function parseBfd([what, ...rest]: readonly string[]): Command {
+  if (what === undefined || !'sessions'.startsWith(what))
+    throw new CommandError("syntax error, show bfd needs 'sessions'");
+  return noMore(rest, { kind: 'showBfdSessions' });
 }
 
 function parseProtocols(words: readonly string[]): ProtocolsCommand {

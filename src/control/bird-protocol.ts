@@ -22,6 +22,7 @@ export const replyCode = {
   uptime: '1011',
   routeAttributes: '1012',
   memory: '1018',
+  bfdSessions: '1020',
   /** Ours from here to 1999: BIRD uses none of these. */
   help: '1900',
   policy: '1901',

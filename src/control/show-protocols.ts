@@ -7,6 +7,7 @@ import type { ReplyLine } from './bird-protocol.ts';
 import { nameMatcher } from './bird-commands.ts';
 import type { ProtocolsCommand } from './bird-commands.ts';
 import type { ProtocolStatus } from './model.ts';
+import { bfdText } from './show-bfd.ts';
 import { shortTime } from './time-text.ts';
 
 const stateText = {
@@ -95,6 +96,7 @@ function peerDetails(peer: PeerStatus): string[] {
   add(2, 'Hold time', peer.holdTimeSeconds);
   add(2, 'Keepalive time', peer.keepaliveTimeSeconds);
   add(2, 'Graceful restart', restartText[peer.gracefulRestart]);
+  add(2, 'BFD', peer.bfd === undefined ? undefined : bfdText(peer.bfd));
   add(2, 'Last error', peer.state === 'established' ? undefined : peer.lastError);
   add(2, 'Policy', peer.policyText);
   const { messagesReceived, messagesSent, updatesReceived, updatesSent } = peer.counters;

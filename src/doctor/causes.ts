@@ -72,7 +72,14 @@ const notifications: Readonly<Record<string, Cause>> = {
   },
   '6/7 received': { cause: 'both sides connected at once', remedy: 'nothing: the other connection stays' },
   '6/8 received': { cause: 'the peer is out of resources', remedy: 'look at the memory of the peer' },
-  '6/10 received': { cause: 'BFD on the peer: Godwit does not speak it', remedy: 'turn BFD off for this neighbour' },
+  '6/10 received': {
+    cause: 'BFD on the peer found that the path from us had failed',
+    remedy: "look at the link and at this node's load; longer intervals in spec.bfd of the BGPPeer bear more",
+  },
+  '6/10 sent': {
+    cause: 'BFD here found that the path from the peer had failed',
+    remedy: 'look at the link and at the peer (show bfd sessions); the session comes back with the path',
+  },
 };
 
 /** Words of a connection that failed. */

@@ -143,10 +143,11 @@ function yamlPeers(text: string, source: string, builder: MigrationBuilder): rea
       builder.note('lost', source, tables.Node['peer.passwords'].instead, `${field}.password`);
     if (entry.localip !== undefined)
       builder.note('lost', source, tables.Node['peer.localips'].instead, `${field}.localip`);
-    if (isRecord(entry.bfd) && entry.bfd.enabled !== false) {
-      builder.note('lost', source, 'there is no BFD: the hold time finds a dead peer', `${field}.bfd`);
+    const bfd = isRecord(entry.bfd) && entry.bfd.enabled !== false ? toBfd(entry.bfd) : undefined;
+    if (isRecord(entry.bfd) && ![undefined, 3784, 4784].includes(entry.bfd.port as undefined)) {
+      builder.note('lost', source, 'BFD has its own ports: 3784, with multihop 4784', `${field}.bfd.port`);
     }
-    return peerSpec(entry.remoteip, entry.remoteasn, entry.port);
+    return { ...peerSpec(entry.remoteip, entry.remoteasn, entry.port), ...(bfd !== undefined && { bfd }) };
   });
 }
 
@@ -168,6 +169,16 @@ function peerSpec(address: unknown, asNumber: unknown, port: unknown): Record<st
   const standard = port === undefined || Number(port) === 179;
   const bracketed = canonical.includes(':') ? `[${canonical}]` : canonical;
   return { peerIP: standard ? canonical : `${bracketed}:${String(port)}`, asNumber: Number(asNumber) };
+}
+
+/** kube-router's times are in milliseconds, too; its defaults are 1000 ms and 3. */
+function toBfd(bfd: Record<string, unknown>): Record<string, unknown> {
+  return {
+    receiveInterval: Number(bfd.required_min_rx_interval ?? 1000),
+    transmitInterval: Number(bfd.desired_min_tx_interval ?? 1000),
+    detectMultiplier: Number(bfd.detection_multiplier ?? 3),
+    ...(bfd.port === 4784 && { multihop: true }),
+  };
 }
 
 /** A number, or IPv4 form (RFC 4456 §7). */

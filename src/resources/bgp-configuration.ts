@@ -6,7 +6,7 @@
 
 import { z } from 'zod';
 import { defineCustomResource, type CustomObject } from './define.ts';
-import { asNumber, duration } from './fields.ts';
+import { asNumber, bfdFields, duration } from './fields.ts';
 import { secretKeyRef } from './secret.ts';
 
 /** What holds where no BGPConfiguration says otherwise. */
@@ -17,6 +17,7 @@ export const bgpDefaults = {
   holdTime: 90,
   maximumPaths: 16,
   nodeMeshMaxRestartTime: 120,
+  nodeMeshBfd: { enabled: false, receiveInterval: 300, transmitInterval: 300, detectMultiplier: 3 },
 } as const satisfies Required<Omit<BgpConfiguration['spec'], 'nodeMeshPassword'>>;
 
 const spec = z.strictObject({
@@ -46,6 +47,10 @@ const spec = z.strictObject({
   nodeMeshMaxRestartTime: duration({ least: 0, most: 4095 }).optional().meta({
     description:
       'How long peers keep our routes while the agent restarts (RFC 4724 restart time); 0s turns graceful restart off. Default: 120s.',
+  }),
+  nodeMeshBfd: z.strictObject(bfdFields).optional().meta({
+    description:
+      'BFD between the nodes of the mesh (RFC 5883): when the path to a node fails, its session ends at once. As a whole from one object. Default: none.',
   }),
 });
 

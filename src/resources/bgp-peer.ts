@@ -1,11 +1,11 @@
 /**
  * BGPPeer: sessions of some nodes with one address, with a range of addresses, or with other nodes.
- * Leaves out: BFD, peering with workloads.
+ * Leaves out: peering with workloads.
  */
 
 import { z } from 'zod';
 import { defineCustomResource, withRules, type CustomObject } from './define.ts';
-import { asNumber, cidr, duration, peerAddress, selector } from './fields.ts';
+import { asNumber, bfdFields, cidr, duration, peerAddress, selector } from './fields.ts';
 import { secretKeyRef } from './secret.ts';
 
 const fields = z.strictObject({
@@ -82,6 +82,16 @@ const fields = z.strictObject({
     .max(254)
     .optional()
     .meta({ description: 'GTSM (RFC 5082): packets from farther than this many hops are dropped.' }),
+  bfd: z
+    .strictObject({
+      ...bfdFields,
+      multihop: z.boolean().optional().meta({
+        description:
+          'RFC 5883 (UDP port 4784) instead of RFC 5881 (3784, only on the link). Default: false to an eBGP peer on a connected network, else true.',
+      }),
+    })
+    .optional()
+    .meta({ description: 'BFD (RFC 5880): when the path to the peer fails, the session ends at once. Default: none.' }),
   ebgpMultihop: z
     .number()
     .int()

@@ -1,5 +1,5 @@
 /**
- * Kinds of fields that several resources share: AS numbers, durations, addresses, CIDRs, selectors, communities.
+ * Kinds of fields that several resources share: AS numbers, durations, addresses, CIDRs, selectors, communities, BFD.
  * Each is one zod schema: it refuses with a reason, gives the canonical value, and carries the CEL rule by which an
  * API server refuses the same.
  */
@@ -134,6 +134,20 @@ export function duration(range: { readonly least: number; readonly most: number;
     }),
   });
 }
+
+/** BFD with a peer; the fields are named as in MetalLB's BFDProfile. Times are in milliseconds. */
+export const bfdFields = {
+  enabled: z.boolean().default(true).meta({ description: 'Whether there is a BFD session.' }),
+  receiveInterval: z.number().int().min(10).max(60_000).default(300).meta({
+    description: 'How often packets can be received, in milliseconds (RequiredMinRxInterval).',
+  }),
+  transmitInterval: z.number().int().min(10).max(60_000).default(300).meta({
+    description: 'How often packets shall be sent, in milliseconds (DesiredMinTxInterval); the peer may want fewer.',
+  }),
+  detectMultiplier: z.number().int().min(2).max(255).default(3).meta({
+    description: 'So many intervals without a packet of ours mean to the peer that the path has failed.',
+  }),
+};
 
 /** @returns canonical text. Throws FieldError. */
 function readAddress(value: string): string {

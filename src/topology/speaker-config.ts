@@ -1,11 +1,10 @@
 /**
  * From cluster state to what the BGP speaker of this node is told.
- * Implements: the values that RFC 4271 §10, RFC 4724 and RFC 5082 leave to configuration.
- * Leaves out: BFD.
+ * Implements: the values that RFC 4271 §10, RFC 4724, RFC 5082 and RFC 5880 leave to configuration.
  * Holds: pure, and deterministic down to the order of neighbours: equal states give equal settings.
  */
 
-import type { NeighborSettings, RouteFilter, SpeakerSettings } from '../../bgp/index.ts';
+import type { BfdSettings, NeighborSettings, RouteFilter, SpeakerSettings } from '../../bgp/index.ts';
 import { families } from '../../bgp/ip.ts';
 import { bgpConfigurationOf, type EffectiveBgpConfiguration } from '../resources/bgp-configuration.ts';
 import type { BgpPeer } from '../resources/bgp-peer.ts';
@@ -91,6 +90,7 @@ function toNeighbor(peering: Peering, context: NeighborContext): NeighborSetting
   const spec = peering.peer?.spec;
   const localAddress = spec?.sourceAddress === 'None' ? undefined : self.addresses[transportFamily(peering)];
   const ttl = ttlOf(peering);
+  const bfd = bfdOf(peering, configuration);
   return {
     name: peering.name,
     remote: peering.remote,
@@ -108,6 +108,7 @@ function toNeighbor(peering: Peering, context: NeighborContext): NeighborSetting
     ...(ttl !== undefined && { ttl }),
     ...(spec?.ttlSecurity !== undefined && { ttlSecurityHops: spec.ttlSecurity }),
     ...toSessionPassword(peering, configuration, secrets),
+    ...(bfd !== undefined && { bfd }),
     nextHopMode: nextHopModes[spec?.nextHopMode ?? 'Auto'],
     allowedOwnAs: spec?.numAllowedLocalASNumbers ?? 0,
     ...policyOf(peering, context),
@@ -123,6 +124,23 @@ function isEbgp({ remoteAs, localAs }: Peering): boolean {
 function ttlOf(peering: Peering): number | undefined {
   if (!isEbgp(peering) || peering.peer?.spec.ttlSecurity !== undefined) return undefined;
   return peering.peer?.spec.ebgpMultihop ?? (peering.node === undefined ? undefined : clusterTtl);
+}
+
+function bfdOf(peering: Peering, { nodeMeshBfd }: EffectiveBgpConfiguration): BfdSettings | undefined {
+  const own = peering.peer?.spec.bfd;
+  const wanted = peering.peer === undefined ? nodeMeshBfd : own;
+  if (wanted === undefined || !wanted.enabled) return undefined;
+  return {
+    minimumTransmitMilliseconds: wanted.transmitInterval,
+    minimumReceiveMilliseconds: wanted.receiveInterval,
+    detectMultiplier: wanted.detectMultiplier,
+    multihop: own?.multihop ?? !isOnLink(peering),
+  };
+}
+
+/** RFC 5881 §1 and RFC 5883 §2; switches take iBGP for multihop unless told otherwise. */
+function isOnLink(peering: Peering): boolean {
+  return isEbgp(peering) && (peering.peer?.spec.ttlSecurity ?? ttlOf(peering) ?? 1) === 1;
 }
 
 interface Policy {

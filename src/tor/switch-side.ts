@@ -4,7 +4,7 @@
  * Leaves out: how a switch says it (dialects/).
  */
 
-import type { FilteredRoute, NeighborSettings } from '../../bgp/index.ts';
+import type { BfdSettings, FilteredRoute, NeighborSettings } from '../../bgp/index.ts';
 import { families, familyOfText, formatPrefix, parsePrefix, prefixCovers, type Family } from '../../bgp/ip.ts';
 import type { ClusterState } from '../resources/cluster-state.ts';
 import { toInventory, type ClusterNode, type Self } from '../topology/inventory.ts';
@@ -37,6 +37,8 @@ export interface SwitchSide {
   readonly ttlSecurityHops: number | undefined;
   /** eBGP over several hops: the hop limit. */
   readonly multihop: number | undefined;
+  /** As the nodes want it; the switch takes the same times. */
+  readonly bfd: BfdSettings | undefined;
   /** What to say to whoever reads the configuration. */
   readonly remarks: readonly string[];
 }
@@ -103,6 +105,7 @@ export function toSwitchSide(state: ClusterState, peerName: string): SwitchSide 
     restartTimeSeconds: settings.gracefulRestartSeconds ?? sessions[0].restartTime,
     ttlSecurityHops: spec.ttlSecurity,
     multihop: external ? spec.ebgpMultihop : undefined,
+    bfd: settings.bfd,
     neighbors: sessions.map(({ neighbor, exported, reflects }) => ({
       ...neighbor,
       maximumPrefixes: Object.fromEntries(
@@ -233,7 +236,10 @@ function remarksOf(
   },
   external: boolean,
 ): string[] {
-  const remarks = ['BFD: none. Godwit does not speak it; with BFD required the session would not come up.'];
+  const remarks =
+    sessions[0].settings.bfd === undefined
+      ? ['BFD: none, because the BGPPeer has no bfd; with BFD required the session would not come up.']
+      : [];
   if (spec.peerRange !== undefined) {
     remarks.push(
       `The nodes accept every switch in ${spec.peerRange} and never call: the switch connects from an address in it.`,

@@ -1,4 +1,4 @@
-/** BIRD 2: a file to include in bird.conf. */
+/** BIRD 2: a file to include in bird.conf; with BFD, `protocol bfd` has to be in there, too. */
 
 import { families, type Family } from '../../../bgp/ip.ts';
 import type { SwitchNeighbor, SwitchSide } from '../switch-side.ts';
@@ -19,6 +19,7 @@ export function bird(side: SwitchSide): readonly string[] {
         ? 'graceful restart off;'
         : 'graceful restart aware;  # keeps the routes of a node whose agent restarts',
       ...reach(side),
+      ...bfd(side),
     ]),
     '}',
     ...side.neighbors.flatMap((neighbor) => ['', ...protocol(side, base, neighbor)]),
@@ -44,6 +45,16 @@ function reach({ ttlSecurityHops, multihop }: SwitchSide): string[] {
     return [...(ttlSecurityHops > 1 ? [`multihop ${ttlSecurityHops};`] : ['direct;']), 'ttl security on;'];
   }
   return multihop === undefined || multihop === 1 ? [] : [`multihop ${multihop};`];
+}
+
+/** BIRD's BFD sessions are single hop or multihop as the BGP session is direct or not. */
+function bfd({ bfd: wanted, restartTimeSeconds }: SwitchSide): string[] {
+  if (wanted === undefined) return [];
+  return [
+    // Otherwise BIRD takes the end of the agent's BFD for a failure, and its restart for a loss.
+    `bfd ${restartTimeSeconds === 0 ? 'on' : 'graceful'};`,
+    `bfd { min tx interval ${wanted.minimumTransmitMilliseconds} ms; min rx interval ${wanted.minimumReceiveMilliseconds} ms; multiplier ${wanted.detectMultiplier}; };`,
+  ];
 }
 
 function protocol(side: SwitchSide, base: string, neighbor: SwitchNeighbor): string[] {

@@ -29,6 +29,7 @@ export function eos(side: SwitchSide): readonly string[] {
     `   neighbor ${group} peer group`,
     `   neighbor ${group} timers ${side.keepaliveSeconds} ${side.holdTimeSeconds}`,
     ...reach(side).map((words) => `   neighbor ${group} ${words}`),
+    ...bfd(side, group).map((line) => `   ${line}`),
     ...side.neighbors.flatMap(({ address, asNumber, nodeName, maximumPrefixes, reflectorClient }) => [
       `   neighbor ${address} peer group ${group}`,
       `   neighbor ${address} remote-as ${asNumber}`,
@@ -48,6 +49,15 @@ export function eos(side: SwitchSide): readonly string[] {
       ];
     }),
     '!',
+  ];
+}
+
+function bfd({ bfd: wanted }: SwitchSide, group: string): string[] {
+  if (wanted === undefined) return [];
+  const { minimumTransmitMilliseconds: transmit, minimumReceiveMilliseconds: receive, detectMultiplier } = wanted;
+  return [
+    `! The times are the whole switch's: router bfd, interval ${transmit} min-rx ${receive} multiplier ${detectMultiplier} default`,
+    `neighbor ${group} bfd`,
   ];
 }
 

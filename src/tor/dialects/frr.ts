@@ -1,4 +1,4 @@
-/** FRR: for vtysh, or a part of frr.conf. */
+/** FRR: for vtysh, or a part of frr.conf. BFD needs its daemon bfdd. */
 
 import type { SwitchNeighbor, SwitchSide } from '../switch-side.ts';
 import { heading, staleSeconds, upperName } from '../words.ts';
@@ -28,6 +28,7 @@ export function frr(side: SwitchSide): readonly string[] {
     ` neighbor ${group} peer-group`,
     ` neighbor ${group} timers ${side.keepaliveSeconds} ${side.holdTimeSeconds}`,
     ...reach(side).map((words) => ` neighbor ${group} ${words}`),
+    ...bfd(side, group),
     ...side.neighbors.flatMap((neighbor) => neighborLines(side, group, neighbor)),
     ...side.families.flatMap((family) => {
       const names = listNames(side, family);
@@ -61,6 +62,22 @@ function reach({ ttlSecurityHops: hops, multihop, address, external }: SwitchSid
     ...(far && address !== undefined ? [`update-source ${address}`] : []),
   ];
 }
+
+function bfd({ bfd: wanted, external }: SwitchSide, group: string): string[] {
+  if (wanted === undefined) return [];
+  const [receive, transmit] = [wanted.minimumReceiveMilliseconds, wanted.minimumTransmitMilliseconds].map((time) =>
+    Math.max(leastBfdMilliseconds, time),
+  );
+  return [
+    ...(wanted.multihop && !external
+      ? ['! BFD with an iBGP peer on its own link is single hop to FRR: say bfd.multihop false in the BGPPeer there.']
+      : []),
+    ` neighbor ${group} bfd ${wanted.detectMultiplier} ${receive} ${transmit}`,
+  ];
+}
+
+/** FRR takes no less. */
+const leastBfdMilliseconds = 50;
 
 function neighborLines(
   side: SwitchSide,

@@ -22,6 +22,7 @@ export function junos(side: SwitchSide): readonly string[] {
       ? []
       : [`${bgp} graceful-restart stale-routes-time ${Math.min(600, side.restartTimeSeconds + staleSeconds)}`]),
     ...reach(side).map((words) => `${bgp} ${words}`),
+    ...bfd(side).map((words) => `${bgp} bfd-liveness-detection ${words}`),
     ...(side.returnsToSameAs ? [`${bgp} advertise-peer-as`] : []),
     `${bgp} import ${group}-IN`,
     `${bgp} export ${group}-OUT`,
@@ -65,6 +66,16 @@ function policies(side: SwitchSide): string[] {
   lines.push(`set policy-options policy-statement ${group}-OUT term bgp then accept`);
   lines.push(`set policy-options policy-statement ${group}-OUT term rest then reject`);
   return [...new Set(lines)];
+}
+
+function bfd({ bfd: wanted }: SwitchSide): string[] {
+  if (wanted === undefined) return [];
+  return [
+    `transmit-interval minimum-interval ${wanted.minimumTransmitMilliseconds}`,
+    `minimum-receive-interval ${wanted.minimumReceiveMilliseconds}`,
+    `multiplier ${wanted.detectMultiplier}`,
+    `session-mode ${wanted.multihop ? 'multihop' : 'single-hop'}`,
+  ];
 }
 
 function reach({ ttlSecurityHops, multihop }: SwitchSide): string[] {

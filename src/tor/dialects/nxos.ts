@@ -13,6 +13,7 @@ export function nxos(side: SwitchSide): readonly string[] {
       ? []
       : ['! NX-OS connects to port 179 only: nodes with another listenPort must connect themselves.']),
     'feature bgp',
+    ...bfd(side),
     ...side.families.flatMap((family) => {
       const names = listNames(side, family);
       const entries = listEntries(side, family);
@@ -31,6 +32,13 @@ export function nxos(side: SwitchSide): readonly string[] {
   ];
 }
 
+/** The times are the whole switch's. */
+function bfd({ bfd: wanted }: SwitchSide): string[] {
+  if (wanted === undefined) return [];
+  const { minimumTransmitMilliseconds: transmit, minimumReceiveMilliseconds: receive, detectMultiplier } = wanted;
+  return ['feature bfd', `bfd interval ${transmit} min_rx ${receive} multiplier ${detectMultiplier}`];
+}
+
 function neighborLines(side: SwitchSide, neighbor: SwitchNeighbor): string[] {
   return [
     `  neighbor ${neighbor.address}`,
@@ -38,6 +46,7 @@ function neighborLines(side: SwitchSide, neighbor: SwitchNeighbor): string[] {
     `    description node ${neighbor.nodeName}`,
     `    timers ${side.keepaliveSeconds} ${side.holdTimeSeconds}`,
     ...reach(side).map((words) => `    ${words}`),
+    ...(side.bfd === undefined ? [] : [side.bfd.multihop ? '    bfd multihop' : '    bfd']),
     ...side.families.flatMap((family) => familyLines(side, neighbor, family)),
   ];
 }

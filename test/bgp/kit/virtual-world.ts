@@ -9,10 +9,13 @@ import type {
   Connection,
   ConnectionHandler,
   ConnectRequest,
+  DatagramDriver,
+  DatagramSender,
   Driver,
   HopLimit,
   KeyFailure,
   PeerKey,
+  SenderRequest,
   SignatureDrops,
 } from '../../../bgp/driver.ts';
 
@@ -111,6 +114,7 @@ export class VirtualDriver implements Driver {
   /** What setKeys answers. */
   keyFailures: readonly KeyFailure[] = [];
   drops: SignatureDrops = { missing: 0, unexpected: 0, wrong: 0 };
+  readonly datagrams: VirtualDatagrams;
 
   private readonly world: VirtualWorld;
   private onAccepted: ((connection: Connection) => void) | undefined;
@@ -119,6 +123,7 @@ export class VirtualDriver implements Driver {
   constructor(world: VirtualWorld, address: string) {
     this.world = world;
     this.address = address;
+    this.datagrams = new VirtualDatagrams(world, address);
   }
 
   get listening(): boolean {
@@ -184,7 +189,87 @@ export class VirtualDriver implements Driver {
   /** The program is gone: nothing of it runs any more. */
   kill(): void {
     this.setAlarm(Infinity, () => {});
+    this.datagrams.kill();
     this.onAccepted = undefined;
+  }
+}
+
+export class VirtualDatagrams implements DatagramDriver {
+  /** Ports that another program has: listening fails. */
+  readonly taken = new Set<number>();
+  /** What was asked of the ports that are listened on. */
+  readonly minimumTtl = new Map<number, number | undefined>();
+  /** Every packet that arrived here, even where nobody listens. */
+  readonly received: {
+    readonly from: string;
+    readonly port: number;
+    readonly bytes: Uint8Array;
+    readonly at: number;
+  }[] = [];
+  /** The program does not run for the time being: packets wait, and so does the alarm. */
+  stopped = false;
+
+  private readonly world: VirtualWorld;
+  private readonly address: string;
+  private readonly listeners = new Map<number, (from: string, bytes: Uint8Array) => void>();
+  private waiting: (() => void)[] = [];
+  private alarm: Task | undefined;
+
+  constructor(world: VirtualWorld, address: string) {
+    this.world = world;
+    this.address = address;
+  }
+
+  listen(
+    { port, minimumTtl }: { readonly port: number; readonly minimumTtl?: number },
+    onReceived: (from: string, bytes: Uint8Array) => void,
+  ): void {
+    if (this.taken.has(port)) throw new Error(`port ${port}: another program has it (EADDRINUSE)`);
+    this.minimumTtl.set(port, minimumTtl);
+    this.listeners.set(port, onReceived);
+  }
+
+  stopListening(): void {
+    this.listeners.clear();
+  }
+
+  open({ address, port, localAddress = this.address }: SenderRequest): DatagramSender {
+    return {
+      send: (bytes) => this.sendTo(address, port, localAddress, bytes),
+      close: () => {},
+    };
+  }
+
+  setAlarm(milliseconds: number, task: () => void): void {
+    this.world.cancel(this.alarm);
+    this.alarm = milliseconds === Infinity ? undefined : this.world.after(milliseconds, () => this.whenRunning(task));
+  }
+
+  /** As if the address had sent it. */
+  arrive(from: string, port: number, bytes: Uint8Array): void {
+    this.received.push({ from, port, bytes, at: this.world.time });
+    this.whenRunning(() => this.listeners.get(port)?.(from, bytes));
+  }
+
+  /** SIGCONT: the alarm that was due rings before what lies in the sockets is read to the end. */
+  resume(): void {
+    this.stopped = false;
+    for (const task of this.waiting.splice(0)) task();
+  }
+
+  kill(): void {
+    this.setAlarm(Infinity, () => {});
+    this.listeners.clear();
+  }
+
+  private sendTo(address: string, port: number, from: string, bytes: Uint8Array): void {
+    if (this.world.silent.has(`${this.address}>${address}`)) return;
+    this.world.after(this.world.latency(), () => this.world.hosts.get(address)?.datagrams.arrive(from, port, bytes));
+  }
+
+  private whenRunning(task: () => void): void {
+    if (this.stopped) this.waiting.push(task);
+    else task();
   }
 }
 

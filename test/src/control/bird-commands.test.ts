@@ -22,12 +22,14 @@ test.each([
   ['show policy web', { kind: 'showPolicy', pod: 'default/web' }],
   ['show why 10.244.0.0/16', { kind: 'showWhy', target: '10.244.0.0/16' }],
   ['enable all', { kind: 'denied', word: 'enable' }],
+  ['show bfd sessions', { kind: 'showBfdSessions' }],
+  ['show b sess', { kind: 'showBfdSessions' }],
 ])('%s', (line, command) => {
   expect(parseCommand(splitWords(line))).toEqual(command);
 });
 
 test.each([
-  ['show p', "syntax error, show knows status, protocols, route, policy, why, memory, not 'p'"],
+  ['show p', "syntax error, show knows status, protocols, route, policy, why, memory, bfd, not 'p'"],
   ['show status now', "syntax error, unexpected 'now'"],
   ['show route for', "syntax error, 'for' needs an address or a prefix"],
   ['show route for nowhere', 'Invalid address or prefix nowhere'],
@@ -35,6 +37,8 @@ test.each([
   ['show route filtered export tor', "syntax error, 'filtered' and 'export' exclude each other"],
   ['show route fd00::1/64', 'Invalid IPv6 prefix fd00::1/64, maybe you wanted fd00::/64'],
   ['show why', 'syntax error, show why needs a prefix or an address'],
+  ['show bfd', "syntax error, show bfd needs 'sessions'"],
+  ['show bfd sessions all', "syntax error, unexpected 'all'"],
   ['show policy', 'syntax error, show policy needs [NAMESPACE/]POD'],
 ])('refused: %s', (line, message) => {
   expect(() => parseCommand(splitWords(line))).toThrow(new CommandError(message));

@@ -37,7 +37,7 @@ describe('reply codes', () => {
   test.each([
     ['', '9001 syntax error, empty command'],
     ['shwo route', "9001 syntax error, unknown command 'shwo' (try 'help')"],
-    ['show', '9001 syntax error, show needs one of status, protocols, route, policy, why, memory'],
+    ['show', '9001 syntax error, show needs one of status, protocols, route, policy, why, memory, bfd'],
     ['show route 10.0.0.0/33', '9001 Invalid prefix 10.0.0.0/33'],
     ['show route 10.0.0.1', '9001 Invalid prefix 10.0.0.1, no length'],
     ['show route table master5', "9001 No such table: 'master5' (there are master4 and master6)"],

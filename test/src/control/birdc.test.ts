@@ -73,6 +73,7 @@ describe('birdc -s SOCKET', () => {
       '    Hold time:        90',
       '    Keepalive time:   30',
       '    Graceful restart: ready',
+      '    BFD:              Up, multihop, every 0.300 s, timeout 1.500 s',
       '    Policy:           own pod blocks out; everything valid in',
       '    Messages:         9 received, 8 sent',
       '    Updates:          5 received, 4 sent',
@@ -88,6 +89,24 @@ describe('birdc -s SOCKET', () => {
       '    Routes:         0 imported, 0 exported',
       '    End-of-RIB:     not received, not sent',
       '',
+    ]);
+  });
+
+  test('show protocols all of a session that is down tells what BFD says', async () => {
+    const { bird } = await serve();
+    const { lines } = await birdc(bird.path, 'show protocols all tor-a');
+    expect(lines).toContain('    BFD:              Down, control detection time expired');
+  });
+
+  test('show bfd sessions, as BIRD lays them out', async () => {
+    const { bird } = await serve();
+    const { code, lines } = await birdc(bird.path, 'show bfd sessions');
+    expect(code).toBe(0);
+    expect(lines.slice(1)).toEqual([
+      'bfd1:',
+      'IP address                Interface  State      Since         Interval  Timeout',
+      row('10.1.1.2                  ---        Up         TIME     0.300    1.500'),
+      row('10.1.1.1                  ---        Down       TIME     1.000    0.900'),
     ]);
   });
 

@@ -1,6 +1,6 @@
 /** An agent of one node between a reflector, a ToR that answers and one that does not, as the control sockets see it. */
 
-import type { PeerStatus } from '../../../bgp/index.ts';
+import type { BfdStatus, PeerStatus } from '../../../bgp/index.ts';
 import type { AgentStatus, ControlModel, ProtocolStatus, RouteDetail, RouteQuery } from '../../../src/control/model.ts';
 
 export const startedAt = new Date(2026, 10, 27, 10, 0, 0, 5).getTime();
@@ -39,7 +39,22 @@ const counters = {
   flaps: 1,
 };
 
+const reflectorBfd: BfdStatus = {
+  state: 'up',
+  since: establishedAt,
+  multihop: true,
+  localDiscriminator: 1,
+  remoteDiscriminator: 2,
+  diagnostic: 'none',
+  remoteDiagnostic: 'none',
+  transmitIntervalMilliseconds: 300,
+  detectionTimeMilliseconds: 1500,
+  packetsReceived: 100,
+  packetsSent: 101,
+};
+
 const reflector: PeerStatus = {
+  bfd: reflectorBfd,
   name: 'rr-1',
   description: 'the reflector',
   address: '10.1.1.2',
@@ -87,6 +102,14 @@ const reflector: PeerStatus = {
 
 const tor: PeerStatus = {
   ...reflector,
+  bfd: {
+    ...reflectorBfd,
+    state: 'down',
+    diagnostic: 'control detection time expired',
+    transmitIntervalMilliseconds: 1000,
+    detectionTimeMilliseconds: 900,
+    multihop: false,
+  },
   name: 'tor-a',
   description: undefined,
   address: '10.1.1.1',

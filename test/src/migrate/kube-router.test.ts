@@ -40,6 +40,21 @@ test.each([
   expect(notes).toEqual([]);
 });
 
+test('BFD of a peer goes along, with the times that hold there', () => {
+  const peers = [
+    '- {remoteip: 10.0.0.1, remoteasn: 65001, bfd: {enabled: true}}',
+    '- {remoteip: 10.0.0.2, remoteasn: 65001, bfd: {enabled: false}}',
+    '- {remoteip: 10.0.0.3, remoteasn: 65001, bfd: {required_min_rx_interval: 50, detection_multiplier: 5, port: 4000}}',
+  ];
+  const { manifests, notes } = migrateKubeRouter([node('a', { peers: peers.join('\n') })]);
+  expect(manifests.map(({ spec }) => spec?.bfd)).toEqual([
+    { receiveInterval: 1000, transmitInterval: 1000, detectMultiplier: 3 },
+    undefined,
+    { receiveInterval: 50, transmitInterval: 1000, detectMultiplier: 5 },
+  ]);
+  expect(notes).toMatchObject([{ kind: 'lost', reason: 'BFD has its own ports: 3784, with multihop 4784' }]);
+});
+
 test('nodes that say the same of a peer share one BGPPeer', () => {
   const annotations = { 'peer.ips': 'fd00::1', 'peer.asns': '65001' };
   const { manifests } = migrateKubeRouter([node('a', annotations), node('b', annotations)]);

@@ -48,6 +48,20 @@ export const cases: readonly Case[] = [
   ...beyond(
     peer('port 65536', { ...tor, peerIP: '10.0.0.1:65536' }, 'spec.peerIP: "65536" is not a port (1 to 65535)'),
   ),
+  ...peer('BFD as it comes', { ...tor, bfd: {} }),
+  ...peer('BFD with everything said', {
+    ...tor,
+    bfd: { enabled: false, receiveInterval: 10, transmitInterval: 60000, detectMultiplier: 255, multihop: true },
+  }),
+  ...peer(
+    'BFD too quick',
+    { ...tor, bfd: { receiveInterval: 9, transmitInterval: 60001, detectMultiplier: 1 } },
+    'spec.bfd.receiveInterval: 9 is less than 10',
+    'spec.bfd.transmitInterval: 60001 is more than 60000',
+    'spec.bfd.detectMultiplier: 1 is less than 2',
+  ),
+  ...peer('BFD by a word', { ...tor, bfd: 'on' }, 'spec.bfd: "on" is not an object'),
+  ...peer('BFD with echo', { ...tor, bfd: { echoMode: true } }, 'spec.bfd.echoMode: unknown field'),
   ...peer('an address that is a number', { ...tor, peerIP: 10 }, 'spec.peerIP: 10 is not a string'),
   ...peer('a password', { ...tor, password: { secretKeyRef: { name: 'tor', key: 'md5' } } }),
   ...peer(
@@ -360,6 +374,7 @@ function configuration(): Case[] {
         maximumPaths: 4,
         nodeMeshMaxRestartTime: '5m',
         nodeMeshPassword: { secretKeyRef: { name: 'mesh', key: 'md5' } },
+        nodeMeshBfd: { enabled: true, receiveInterval: 100, transmitInterval: 100, detectMultiplier: 5 },
       },
       problems: [],
     },
@@ -396,6 +411,12 @@ function configuration(): Case[] {
       kind,
       spec: { maximumPaths: 0 },
       problems: ['spec.maximumPaths: 0 is less than 1'],
+    },
+    {
+      title: 'multihop for the mesh, which always is',
+      kind,
+      spec: { nodeMeshBfd: { multihop: true } },
+      problems: ['spec.nodeMeshBfd.multihop: unknown field'],
     },
     {
       title: 'a field of another kind',

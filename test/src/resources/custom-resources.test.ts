@@ -90,6 +90,7 @@ test('the BGPConfiguration of a node: its own, else the default, else the built-
     holdTime: 90,
     maximumPaths: 16,
     nodeMeshMaxRestartTime: 120,
+    nodeMeshBfd: { enabled: false, receiveInterval: 300, transmitInterval: 300, detectMultiplier: 3 },
   });
 });
 

@@ -194,6 +194,7 @@ describe('peerIP', () => {
       ttlSecurityHops: 3,
       description: 'rack 1',
     });
+    expect(neighbor).not.toHaveProperty('bfd');
     expect(neighbor.localAddress).toBeUndefined();
     expect(neighbor.ttl).toBeUndefined();
   });
@@ -408,4 +409,37 @@ spec:
     ],
   });
   expect(conditions.map(({ status }) => status)).toEqual([true]);
+});
+
+describe('BFD', () => {
+  const quick = { minimumTransmitMilliseconds: 300, minimumReceiveMilliseconds: 300, detectMultiplier: 3 };
+  const bfdOf = (...manifests: readonly (string | object)[]) =>
+    configOf('a', a, ...manifests).settings.neighbors.map(({ bfd }) => bfd);
+  const peer = (spec: string) => ours('BGPPeer', 'p', `{ peerIP: 10.0.1.1, ${spec} }`);
+
+  test.each([
+    ['to an eBGP peer: on the link', 'asNumber: 65001, bfd: {}', { ...quick, multihop: false }],
+    ['with GTSM over one hop', 'asNumber: 65001, ttlSecurity: 1, bfd: {}', { ...quick, multihop: false }],
+    ['with GTSM over two', 'asNumber: 65001, ttlSecurity: 2, bfd: {}', { ...quick, multihop: true }],
+    ['over several hops', 'asNumber: 65001, ebgpMultihop: 3, bfd: {}', { ...quick, multihop: true }],
+    ['to an iBGP peer', 'asNumber: 64512, bfd: {}', { ...quick, multihop: true }],
+    ['as it is told', 'asNumber: 64512, bfd: { multihop: false }', { ...quick, multihop: false }],
+    ['not without being told', 'asNumber: 65001', undefined],
+    ['switched off', 'asNumber: 65001, bfd: { enabled: false }', undefined],
+    [
+      'with times of its own',
+      'asNumber: 65001, bfd: { transmitInterval: 100, receiveInterval: 200, detectMultiplier: 5 }',
+      { minimumTransmitMilliseconds: 100, minimumReceiveMilliseconds: 200, detectMultiplier: 5, multihop: false },
+    ],
+  ])('%s', (_, spec, expected) => {
+    expect(bfdOf(noMesh, peer(spec))).toEqual([expected]);
+  });
+
+  test('in the mesh by nodeMeshBfd, which says nothing of a BGPPeer', () => {
+    const mesh = ours('BGPConfiguration', 'default', '{ nodeMeshBfd: { detectMultiplier: 4 } }');
+    expect(bfdOf(b, mesh, peer('asNumber: 65001'))).toEqual([
+      undefined,
+      { ...quick, detectMultiplier: 4, multihop: true },
+    ]);
+  });
 });

@@ -22,7 +22,11 @@ let speaker: Speaker | undefined;
 let leave: (() => void) | undefined;
 
 const peer = (name: keyof typeof addresses, asNumber: number) =>
-  ours('BGPPeer', name, `{ peerIP: ${addresses[name]}, asNumber: ${asNumber}, connectRetryTime: 1s, ttlSecurity: 1 }`);
+  ours(
+    'BGPPeer',
+    name,
+    `{ peerIP: ${addresses[name]}, asNumber: ${asNumber}, connectRetryTime: 1s, ttlSecurity: 1, bfd: {} }`,
+  );
 
 const state = clusterOf(
   node('node-1', '10.97.0.11', { pods: ['10.244.1.0/24'] }),
@@ -35,6 +39,7 @@ const state = clusterOf(
 
 const birdOwn = `router id ${addresses.bird};
 protocol device {}
+protocol bfd {}
 protocol static { ipv4; route 0.0.0.0/0 blackhole; route 10.244.9.0/24 blackhole; }
 `;
 
@@ -64,7 +69,7 @@ beforeAll(async () => {
   } finally {
     outOfBird();
   }
-  await frr.start(printSwitchSide(toSwitchSide(state, 'frr'), 'frr') + frrOwn);
+  await frr.start(printSwitchSide(toSwitchSide(state, 'frr'), 'frr') + frrOwn, 'hostname test\n');
   leave = enterNamespace(nodeNamespace.path);
   const { settings } = toSpeakerSettings(state, selfOf('node-1'));
   speaker = new Speaker({
@@ -114,6 +119,15 @@ describe.each([
         .peers()
         .find((entry) => entry.name === `peer_${name}`),
     ).toMatchObject({ holdTimeSeconds: 90 });
+  });
+
+  test('BFD comes up, at the times of the BGPPeer', async () => {
+    const bfd = () =>
+      running()
+        .peers()
+        .find((entry) => entry.name === `peer_${name}`)?.bfd;
+    await eventually(() => bfd()?.transmitIntervalMilliseconds === 300, { reason: `BFD with ${name}` });
+    expect(bfd()).toMatchObject({ state: 'up', multihop: false, remoteDetectMultiplier: 3 });
   });
 
   test('the switch takes the pod range, and nothing else of the node', async () => {

@@ -1,7 +1,7 @@
 /** What a switch has to know of a BGPPeer, and that real daemons take how we say it. */
 
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
@@ -128,6 +128,8 @@ const variants = {
   gtsm: `{ ${rackOne}, ttlSecurity: 1 }`,
   'gtsm over hops': `{ ${rackOne}, ttlSecurity: 3 }`,
   multihop: `{ ${rackOne}, ebgpMultihop: 5 }`,
+  bfd: `{ ${rackOne}, bfd: { transmitInterval: 100, receiveInterval: 150, detectMultiplier: 4 } }`,
+  'ibgp with bfd': "{ nodeSelector: rack == '1', peerIP: 10.1.1.1, asNumber: 64512, bfd: {} }",
   'no hold time, no graceful restart': `{ ${rackOne}, holdTime: 0s, maxRestartTime: 0s }`,
   'ibgp with gtsm': "{ nodeSelector: rack == '1', peerIP: 10.1.1.1, asNumber: 64512, ttlSecurity: 1 }",
   range: "{ nodeSelector: rack == '1', peerRange: 10.1.1.0/24, asNumber: 65001 }",
@@ -145,7 +147,9 @@ function write(dialect: DialectName, spec: string): string {
 }
 
 test.each(Object.entries(variants))('BIRD takes it: %s', (_, spec) => {
-  execFileSync('bird', ['-p', '-c', write('bird', spec)], { stdio: 'pipe' });
+  const file = write('bird', spec);
+  appendFileSync(file, 'protocol bfd {}\n');
+  execFileSync('bird', ['-p', '-c', file], { stdio: 'pipe' });
 });
 
 /** What bgpd says to itself on the way. */
@@ -189,6 +193,19 @@ const excerpts: readonly [DialectName, keyof typeof variants, readonly string[]]
   ],
   ['nxos', 'fabric', ['      disable-peer-as-check', '    timers 30 90', '      maximum-prefix 32 restart 5']],
   ['nxos', 'multihop', ['    ebgp-multihop 5', '    update-source INTERFACE-OF-10.1.1.1']],
+  ['eos', 'bfd', ['   neighbor GODWIT-TOR-A bfd']],
+  [
+    'junos',
+    'bfd',
+    [
+      'set protocols bgp group GODWIT-TOR-A bfd-liveness-detection multiplier 4',
+      'set protocols bgp group GODWIT-TOR-A bfd-liveness-detection session-mode single-hop',
+    ],
+  ],
+  ['nxos', 'bfd', ['feature bfd', 'bfd interval 100 min_rx 150 multiplier 4', '    bfd']],
+  ['nxos', 'ibgp with bfd', ['    bfd multihop']],
+  ['bird', 'bfd', ['  bfd graceful;']],
+  ['frr', 'bfd', [' neighbor GODWIT-TOR-A bfd 4 150 100']],
   ['nxos', 'one family', ['    address-family ipv4 unicast']],
 ];
 

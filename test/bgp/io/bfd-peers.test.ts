@@ -1,0 +1,283 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { systemClock, TcpDriver } from '../../../bgp/io/tcp-driver.ts';
+import type { BfdSettings, NeighborSettings, SpeakerSettings } from '../../../bgp/settings.ts';
+import { Speaker } from '../../../bgp/speaker.ts';
+import type { PeerStatus } from '../../../bgp/status.ts';
+import { eventually } from '../../kit/eventually.ts';
+import { connectNamespaces, TestNamespace } from '../../kit/netns.ts';
+import { Bird, Frr } from '../kit/daemons.ts';
+import { enterNamespace } from '../kit/enter-namespace.ts';
+import { neighbor, originated, settings } from '../kit/speakers.ts';
+
+/** Three hosts in a row: BIRD (10.98.1.2), we (10.98.1.1 and 10.98.2.1), FRR (10.98.2.2). fd98:1:: alike on BIRD's link. */
+const toBird = { we: '10.98.1.1', peer: '10.98.1.2', peer6: 'fd98:1::2', we6: 'fd98:1::1' };
+const toFrr = { we: '10.98.2.1', peer: '10.98.2.2' };
+
+const home = new TestNamespace();
+const birdNamespace = new TestNamespace();
+const frrNamespace = new TestNamespace();
+const bird = new Bird(birdNamespace.name);
+const frr = new Frr(frrNamespace.name);
+let leave: (() => void) | undefined;
+let speaker: Speaker | undefined;
+/** `NAME kind` with the time of the system's clock. */
+const events: { readonly text: string; readonly at: number }[] = [];
+
+const birdConfiguration = `
+router id ${toBird.peer};
+protocol device {}
+protocol static { ipv4; route 10.20.0.0/24 blackhole; }
+protocol bfd {
+  interface "eth0" { min rx interval 150 ms; min tx interval 120 ms; idle tx interval 1000 ms; multiplier 4; };
+  multihop { min rx interval 150 ms; min tx interval 120 ms; multiplier 4; };
+}
+template bgp common {
+  connect delay time 1; connect retry time 1; error wait time 1, 2;
+  graceful restart on;
+  ipv4 { import all; export all; };
+}
+protocol bgp godwit4 from common { local ${toBird.peer} as 65002; neighbor ${toBird.we} as 65001; direct; bfd graceful; }
+protocol bgp godwit6 from common { local ${toBird.peer6} as 65002; neighbor ${toBird.we6} as 65001; multihop 4; bfd on; }
+`;
+
+const frrConfiguration = `
+hostname test
+router bgp 65003
+ bgp router-id ${toFrr.peer}
+ bgp graceful-restart
+ no bgp ebgp-requires-policy
+ no bgp default ipv4-unicast
+ neighbor ${toFrr.we} remote-as 65001
+ neighbor ${toFrr.we} timers connect 1
+ neighbor ${toFrr.we} bfd profile quick
+ address-family ipv4 unicast
+  network 10.30.0.0/24
+  neighbor ${toFrr.we} activate
+ exit-address-family
+`;
+const bfddConfiguration = `
+hostname test
+bfd
+ profile quick
+  receive-interval 200
+  transmit-interval 180
+  detect-multiplier 5
+ !
+`;
+
+const bfd: BfdSettings = {
+  minimumTransmitMilliseconds: 100,
+  minimumReceiveMilliseconds: 100,
+  detectMultiplier: 3,
+  multihop: false,
+};
+
+function neighbors(changes: Partial<BfdSettings> = {}): NeighborSettings[] {
+  const common: Partial<NeighborSettings> = {
+    holdTimeSeconds: 180,
+    connectRetrySeconds: 1,
+    bfd: { ...bfd, ...changes },
+  };
+  return [
+    neighbor(toBird.peer, 65002, { ...common, name: 'bird4', localAddress: toBird.we }),
+    neighbor(toBird.peer6, 65002, {
+      ...common,
+      name: 'bird6',
+      localAddress: toBird.we6,
+      ttl: 64,
+      bfd: { ...bfd, ...changes, multihop: true },
+    }),
+    neighbor(toFrr.peer, 65003, { ...common, name: 'frr', localAddress: toFrr.we }),
+  ];
+}
+
+function ours(changes: Partial<BfdSettings> = {}): SpeakerSettings {
+  return settings(toBird.we, 65001, neighbors(changes), { originated: originated('10.10.0.0/24') });
+}
+
+beforeAll(async () => {
+  connectNamespaces(home, 'eth0', birdNamespace, 'eth0');
+  connectNamespaces(home, 'eth1', frrNamespace, 'eth0');
+  home.ip(`addr add ${toBird.we}/24 dev eth0`);
+  home.ip(`-6 addr add ${toBird.we6}/64 dev eth0 nodad`);
+  home.ip(`addr add ${toFrr.we}/24 dev eth1`);
+  birdNamespace.ip(`addr add ${toBird.peer}/24 dev eth0`);
+  birdNamespace.ip(`-6 addr add ${toBird.peer6}/64 dev eth0 nodad`);
+  frrNamespace.ip(`addr add ${toFrr.peer}/24 dev eth0`);
+  frrNamespace.ip('route add blackhole 10.30.0.0/24');
+  leave = enterNamespace(home.path);
+  await bird.start(birdConfiguration);
+  await frr.start(frrConfiguration, bfddConfiguration);
+  speaker = new Speaker({
+    settings: ours(),
+    driver: new TcpDriver(),
+    clock: systemClock,
+    restarting: false,
+    forwardingPreserved: false,
+    onEvent: (event) => {
+      const text = 'peer' in event ? `${event.peer} ${event.kind}` : event.kind;
+      events.push({ text, at: systemClock.now() });
+    },
+  });
+  await speaker.start();
+});
+
+afterAll(async () => {
+  bird.freeze(false);
+  await speaker?.stop('shutdown');
+  await bird.stop();
+  await frr.stop();
+  leave?.();
+  for (const namespace of [home, birdNamespace, frrNamespace]) namespace.remove();
+});
+
+function running(): Speaker {
+  if (speaker === undefined) throw new Error('the speaker was not started');
+  return speaker;
+}
+
+function peer(name: string): PeerStatus {
+  const found = running()
+    .peers()
+    .find((entry) => entry.name === name);
+  if (found === undefined) throw new Error(`no peer ${name}`);
+  return found;
+}
+
+async function allUp(...names: string[]): Promise<void> {
+  for (const name of names) {
+    await eventually(() => peer(name).state === 'established' && peer(name).bfd?.state === 'up', {
+      reason: `${name} established, BFD up`,
+    });
+  }
+}
+
+/** When the event came last, on the system's clock. */
+function timeOf(text: string): number {
+  const found = events.findLast((event) => event.text === text);
+  if (found === undefined) throw new Error(`no ${text} yet`);
+  return found.at;
+}
+
+function routesFrom(name: string): string[] {
+  return [...running().routes({ peer: name })].map(({ prefix, stale }) => prefix + (stale ? ' stale' : ''));
+}
+
+function flaps(): number[] {
+  return running()
+    .peers()
+    .map(({ counters }) => counters.flaps);
+}
+
+test('RFC 5880 §6.8.2: BIRD (single hop, multihop over IPv6) and FRR come up; each side takes the slower of both wishes', async () => {
+  await allUp('bird4', 'bird6', 'frr');
+  expect(peer('bird4').bfd).toMatchObject({
+    multihop: false,
+    transmitIntervalMilliseconds: 150,
+    detectionTimeMilliseconds: 4 * 120,
+    remoteDetectMultiplier: 4,
+  });
+  expect(peer('bird6').bfd).toMatchObject({ multihop: true, detectionTimeMilliseconds: 4 * 120 });
+  expect(peer('frr').bfd).toMatchObject({ transmitIntervalMilliseconds: 200, detectionTimeMilliseconds: 5 * 180 });
+  // Interval and timeout: BIRD sends every 120 ms, and takes us for dead after three times its own 150 ms.
+  await eventually(() => birdSession(toBird.we).includes('0.120 0.450'), { reason: "BIRD's poll sequence is over" });
+  await eventually(() => birdSession(toBird.we6).includes('0.120 0.450'), { reason: "BIRD's poll sequence is over" });
+  await eventually(() => frr.bfdPeer(toFrr.we)['remote-transmit-interval'] === 100, { reason: 'FRR knows our wish' });
+  expect(frr.bfdPeer(toFrr.we)).toMatchObject({ status: 'up', 'remote-detect-multiplier': 3, multihop: false });
+  expect(Object.values(running().bfdDiscards())).toEqual(Object.values(running().bfdDiscards()).map(() => 0));
+});
+
+function birdSession(address: string): string {
+  const line =
+    bird
+      .show('bfd sessions')
+      .split('\n')
+      .find((text) => text.startsWith(address)) ?? '';
+  return line.replaceAll(/ +/g, ' ');
+}
+
+test('RFC 5880 §6.8.3: new timers come into force by a poll sequence, and no session notices', async () => {
+  running().configure(ours({ minimumTransmitMilliseconds: 400, minimumReceiveMilliseconds: 300 }));
+  await eventually(() => birdSession(toBird.we).includes('0.300 1.200'), { reason: 'BIRD has taken them over' });
+  await eventually(() => frr.bfdPeer(toFrr.we)['remote-receive-interval'] === 300, { reason: 'FRR has' });
+  await eventually(() => peer('bird4').bfd?.transmitIntervalMilliseconds === 400, { reason: 'the poll is answered' });
+  expect(peer('bird4').bfd?.detectionTimeMilliseconds).toBe(4 * 300);
+  expect(peer('frr').bfd).toMatchObject({ transmitIntervalMilliseconds: 400, detectionTimeMilliseconds: 5 * 300 });
+  running().configure(ours());
+  await eventually(() => birdSession(toBird.we).includes('0.120 0.450'), { reason: 'and back' });
+  await eventually(() => peer('frr').bfd?.detectionTimeMilliseconds === 900, { reason: 'and back' });
+  expect(
+    running()
+      .peers()
+      .map(({ bfd }) => bfd?.state),
+  ).toEqual(['up', 'up', 'up']);
+  expect(flaps()).toEqual([0, 0, 0]);
+});
+
+test('RFC 5882 §3.2: AdminDown by the peer leaves the BGP session up', async () => {
+  frr.configureBfd('bfd', 'profile quick', 'shutdown');
+  await eventually(() => peer('frr').bfd?.state === 'down', { reason: 'AdminDown is heard' });
+  expect(peer('frr')).toMatchObject({ state: 'established', bfd: { diagnostic: 'neighbor signaled session down' } });
+  frr.configureBfd('bfd', 'profile quick', 'no shutdown');
+  await allUp('frr');
+  expect(flaps()).toEqual([0, 0, 0]);
+});
+
+test('a peer that is frozen: its BGP sessions end within the detection time, and nothing of it is kept as stale', async () => {
+  await allUp('bird4', 'bird6');
+  await eventually(() => routesFrom('bird4').length === 1, { reason: 'a route' });
+  expect(peer('bird4')).toMatchObject({ gracefulRestart: 'ready', holdTimeSeconds: 180 });
+  const at = systemClock.now();
+  bird.freeze(true);
+  await eventually(() => peer('bird4').state !== 'established' && peer('bird6').state !== 'established', {
+    reason: 'both sessions are down',
+  });
+  expect(peer('bird4').lastNotification).toBe('cease: BFD down (6/10), sent');
+  expect(routesFrom('bird4')).toEqual([]);
+  // 480 ms by agreement; the hold time would be 180 s.
+  for (const name of ['bird4', 'bird6']) expect(timeOf(`${name} peerDown`) - at).toBeLessThan(5000);
+  bird.freeze(false);
+  await allUp('bird4', 'bird6');
+});
+
+test('a cut link: the same with FRR, and back again', async () => {
+  await allUp('frr');
+  const at = systemClock.now();
+  frrNamespace.ip('link set eth0 down');
+  await eventually(() => peer('frr').state !== 'established', { reason: 'the session is down' });
+  expect(peer('frr').lastNotification).toBe('cease: BFD down (6/10), sent');
+  expect(timeOf('frr peerDown') - at).toBeLessThan(5000);
+  frrNamespace.ip('link set eth0 up');
+  frrNamespace.ip('route replace blackhole 10.30.0.0/24');
+  await allUp('frr');
+});
+
+test('RFC 5882 §4.3.2: a graceful restart that has begun goes on when BFD fails after it', async () => {
+  await allUp('bird4');
+  await eventually(() => routesFrom('bird4').length === 1, { reason: 'a route' });
+  await bird.kill();
+  await eventually(() => peer('bird4').bfd?.diagnostic === 'control detection time expired', { reason: 'BFD notices' });
+  expect(peer('bird4').gracefulRestart).toBe('peerRestarting');
+  expect(routesFrom('bird4')).toEqual(['10.20.0.0/24 stale']);
+  await bird.start(birdConfiguration, '-R');
+  await allUp('bird4', 'bird6');
+  await eventually(() => routesFrom('bird4')[0] === '10.20.0.0/24', { reason: 'a fresh route' });
+});
+
+test('RFC 5882 §4.3.2: we restart; AdminDown comes after the end of the connection, and the peers keep our routes', async () => {
+  await allUp('bird4', 'bird6', 'frr');
+  const atFrr = () => frr.show('bgp ipv4 unicast').includes('10.10.0.0/24');
+  const atBird = () => bird.show('route protocol godwit4').includes('10.10.0.0/24');
+  await eventually(() => atFrr() && atBird() && peer('frr').families[0].endOfRibReceived, {
+    reason: 'our route is there',
+  });
+  await speaker?.stop('restart');
+  speaker = undefined;
+  await eventually(() => frr.bfdPeer(toFrr.we).status === 'down', { reason: 'FRR hears AdminDown' });
+  await eventually(() => birdSession(toBird.we).includes(' Down '), { reason: 'BIRD hears AdminDown' });
+  expect([frr.bfdPeer(toFrr.we)['remote-diagnostic'], atFrr(), atBird()]).toEqual([
+    'administratively down',
+    true,
+    true,
+  ]);
+});
