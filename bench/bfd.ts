@@ -80,6 +80,6 @@ async function measure(): Promise<void> {
     `${count} BFD sessions at ${interval} ms: ${Math.round((packets() - before) / elapsed)} packets/s in and out, ` +
       `${(share * 100).toFixed(1)} % of a processor, ${failures} sessions lost`,
   );
-  sessions.stop();
+  await sessions.stop();
   child.kill();
 }

@@ -58,6 +58,8 @@ export interface DatagramDriver {
   open(request: SenderRequest, onFailed: (reason: string) => void): DatagramSender;
   /** As Driver.setAlarm; what has arrived when it rings is told before. */
   setAlarm(milliseconds: number, task: () => void): void;
+  /** Ends after so many milliseconds; everything else goes on meanwhile. */
+  rest(milliseconds: number): Promise<void>;
 }
 
 export interface SenderRequest {

@@ -205,11 +205,10 @@ export class Speaker {
       if (mode === 'shutdown') peer.stop({ subcode: Cease.administrativeShutdown, text });
       else peer.abandon();
     }
-    // After the connections: a peer that takes AdminDown for a failure has begun its graceful restart by then.
-    this.bfd.stop();
     await this.listening;
     await this.driver.stopListening();
     await this.driver.flushed();
+    await this.bfd.stop();
   }
 
   private makeHost(): PeerHost {
@@ -245,7 +244,9 @@ export class Speaker {
       clock: this.clock,
       driver: this.driver.datagrams,
       random: this.host.random,
-      failed: (address, lastReceivedAt) => this.peersByAddress.get(address)?.pathFailed(lastReceivedAt),
+      failed: (address, lastReceivedAt) => {
+        if (this.running) this.peersByAddress.get(address)?.pathFailed(lastReceivedAt);
+      },
       listenFailed: (reason) => this.emit({ kind: 'listenFailed', reason }),
     });
   }

@@ -48,6 +48,7 @@ const listenRetryMilliseconds = 5000;
 /** An alarm that rings so much too late found us busy: what came meanwhile may still be unread. */
 const stallMilliseconds = 20;
 const unreadGraceMilliseconds = 100;
+const restBeforeEndMilliseconds = 200;
 
 interface Entry {
   readonly address: string;
@@ -123,8 +124,12 @@ export class BfdSessions {
     };
   }
 
-  /** Every neighbour is told AdminDown, so that none takes our end for a failure. */
-  stop(): void {
+  /**
+   * Every neighbour is told AdminDown, so that none takes our end for a failure. Some do all the same (BIRD 2.0, FRR 8.4), and
+   * are given time to see the end of the BGP connection first, with which a graceful restart begins.
+   */
+  async stop(): Promise<void> {
+    if (this.byAddress.size > 0) await this.host.driver.rest(restBeforeEndMilliseconds);
     for (const entry of this.byAddress.values()) {
       if (entry.endsAt === Infinity) this.perform(entry, entry.session.handle({ kind: 'disabled' }, this.now()));
       this.remove(entry);

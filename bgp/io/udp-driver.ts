@@ -7,6 +7,7 @@
 
 import type { Socket } from 'node:dgram';
 import { createSocket } from 'node:dgram';
+import { setTimeout as rest } from 'node:timers/promises';
 import type { DatagramDriver, DatagramSender, SenderRequest } from '../driver.ts';
 import type { Family } from '../ip.ts';
 import { canonicalAddress, familyOfText } from '../ip.ts';
@@ -103,6 +104,10 @@ export class UdpDriver implements DatagramDriver {
         if (this.alarmNumber === number) task();
       });
     this.alarm = setTimeout(ring, Math.min(longestAlarm, milliseconds));
+  }
+
+  async rest(milliseconds: number): Promise<void> {
+    await rest(milliseconds);
   }
 }
 

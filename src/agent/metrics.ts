@@ -23,6 +23,8 @@ export interface Snapshot {
   readonly conditions: number;
   readonly restartInProgress: boolean;
   readonly signatureDrops: SignatureDrops;
+  /** By reason. */
+  readonly bfdDiscards: Readonly<Record<string, number>>;
 }
 
 export interface KernelNumbers {
@@ -50,6 +52,7 @@ export function takeSnapshot(agent: RunningAgent): Snapshot {
     conditions: agent.ownConditions().length + conditions.filter(({ status }) => !status).length,
     restartInProgress: agent.restartInProgress(),
     signatureDrops: agent.speaker.signatureDrops(),
+    bfdDiscards: agent.speaker.bfdDiscards(),
   };
 }
 
@@ -190,6 +193,27 @@ export const collectedMetrics: readonly CollectedMetric[] = [
     labels: ['reason'],
     *collect({ signatureDrops }) {
       for (const [reason, value] of Object.entries(signatureDrops)) yield { value, labels: { reason } };
+    },
+  },
+
+  {
+    name: 'godwit_bfd_session_up',
+    type: 'gauge',
+    help: '1 when BFD sees the path to the peer; only of peers that have BFD.',
+    labels: ['peer'],
+    *collect({ peers }) {
+      for (const { name, bfd } of peers) {
+        if (bfd !== undefined) yield { value: Number(bfd.state === 'up'), labels: { peer: name } };
+      }
+    },
+  },
+  {
+    name: 'godwit_bfd_packets_discarded_total',
+    type: 'counter',
+    help: 'BFD packets that were none, or belong to no session (RFC 5880 §6.8.6).',
+    labels: ['reason'],
+    *collect({ bfdDiscards }) {
+      for (const [reason, value] of Object.entries(bfdDiscards)) yield { value, labels: { reason } };
     },
   },
 

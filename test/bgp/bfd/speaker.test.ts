@@ -119,7 +119,7 @@ describe('a path that fails', () => {
     const a = await startSpeaker(world, settingsOfA());
     world.seconds(10);
     expect(stateOf(a)).toBe('openSent, BFD up, 0 flaps');
-    other.stop();
+    await other.stop();
     world.run(10);
     expect(stateOf(a)).toBe('openSent, BFD down, 0 flaps');
     other.set(A, { settings: bfd, localAddress: undefined });

@@ -21,15 +21,15 @@ const frr = new Frr(frrNamespace.name);
 let leave: (() => void) | undefined;
 let speaker: Speaker | undefined;
 /** `NAME kind` with the time of the system's clock. */
-const events: { readonly text: string; readonly at: number }[] = [];
+const events: { readonly text: string; readonly at: number; readonly reason: string | undefined }[] = [];
 
 const birdConfiguration = `
 router id ${toBird.peer};
 protocol device {}
 protocol static { ipv4; route 10.20.0.0/24 blackhole; }
 protocol bfd {
-  interface "eth0" { min rx interval 150 ms; min tx interval 120 ms; idle tx interval 1000 ms; multiplier 4; };
-  multihop { min rx interval 150 ms; min tx interval 120 ms; multiplier 4; };
+  interface "eth0" { min rx interval 150 ms; min tx interval 120 ms; idle tx interval 1000 ms; multiplier 10; };
+  multihop { min rx interval 150 ms; min tx interval 120 ms; multiplier 10; };
 }
 template bgp common {
   connect delay time 1; connect retry time 1; error wait time 1, 2;
@@ -61,14 +61,14 @@ bfd
  profile quick
   receive-interval 200
   transmit-interval 180
-  detect-multiplier 5
+  detect-multiplier 9
  !
 `;
 
 const bfd: BfdSettings = {
   minimumTransmitMilliseconds: 100,
   minimumReceiveMilliseconds: 100,
-  detectMultiplier: 3,
+  detectMultiplier: 12,
   multihop: false,
 };
 
@@ -116,7 +116,7 @@ beforeAll(async () => {
     forwardingPreserved: false,
     onEvent: (event) => {
       const text = 'peer' in event ? `${event.peer} ${event.kind}` : event.kind;
-      events.push({ text, at: systemClock.now() });
+      events.push({ text, at: systemClock.now(), reason: event.kind === 'peerDown' ? event.reason : undefined });
     },
   });
   await speaker.start();
@@ -163,10 +163,9 @@ function routesFrom(name: string): string[] {
   return [...running().routes({ peer: name })].map(({ prefix, stale }) => prefix + (stale ? ' stale' : ''));
 }
 
-function flaps(): number[] {
-  return running()
-    .peers()
-    .map(({ counters }) => counters.flaps);
+/** Sessions that have ended, and why. */
+function downs(): string[] {
+  return events.flatMap(({ text, reason }) => (reason === undefined ? [] : [`${text}: ${reason}`]));
 }
 
 test('RFC 5880 §6.8.2: BIRD (single hop, multihop over IPv6) and FRR come up; each side takes the slower of both wishes', async () => {
@@ -174,16 +173,16 @@ test('RFC 5880 §6.8.2: BIRD (single hop, multihop over IPv6) and FRR come up; e
   expect(peer('bird4').bfd).toMatchObject({
     multihop: false,
     transmitIntervalMilliseconds: 150,
-    detectionTimeMilliseconds: 4 * 120,
-    remoteDetectMultiplier: 4,
+    detectionTimeMilliseconds: 10 * 120,
+    remoteDetectMultiplier: 10,
   });
-  expect(peer('bird6').bfd).toMatchObject({ multihop: true, detectionTimeMilliseconds: 4 * 120 });
-  expect(peer('frr').bfd).toMatchObject({ transmitIntervalMilliseconds: 200, detectionTimeMilliseconds: 5 * 180 });
-  // Interval and timeout: BIRD sends every 120 ms, and takes us for dead after three times its own 150 ms.
-  await eventually(() => birdSession(toBird.we).includes('0.120 0.450'), { reason: "BIRD's poll sequence is over" });
-  await eventually(() => birdSession(toBird.we6).includes('0.120 0.450'), { reason: "BIRD's poll sequence is over" });
+  expect(peer('bird6').bfd).toMatchObject({ multihop: true, detectionTimeMilliseconds: 10 * 120 });
+  expect(peer('frr').bfd).toMatchObject({ transmitIntervalMilliseconds: 200, detectionTimeMilliseconds: 9 * 180 });
+  // Interval and timeout: BIRD sends every 120 ms, and takes us for dead after twelve times its own 150 ms.
+  await eventually(() => birdSession(toBird.we).includes('0.120 1.800'), { reason: "BIRD's poll sequence is over" });
+  await eventually(() => birdSession(toBird.we6).includes('0.120 1.800'), { reason: "BIRD's poll sequence is over" });
   await eventually(() => frr.bfdPeer(toFrr.we)['remote-transmit-interval'] === 100, { reason: 'FRR knows our wish' });
-  expect(frr.bfdPeer(toFrr.we)).toMatchObject({ status: 'up', 'remote-detect-multiplier': 3, multihop: false });
+  expect(frr.bfdPeer(toFrr.we)).toMatchObject({ status: 'up', 'remote-detect-multiplier': 12, multihop: false });
   expect(Object.values(running().bfdDiscards())).toEqual(Object.values(running().bfdDiscards()).map(() => 0));
 });
 
@@ -198,20 +197,20 @@ function birdSession(address: string): string {
 
 test('RFC 5880 §6.8.3: new timers come into force by a poll sequence, and no session notices', async () => {
   running().configure(ours({ minimumTransmitMilliseconds: 400, minimumReceiveMilliseconds: 300 }));
-  await eventually(() => birdSession(toBird.we).includes('0.300 1.200'), { reason: 'BIRD has taken them over' });
+  await eventually(() => birdSession(toBird.we).includes('0.300 4.800'), { reason: 'BIRD has taken them over' });
   await eventually(() => frr.bfdPeer(toFrr.we)['remote-receive-interval'] === 300, { reason: 'FRR has' });
   await eventually(() => peer('bird4').bfd?.transmitIntervalMilliseconds === 400, { reason: 'the poll is answered' });
-  expect(peer('bird4').bfd?.detectionTimeMilliseconds).toBe(4 * 300);
-  expect(peer('frr').bfd).toMatchObject({ transmitIntervalMilliseconds: 400, detectionTimeMilliseconds: 5 * 300 });
+  expect(peer('bird4').bfd?.detectionTimeMilliseconds).toBe(10 * 300);
+  expect(peer('frr').bfd).toMatchObject({ transmitIntervalMilliseconds: 400, detectionTimeMilliseconds: 9 * 300 });
   running().configure(ours());
-  await eventually(() => birdSession(toBird.we).includes('0.120 0.450'), { reason: 'and back' });
-  await eventually(() => peer('frr').bfd?.detectionTimeMilliseconds === 900, { reason: 'and back' });
+  await eventually(() => birdSession(toBird.we).includes('0.120 1.800'), { reason: 'and back' });
+  await eventually(() => peer('frr').bfd?.detectionTimeMilliseconds === 1620, { reason: 'and back' });
   expect(
     running()
       .peers()
       .map(({ bfd }) => bfd?.state),
   ).toEqual(['up', 'up', 'up']);
-  expect(flaps()).toEqual([0, 0, 0]);
+  expect(downs()).toEqual([]);
 });
 
 test('RFC 5882 §3.2: AdminDown by the peer leaves the BGP session up', async () => {
@@ -220,7 +219,7 @@ test('RFC 5882 §3.2: AdminDown by the peer leaves the BGP session up', async ()
   expect(peer('frr')).toMatchObject({ state: 'established', bfd: { diagnostic: 'neighbor signaled session down' } });
   frr.configureBfd('bfd', 'profile quick', 'no shutdown');
   await allUp('frr');
-  expect(flaps()).toEqual([0, 0, 0]);
+  expect(downs()).toEqual([]);
 });
 
 test('a peer that is frozen: its BGP sessions end within the detection time, and nothing of it is kept as stale', async () => {
@@ -233,9 +232,10 @@ test('a peer that is frozen: its BGP sessions end within the detection time, and
     reason: 'both sessions are down',
   });
   expect(peer('bird4').lastNotification).toBe('cease: BFD down (6/10), sent');
-  expect(routesFrom('bird4')).toEqual([]);
-  // 480 ms by agreement; the hold time would be 180 s.
-  for (const name of ['bird4', 'bird6']) expect(timeOf(`${name} peerDown`) - at).toBeLessThan(5000);
+  expect(peer('bird4').gracefulRestart).toBe('none');
+  await eventually(() => routesFrom('bird4').length === 0, { reason: 'its routes are gone' });
+  // 1.2 s by agreement; the hold time would be 180 s.
+  for (const name of ['bird4', 'bird6']) expect(timeOf(`${name} peerDown`) - at).toBeLessThan(10_000);
   bird.freeze(false);
   await allUp('bird4', 'bird6');
 });
@@ -246,7 +246,7 @@ test('a cut link: the same with FRR, and back again', async () => {
   frrNamespace.ip('link set eth0 down');
   await eventually(() => peer('frr').state !== 'established', { reason: 'the session is down' });
   expect(peer('frr').lastNotification).toBe('cease: BFD down (6/10), sent');
-  expect(timeOf('frr peerDown') - at).toBeLessThan(5000);
+  expect(timeOf('frr peerDown') - at).toBeLessThan(10_000);
   frrNamespace.ip('link set eth0 up');
   frrNamespace.ip('route replace blackhole 10.30.0.0/24');
   await allUp('frr');

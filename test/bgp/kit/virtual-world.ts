@@ -245,6 +245,11 @@ export class VirtualDatagrams implements DatagramDriver {
     this.alarm = milliseconds === Infinity ? undefined : this.world.after(milliseconds, () => this.whenRunning(task));
   }
 
+  /** Takes no time: nobody would let it pass. */
+  rest(): Promise<void> {
+    return Promise.resolve();
+  }
+
   /** As if the address had sent it. */
   arrive(from: string, port: number, bytes: Uint8Array): void {
     this.received.push({ from, port, bytes, at: this.world.time });

@@ -181,6 +181,7 @@ const emptySnapshot: Snapshot = {
   conditions: 0,
   restartInProgress: false,
   signatureDrops: { missing: 1, unexpected: 2, wrong: 3 },
+  bfdDiscards: { badVersion: 4 },
 };
 
 test('names are unique and as Prometheus wants them; every sample has exactly the labels of its metric', () => {
@@ -215,6 +216,8 @@ test('names are unique and as Prometheus wants them; every sample has exactly th
     godwit_tunnels: [1, 0, 0, 1],
     godwit_policy_in_force: [1],
     godwit_tcp_md5_dropped_segments_total: [1, 2, 3],
+    godwit_bfd_packets_discarded_total: [4],
+    godwit_bfd_session_up: [],
     godwit_policy_last_applied_seconds: [5],
   });
 });

@@ -52,7 +52,7 @@ test('BFD of a peer goes along, with the times that hold there', () => {
     undefined,
     { receiveInterval: 50, transmitInterval: 1000, detectMultiplier: 5 },
   ]);
-  expect(notes).toMatchObject([{ kind: 'lost', reason: 'BFD has its own ports: 3784, with multihop 4784' }]);
+  expect(notes).toMatchObject([{ level: 'lost', text: 'BFD has its own ports: 3784, with multihop 4784' }]);
 });
 
 test('nodes that say the same of a peer share one BGPPeer', () => {

@@ -25,7 +25,7 @@ const peer = (name: keyof typeof addresses, asNumber: number) =>
   ours(
     'BGPPeer',
     name,
-    `{ peerIP: ${addresses[name]}, asNumber: ${asNumber}, connectRetryTime: 1s, ttlSecurity: 1, bfd: {} }`,
+    `{ peerIP: ${addresses[name]}, asNumber: ${asNumber}, connectRetryTime: 1s, ttlSecurity: 1, bfd: { detectMultiplier: 20 } }`,
   );
 
 const state = clusterOf(
@@ -127,7 +127,7 @@ describe.each([
         .peers()
         .find((entry) => entry.name === `peer_${name}`)?.bfd;
     await eventually(() => bfd()?.transmitIntervalMilliseconds === 300, { reason: `BFD with ${name}` });
-    expect(bfd()).toMatchObject({ state: 'up', multihop: false, remoteDetectMultiplier: 3 });
+    expect(bfd()).toMatchObject({ state: 'up', multihop: false, remoteDetectMultiplier: 20 });
   });
 
   test('the switch takes the pod range, and nothing else of the node', async () => {
