@@ -196,6 +196,7 @@ function birdSession(address: string): string {
 }
 
 test('RFC 5880 §6.8.3: new timers come into force by a poll sequence, and no session notices', async () => {
+  const before = downs();
   running().configure(ours({ minimumTransmitMilliseconds: 400, minimumReceiveMilliseconds: 300 }));
   await eventually(() => birdSession(toBird.we).includes('0.300 4.800'), { reason: 'BIRD has taken them over' });
   await eventually(() => frr.bfdPeer(toFrr.we)['remote-receive-interval'] === 300, { reason: 'FRR has' });
@@ -210,16 +211,17 @@ test('RFC 5880 §6.8.3: new timers come into force by a poll sequence, and no se
       .peers()
       .map(({ bfd }) => bfd?.state),
   ).toEqual(['up', 'up', 'up']);
-  expect(downs()).toEqual([]);
+  expect(downs()).toEqual(before);
 });
 
 test('RFC 5882 §3.2: AdminDown by the peer leaves the BGP session up', async () => {
+  const before = downs();
   frr.configureBfd('bfd', 'profile quick', 'shutdown');
   await eventually(() => peer('frr').bfd?.state === 'down', { reason: 'AdminDown is heard' });
   expect(peer('frr')).toMatchObject({ state: 'established', bfd: { diagnostic: 'neighbor signaled session down' } });
   frr.configureBfd('bfd', 'profile quick', 'no shutdown');
   await allUp('frr');
-  expect(downs()).toEqual([]);
+  expect(downs()).toEqual(before);
 });
 
 test('a peer that is frozen: its BGP sessions end within the detection time, and nothing of it is kept as stale', async () => {
