@@ -17,6 +17,9 @@ const readers = {
   BGPPeer: ['topology'],
   BGPFilter: ['topology'],
   IPPool: ['topology'],
+  // Read when an address is given.
+  IPReservation: [],
+  IPAMBlock: ['topology'],
 } as const satisfies Record<ResourceKind, readonly ('topology' | 'policy')[]>;
 
 export interface ClusterWatchOptions {

@@ -7,6 +7,8 @@ import type { BgpConfiguration } from './bgp-configuration.ts';
 import type { BgpFilter } from './bgp-filter.ts';
 import type { BgpPeer } from './bgp-peer.ts';
 import type { IpPool } from './ip-pool.ts';
+import type { IpReservation } from './ip-reservation.ts';
+import type { IpamBlock } from './ipam-block.ts';
 import type { Namespace } from './namespace.ts';
 import type { NetworkPolicy } from './network-policy.ts';
 import type { Node } from './node.ts';
@@ -24,6 +26,8 @@ export interface ClusterState {
   readonly bgpPeers: ReadonlyMap<string, BgpPeer>;
   readonly bgpFilters: ReadonlyMap<string, BgpFilter>;
   readonly ipPools: ReadonlyMap<string, IpPool>;
+  readonly ipReservations: ReadonlyMap<string, IpReservation>;
+  readonly ipamBlocks: ReadonlyMap<string, IpamBlock>;
 }
 
 export function emptyClusterState(): ClusterState {
@@ -37,6 +41,8 @@ export function emptyClusterState(): ClusterState {
     bgpPeers: new Map(),
     bgpFilters: new Map(),
     ipPools: new Map(),
+    ipReservations: new Map(),
+    ipamBlocks: new Map(),
   };
 }
 
@@ -57,4 +63,6 @@ const mapNames = {
   BGPPeer: 'bgpPeers',
   BGPFilter: 'bgpFilters',
   IPPool: 'ipPools',
+  IPReservation: 'ipReservations',
+  IPAMBlock: 'ipamBlocks',
 } as const satisfies Record<ResourceKind, keyof ClusterState>;

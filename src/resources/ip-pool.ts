@@ -1,16 +1,22 @@
 /**
- * IPPool: a range of pod addresses, and how packets to it travel between nodes.
- * Leaves out: address allocation (the pod ranges of nodes are in the Node objects), NAT.
+ * IPPool: a range of pod addresses, how packets to it travel between nodes, and, with `--ipam pools`, which pods have
+ * addresses of it.
+ * Leaves out: allocation (src/ipam), NAT.
  */
 
 import { z } from 'zod';
-import { parsePrefix, prefixCovers, prefixesOverlap, type Prefix } from '../../bgp/ip.ts';
+import { familyOfText, parsePrefix, prefixCovers, prefixesOverlap, type Family, type Prefix } from '../../bgp/ip.ts';
 import { defineCustomResource, withRules, type CustomObject } from './define.ts';
 import { cidr, selector } from './fields.ts';
 
 const encapsulation = () => z.enum(['Never', 'CrossSubnet', 'Always']).default('Never');
 
 const linkLocal = { ipv4: '169.254.0.0/16', ipv6: 'fe80::/10' } as const;
+
+/** Of every block the first and, in IPv4, the last address is nobody's: smaller ones would be nothing but those. */
+const largestBlockSize = { ipv4: 30, ipv6: 126 } as const satisfies Record<Family, number>;
+const smallestBlockSize = { ipv4: 20, ipv6: 116 } as const satisfies Record<Family, number>;
+const usualBlockSize = { ipv4: 26, ipv6: 122 } as const satisfies Record<Family, number>;
 
 const spec = withRules(
   z.strictObject({
@@ -20,10 +26,20 @@ const spec = withRules(
         'IP-in-IP between nodes. CrossSubnet: only where the other node is not on a connected subnet. IPv4 only.',
     }),
     vxlanMode: encapsulation().meta({ description: 'VXLAN between nodes; the modes mean the same as of `ipipMode`.' }),
-    nodeSelector: selector().prefault('all()').meta({
-      description: 'The nodes that advertise their ranges of this pool and use its tunnels, by their labels.',
+    blockSize: z.number().int().min(smallestBlockSize.ipv4).max(largestBlockSize.ipv6).optional().meta({
+      description:
+        'With `--ipam pools`: the prefix length of the blocks that nodes claim, 20 to 30 of an IPv4 pool (default 26), 116 to 126 of an IPv6 pool (default 122). It cannot be changed: make another pool.',
     }),
-    disabled: z.boolean().default(false).meta({ description: 'No tunnels for this pool; its range stays reserved.' }),
+    nodeSelector: selector().prefault('all()').meta({
+      description:
+        'The nodes that advertise their ranges of this pool and use its tunnels, by their labels. With `--ipam pools` also those that claim blocks of it.',
+    }),
+    namespaceSelector: selector().prefault('all()').meta({
+      description: 'With `--ipam pools`: the namespaces whose pods have addresses of this pool, by their labels.',
+    }),
+    disabled: z.boolean().default(false).meta({
+      description: 'No tunnels for this pool, and no pod is given an address of it; its range stays reserved.',
+    }),
     disableBGPExport: z
       .boolean()
       .default(false)
@@ -47,6 +63,27 @@ const spec = withRules(
       holds: ({ cidr }) => !Object.values(linkLocal).some((outer) => comparePrefixes(prefixCovers, outer, cidr)),
       field: 'cidr',
       reason: 'must not be link-local',
+    },
+    {
+      cel: `!has(self.blockSize) || (self.cidr.contains(':') ? self.blockSize >= ${smallestBlockSize.ipv6} : self.blockSize <= ${largestBlockSize.ipv4})`,
+      holds: ({ cidr, blockSize }) =>
+        blockSize === undefined ||
+        (familyOfText(cidr) === 'ipv6' ? blockSize >= smallestBlockSize.ipv6 : blockSize <= largestBlockSize.ipv4),
+      field: 'blockSize',
+      reason: 'must be 20 to 30 of an IPv4 pool, 116 to 126 of an IPv6 pool',
+    },
+    {
+      cel: '!has(self.blockSize) || !isCIDR(self.cidr) || cidr(self.cidr).prefixLength() <= self.blockSize',
+      holds: ({ cidr, blockSize }) => blockSize === undefined || parsePrefix(cidr)!.length <= blockSize,
+      field: 'blockSize',
+      reason: 'a block must not be larger than the pool',
+    },
+    {
+      // Two sizes at one time would give two nodes blocks that overlap. Only an API server knows what was before.
+      cel: 'has(self.blockSize) == has(oldSelf.blockSize) && (!has(self.blockSize) || self.blockSize == oldSelf.blockSize)',
+      holds: () => true,
+      field: 'blockSize',
+      reason: 'cannot be changed',
     },
   ],
 );
@@ -81,6 +118,11 @@ export type EncapsulationMode = IpPool['spec']['ipipMode'];
 
 export function poolsOverlap(a: IpPool, b: IpPool): boolean {
   return comparePrefixes(prefixesOverlap, a.spec.cidr, b.spec.cidr);
+}
+
+/** The prefix length of the blocks that nodes claim of the pool. */
+export function blockSizeOf({ spec: { cidr, blockSize } }: IpPool): number {
+  return blockSize ?? Math.max(usualBlockSize[familyOfText(cidr)], parsePrefix(cidr)!.length);
 }
 
 /** @param a and `b`: CIDRs that are known to be valid. */

@@ -9,6 +9,8 @@ import { bgpFilterDefinition, type BgpFilter } from './bgp-filter.ts';
 import { bgpPeerDefinition, type BgpPeer } from './bgp-peer.ts';
 import { godwitApiVersion, manifestSchema } from './define.ts';
 import { ipPoolDefinition, type IpPool } from './ip-pool.ts';
+import { ipReservationDefinition, type IpReservation } from './ip-reservation.ts';
+import { ipamBlockDefinition, type IpamBlock } from './ipam-block.ts';
 import { namespaceSchema, type Namespace } from './namespace.ts';
 import { networkPolicySchema, type NetworkPolicy } from './network-policy.ts';
 import { nodeSchema, type Node } from './node.ts';
@@ -25,7 +27,9 @@ export type Resource =
   | BgpConfiguration
   | BgpPeer
   | BgpFilter
-  | IpPool;
+  | IpPool
+  | IpReservation
+  | IpamBlock;
 
 export type ResourceKind = Resource['kind'];
 
@@ -64,6 +68,8 @@ const kinds = {
   BGPPeer: ours(manifestSchema(bgpPeerDefinition)),
   BGPFilter: ours(manifestSchema(bgpFilterDefinition)),
   IPPool: ours(manifestSchema(ipPoolDefinition)),
+  IPReservation: ours(manifestSchema(ipReservationDefinition)),
+  IPAMBlock: ours(manifestSchema(ipamBlockDefinition)),
 } as const satisfies Record<ResourceKind, Kind>;
 
 /** Our own kinds, for CRDs and documentation. */
@@ -72,6 +78,8 @@ export const customResourceDefinitions = [
   bgpPeerDefinition,
   bgpFilterDefinition,
   ipPoolDefinition,
+  ipReservationDefinition,
+  ipamBlockDefinition,
 ] as const;
 
 function ours<T extends Resource>(schema: z.ZodType<T>) {

@@ -52,6 +52,8 @@ export const kubeKinds: Readonly<Record<FollowedKind, KubeKind>> = {
   BGPPeer: ours('BGPPeer'),
   BGPFilter: ours('BGPFilter'),
   IPPool: ours('IPPool'),
+  IPReservation: ours('IPReservation'),
+  IPAMBlock: ours('IPAMBlock'),
 };
 
 function ours(kind: (typeof customResourceDefinitions)[number]['kind']): KubeKind {

@@ -40,7 +40,7 @@ export function node(name: string, addresses: string, form: NodeForm = {}): obje
   };
 }
 
-type OurKind = 'BGPPeer' | 'BGPFilter' | 'BGPConfiguration' | 'IPPool';
+type OurKind = 'BGPPeer' | 'BGPFilter' | 'BGPConfiguration' | 'IPPool' | 'IPReservation' | 'IPAMBlock';
 
 /** @param spec in YAML's flow form: `{ peerIP: 10.0.0.1, asNumber: 65001 }` */
 export function ours(kind: OurKind, name: string, spec: string, creationTimestamp?: string): object {

@@ -50,9 +50,13 @@ function judge(schema: Schema, value: unknown, path: string): string[] {
   }
   // An API server evaluates the rules of objects that are otherwise well formed.
   if (problems.length > 0) return problems;
-  return (schema['x-kubernetes-validations'] ?? [])
-    .filter(({ rule }) => !evaluateCel(rule, value))
-    .map(({ message, fieldPath }) => `${path}${fieldPath ?? ''}: ${message}`);
+  return (
+    (schema['x-kubernetes-validations'] ?? [])
+      // A rule on what was before is not asked where nothing was.
+      .filter(({ rule }) => !rule.includes('oldSelf'))
+      .filter(({ rule }) => !evaluateCel(rule, value))
+      .map(({ message, fieldPath }) => `${path}${fieldPath ?? ''}: ${message}`)
+  );
 }
 
 function judgeFields(schema: Schema, value: Json, path: string): string[] {
@@ -89,6 +93,7 @@ function evaluateCel(rule: string, self: unknown): boolean {
     .replaceAll(/has\(([\w.]+)\)/g, '($1 !== undefined)')
     .replaceAll(/([\w.]+) in (\[[^\]]*\])/g, '$2.includes($1)')
     .replaceAll('.contains(', '.includes(')
+    .replaceAll('.replace(', '.replaceAll(')
     .replaceAll('.matches(', '.match(');
   try {
     return Boolean(runInNewContext(javascript, { self, size, duration, isIP, isCIDR, cidr }));
@@ -123,6 +128,7 @@ function isCIDR(text: string): boolean {
 interface CelCidr {
   masked(): CelCidr;
   ip(): { family(): number };
+  prefixLength(): number;
   containsCIDR(inner: string): boolean;
 }
 
@@ -138,6 +144,7 @@ function cidr(text: string): CelCidr {
   const made: CelCidr = {
     masked: () => cidr(canonicalPrefix(text)!),
     ip: () => ({ family: () => (familyOfText(text) === 'ipv4' ? 4 : 6) }),
+    prefixLength: () => Number(text.slice(slash + 1)),
     containsCIDR: (inner) => prefixCovers(parsePrefix(text)!, parsePrefix(inner)!),
   };
   cidrs.set(key, made);

@@ -18,6 +18,8 @@ const manifests: readonly [keyof ClusterState, string, object][] = [
   ['bgpPeers', 'tor', ours('BGPPeer', 'tor', { peerIP: '10.0.0.1', asNumber: 65001 })],
   ['bgpFilters', 'f', ours('BGPFilter', 'f', {})],
   ['ipPools', 'pods', ours('IPPool', 'pods', { cidr: '10.244.0.0/16' })],
+  ['ipReservations', 'r', ours('IPReservation', 'r', { reservedCIDRs: ['10.244.0.0/28'] })],
+  ['ipamBlocks', '10-244-0-0-26', ours('IPAMBlock', '10-244-0-0-26', { cidr: '10.244.0.0/26', node: 'a', pool: 'p' })],
 ];
 
 test.each(manifests)('%s holds %s until it is deleted; applying twice is applying once', (map, name, manifest) => {
@@ -26,7 +28,7 @@ test.each(manifests)('%s holds %s until it is deleted; applying twice is applyin
   for (let i = 0; i < 2; i++) applyChange(state, { kind: 'upsert', object });
   expect([...state[map]]).toEqual([[name, object]]);
   const others = Object.values(state).filter((other) => other !== state[map]);
-  expect(others.map(({ size }) => size)).toEqual([0, 0, 0, 0, 0, 0, 0, 0]);
+  expect(others.map(({ size }) => size)).toEqual(Array.from({ length: 10 }, () => 0));
   for (let i = 0; i < 2; i++) applyChange(state, { kind: 'delete', object });
   expect(state).toEqual(emptyClusterState());
 });

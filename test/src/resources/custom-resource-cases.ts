@@ -5,7 +5,7 @@
 
 export interface Case {
   readonly title: string;
-  readonly kind: 'BGPConfiguration' | 'BGPPeer' | 'BGPFilter' | 'IPPool';
+  readonly kind: 'BGPConfiguration' | 'BGPPeer' | 'BGPFilter' | 'IPPool' | 'IPReservation' | 'IPAMBlock';
   /** 'default' for a BGPConfiguration, 'x' for the others. */
   readonly name?: string;
   readonly spec: unknown;
@@ -356,7 +356,57 @@ export const cases: readonly Case[] = [
     { cidr: '10.244.0.0/16', ipipMode: 'always' },
     'spec.ipipMode: "always" is not one of Never, CrossSubnet, Always',
   ),
+  ...pool('blocks of IPv4', { cidr: '10.244.0.0/16', blockSize: 20, namespaceSelector: "tier == 'web'" }),
+  ...pool('blocks of IPv6', { cidr: 'fd00:10::/56', blockSize: 126 }),
+  ...pool('a pool of one block', { cidr: '10.244.0.0/26', blockSize: 26 }),
+  ...pool(
+    'blocks of nothing but the first and the last address',
+    { cidr: '10.244.0.0/16', blockSize: 31 },
+    'spec.blockSize: must be 20 to 30 of an IPv4 pool, 116 to 126 of an IPv6 pool',
+  ),
+  ...pool(
+    'blocks of IPv6 as large as those of IPv4',
+    { cidr: 'fd00::/24', blockSize: 26 },
+    'spec.blockSize: must be 20 to 30 of an IPv4 pool, 116 to 126 of an IPv6 pool',
+  ),
+  ...pool('blocks too large', { cidr: '10.0.0.0/8', blockSize: 19 }, 'spec.blockSize: 19 is less than 20'),
+  ...pool(
+    'blocks larger than the pool',
+    { cidr: '10.244.0.0/26', blockSize: 25 },
+    'spec.blockSize: a block must not be larger than the pool',
+  ),
+  {
+    title: 'addresses and ranges',
+    kind: 'IPReservation',
+    spec: { reservedCIDRs: ['10.244.0.7/32', 'fd00::/120'] },
+    problems: [],
+  },
+  {
+    title: 'nothing',
+    kind: 'IPReservation',
+    spec: { reservedCIDRs: [] },
+    problems: ['spec.reservedCIDRs: must not be empty'],
+  },
+  {
+    title: 'an address without its length',
+    kind: 'IPReservation',
+    spec: { reservedCIDRs: ['10.244.0.7'] },
+    problems: ['spec.reservedCIDRs[0]: "10.244.0.7" is not a CIDR such as 10.0.0.0/16 (the length is missing)'],
+  },
+  ...block('a block of IPv4', '10-244-1-64-26', { cidr: '10.244.1.64/26', node: 'a', pool: 'pods' }),
+  ...block('a block of IPv6', 'fd00-10--40-122', { cidr: 'fd00:10::40/122', node: 'a', pool: 'pods' }),
+  ...block(
+    'a block under the name of another',
+    '10-244-1-0-26',
+    { cidr: '10.244.1.64/26', node: 'a', pool: 'pods' },
+    'spec.cidr: must be what metadata.name says: 10.244.1.64/26 is named 10-244-1-64-26',
+  ),
+  ...block('a block of nobody', '10-244-1-64-26', { cidr: '10.244.1.64/26', pool: 'pods' }, 'spec.node: required'),
 ];
+
+function block(title: string, name: string, spec: unknown, ...problems: string[]): Case[] {
+  return [{ title, kind: 'IPAMBlock', name, spec, problems }];
+}
 
 function configuration(): Case[] {
   const kind = 'BGPConfiguration';

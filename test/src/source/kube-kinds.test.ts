@@ -45,6 +45,11 @@ const full: Readonly<Record<FollowedKind, object>> = {
   BGPPeer: { metadata, spec: { peerIP: '10.0.0.9', asNumber: 65001, holdTime: '30s' }, status: { conditions: [] } },
   BGPFilter: { metadata, spec: { importV4: [{ action: 'Reject' }] } },
   IPPool: { metadata, spec: { cidr: '10.244.0.0/16' }, status: {} },
+  IPReservation: { metadata, spec: { reservedCIDRs: ['10.244.0.0/28'] } },
+  IPAMBlock: {
+    metadata: { ...metadata, name: '10-244-0-64-26' },
+    spec: { cidr: '10.244.0.64/26', node: 'a', pool: 'pods' },
+  },
 };
 
 test.each(Object.keys(kubeKinds) as FollowedKind[])('a %s cut down means the same as the whole', (kind) => {

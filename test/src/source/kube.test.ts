@@ -13,7 +13,7 @@ import { eventually } from '../../kit/eventually.ts';
 import { clientOf, quickTimes } from '../kube/kit.ts';
 
 const quick = { ...quickTimes, patience: 5000, settle: 5, rest: 10 } as const satisfies Partial<KubeTimes>;
-const crdNames = ['bgpconfigurations', 'bgppeers', 'bgpfilters', 'ippools'];
+const crdNames = ['bgpconfigurations', 'bgppeers', 'bgpfilters', 'ippools', 'ipreservations', 'ipamblocks'];
 
 let server: ApiServer;
 let folder: string;
@@ -91,6 +91,8 @@ describe('at the start', () => {
       bgpPeers: 1,
       bgpFilters: 1,
       ipPools: 1,
+      ipReservations: 0,
+      ipamBlocks: 0,
       secrets: 0,
     });
     expect(state.nodes.get('a')).toEqual({
@@ -295,7 +297,7 @@ describe('while it runs', () => {
     source.onProblems((problems) => heard.push(problems));
     for (const watch of server.watches()) watch.reset();
     put(node('b'));
-    await eventually(() => server.watches().length === 8, { reason: 'watching again' });
+    await eventually(() => server.watches().length === crdNames.length + 4, { reason: 'watching again' });
     expect(heard).toEqual([]);
   });
 
@@ -328,7 +330,7 @@ describe('while it runs', () => {
 describe('what the server does not let us see', () => {
   test('a custom resource that is not installed is a problem, the rest goes on; installed, it is found', async () => {
     await serve();
-    install('bgppeers', 'ippools', 'bgpconfigurations');
+    install(...crdNames.filter((name) => name !== 'bgpfilters'));
     put(node('a'), peer('tor'));
     const { source, state } = await started();
     expect(source.synced).toBe(true);
