@@ -81,7 +81,7 @@ const mayImport: Record<string, readonly string[]> = {
     'bgp/ip.ts',
     'dataplane/index.ts',
   ],
-  'src/ipam': ['src/ipam', 'bgp/ip.ts'],
+  'src/ipam': ['src/ipam', 'src/resources', 'src/topology/hash.ts', 'bgp/ip.ts'],
   'src/cni': ['src/cni', 'bgp/ip.ts'],
   'src/control': [
     'src/control',

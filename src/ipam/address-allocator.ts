@@ -1,6 +1,6 @@
 /**
  * Which address an interface of a pod gets: one of each family that the node has ranges of.
- * Leaves out: where the ranges come from, what is kept on disk; blocks of pools that nodes claim (ranges are a node's own).
+ * Leaves out: where the ranges come from (the Node, or blocks that it claimed: block-planner.ts), what is kept on disk.
  * Holds: no address has two holders; one that is reserved is given only to who asks for it by name; a holder that asks
  * again gets what it has; an address that was given back rests before it is given again, as long as there is another.
  */
@@ -9,6 +9,7 @@ import { families, familyOfText, type Family } from '../../bgp/ip.ts';
 import {
   addressToNumber,
   inRange,
+  mergeRanges,
   numberToAddress,
   rangeSize,
   toNumberRange,
@@ -21,8 +22,22 @@ export const defaultCoolDownMilliseconds = 60_000;
 
 export type Allocation =
   | { readonly kind: 'allocated'; readonly addresses: readonly string[] }
-  /** `passing`: it may be had later. */
-  | { readonly kind: 'refused'; readonly reason: string; readonly passing: boolean };
+  /** `passing`: it may be had later. `exhausted`: the ranges of this family are too few. */
+  | { readonly kind: 'refused'; readonly reason: string; readonly passing: boolean; readonly exhausted?: Family };
+
+export interface AllocationRequest {
+  readonly owner: string;
+  /** Addresses that the owner wants by name, canonical; at most one of a family. */
+  readonly requested?: readonly string[];
+  /** Those of the ranges, canonical, that are for this owner; undefined: all. */
+  readonly ranges?: readonly string[];
+  /** Of which an address must be had; undefined: those that there are ranges of. */
+  readonly families?: readonly Family[];
+  /** An address that has not rested enough is not given; whoever asks has another way. */
+  readonly onlyRested?: boolean;
+  /** Milliseconds. */
+  readonly now: number;
+}
 
 export interface RangeUsage {
   readonly range: string;
@@ -64,20 +79,18 @@ export class AddressAllocator {
     this.#take(owner, addresses);
   }
 
-  /**
-   * @param request.requested addresses that the owner wants by name, canonical; at most one of a family
-   * @param now milliseconds
-   */
-  allocate(request: { owner: string; requested?: readonly string[]; now: number }): Allocation {
-    const { owner, requested = [], now } = request;
+  allocate(request: AllocationRequest): Allocation {
+    const { owner, requested = [] } = request;
     const held = this.#byOwner.get(owner);
     if (held !== undefined) return { kind: 'allocated', addresses: held };
-    if (this.#ranges.length === 0) return refused('the node has no pod range (spec.podCIDRs)', true);
+    if (this.#ranges.length === 0 && request.families === undefined) {
+      return refused('the node has no pod range (spec.podCIDRs)', true);
+    }
     const addresses: string[] = [];
     for (const family of families) {
       const named = requested.filter((address) => familyOfText(address) === family);
       if (named.length > 1) return refused(`two addresses of one family are asked for: ${named.join(', ')}`, false);
-      const found = named.length === 1 ? this.#named(named[0], family) : this.#next(family, now);
+      const found = named.length === 1 ? this.#named(named[0], family, request) : this.#next(family, request);
       if (typeof found === 'object') return found;
       if (found !== undefined) addresses.push(found);
     }
@@ -108,6 +121,11 @@ export class AddressAllocator {
     return this.#owners.get(address);
   }
 
+  /** Every address that somebody holds. */
+  held(): Iterable<string> {
+    return this.#owners.keys();
+  }
+
   usage(now: number): RangeUsage[] {
     this.#forgetRested(now);
     return this.#ranges.map((range) => ({
@@ -131,33 +149,38 @@ export class AddressAllocator {
     }
   }
 
-  #named(address: string, family: Family): string | Allocation {
+  #rangesOf(family: Family, { ranges }: AllocationRequest): readonly PodRange[] {
+    return this.#ranges.filter((range) => range.family === family && (ranges?.includes(range.text) ?? true));
+  }
+
+  #named(address: string, family: Family, request: AllocationRequest): string | Allocation {
     const number = addressToNumber(address);
-    if (!this.#ranges.some((range) => inRange(range, family, number))) {
-      const ranges = this.#ranges.map(({ text }) => text).join(', ');
+    if (!this.#rangesOf(family, request).some((range) => inRange(range, family, number))) {
+      const ranges = (request.ranges ?? this.#ranges.map(({ text }) => text)).join(', ');
       return refused(`${address} is no address for pods of this node's ranges (${ranges})`, false);
     }
     const owner = this.#owners.get(address);
     return owner === undefined ? address : refused(`${address} is held by ${owner}`, true);
   }
 
-  /** @returns undefined: the node has no range of the family. */
-  #next(family: Family, now: number): string | Allocation | undefined {
-    const ranges = this.#ranges.filter((range) => range.family === family);
-    if (ranges.length === 0) return undefined;
-    this.#forgetRested(now);
+  /** @returns undefined: none of the family is needed. */
+  #next(family: Family, request: AllocationRequest): string | Allocation | undefined {
+    const ranges = this.#rangesOf(family, request);
+    if (request.families === undefined ? ranges.length === 0 : !request.families.includes(family)) return undefined;
+    this.#forgetRested(request.now);
     const found = ranges.map((range) => this.#nextIn(range)).find((address) => address !== undefined);
     if (found !== undefined) return found;
     // Better an address that was somebody's a moment ago than a pod without one.
-    for (const address of this.#released.keys()) {
+    for (const address of request.onlyRested ? [] : this.#released.keys()) {
       const number = addressToNumber(address);
       if (familyOfText(address) !== family || this.#reservation(family, number) !== undefined) continue;
       if (ranges.some((range) => inRange(range, family, number))) return address;
     }
-    const counts = this.usage(now)
-      .filter((usage) => usage.family === family)
+    const counts = this.usage(request.now)
+      .filter((usage) => ranges.some(({ text }) => text === usage.range))
       .map(({ range, size, held, reserved }) => `${range}: ${size} for pods, ${held} held, ${reserved} reserved`);
-    return refused(`no ${family === 'ipv4' ? 'IPv4' : 'IPv6'} address is left (${counts.join('; ')})`, true);
+    const words = counts.length === 0 ? '' : ` (${counts.join('; ')})`;
+    return { ...refused(`no ${family === 'ipv4' ? 'IPv4' : 'IPv6'} address is left${words}`, true), exhausted: family };
   }
 
   #nextIn(range: PodRange): string | undefined {
@@ -205,19 +228,4 @@ function overlap(a: NumberRange, b: NumberRange): bigint {
   const first = a.first > b.first ? a.first : b.first;
   const last = a.last < b.last ? a.last : b.last;
   return last < first ? 0n : last - first + 1n;
-}
-
-/** Without overlaps, so that the addresses can be counted. */
-function mergeRanges(ranges: readonly NumberRange[]): NumberRange[] {
-  const sorted = [...ranges].sort((a, b) => (a.first < b.first ? -1 : a.first > b.first ? 1 : 0));
-  const merged: NumberRange[] = [];
-  for (const family of families) {
-    for (const range of sorted.filter((candidate) => candidate.family === family)) {
-      const before = merged.at(-1);
-      if (before?.family === family && range.first <= before.last + 1n) {
-        merged[merged.length - 1] = { ...before, last: range.last > before.last ? range.last : before.last };
-      } else merged.push(range);
-    }
-  }
-  return merged;
 }

@@ -8,6 +8,9 @@ export const ipAddressesAnnotation = 'godwit.dev/ip-addresses';
 /** On a Node: addresses and CIDRs of its ranges that are given only to pods that name them. */
 export const reservedAddressesAnnotation = 'godwit.dev/reserved-addresses';
 
+/** On a Pod or its Namespace: names of the IPPools that its addresses may be of, in this order; a JSON list or `web,web-v6`. */
+export const ipPoolsAnnotation = 'godwit.dev/ip-pools';
+
 export type AddressList = { readonly addresses: readonly string[] } | { readonly reason: string };
 
 /** @returns canonical addresses, or why the text is no list of them. */
@@ -29,6 +32,12 @@ export function parseReservedList(text: string): AddressList {
   if (words === undefined) return { reason: `${JSON.stringify(text)} is no list of addresses` };
   const wrong = words.find((word) => toNumberRange(word) === undefined);
   return wrong === undefined ? { addresses: words } : { reason: `${JSON.stringify(wrong)} is no IP address or CIDR` };
+}
+
+/** @returns names as written; undefined: the text is no list of them. */
+export function parseNameList(text: string): readonly string[] | undefined {
+  const words = toWords(text);
+  return words === undefined || words.length === 0 || words.includes('') ? undefined : words;
 }
 
 function toWords(text: string): readonly string[] | undefined {

@@ -4,7 +4,15 @@
  * §2.6.1); the last of an IPv4 range is its broadcast address (RFC 919), but for a /31 (RFC 3021).
  */
 
-import { addressLength, formatAddress, formatPrefix, parseAddress, parsePrefix, type Family } from '../../bgp/ip.ts';
+import {
+  addressLength,
+  families,
+  formatAddress,
+  formatPrefix,
+  parseAddress,
+  parsePrefix,
+  type Family,
+} from '../../bgp/ip.ts';
 
 /** Both ends belong to it. */
 export interface NumberRange {
@@ -56,6 +64,21 @@ export function numberToAddress(family: Family, number: bigint): string {
     left >>= 8n;
   }
   return formatAddress(bytes);
+}
+
+/** In order, without overlaps: the addresses can be counted, and a place is found by halving. */
+export function mergeRanges(ranges: readonly NumberRange[]): NumberRange[] {
+  const sorted = [...ranges].sort((a, b) => (a.first < b.first ? -1 : a.first > b.first ? 1 : 0));
+  const merged: NumberRange[] = [];
+  for (const family of families) {
+    for (const range of sorted.filter((candidate) => candidate.family === family)) {
+      const before = merged.at(-1);
+      if (before?.family === family && range.first <= before.last + 1n) {
+        merged[merged.length - 1] = { ...before, last: range.last > before.last ? range.last : before.last };
+      } else merged.push(range);
+    }
+  }
+  return merged;
 }
 
 function toNumber(bytes: Uint8Array): bigint {

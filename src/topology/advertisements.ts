@@ -1,5 +1,5 @@
 /**
- * What this node originates: its pod ranges.
+ * What this node originates: its pod ranges, each block that it claimed among them.
  * Leaves out: service addresses.
  * Holds: a range that no packet could follow back is not told: it gets a condition instead.
  */

@@ -2,12 +2,15 @@
  * The cluster as routing sees it: nodes with addresses and pod ranges, pools with their tunnel mode, and who owns a prefix.
  * Leaves out: peerings (peering.ts) and every decision that needs the kernel (src/routing).
  * Holds: a prefix has at most one owner: the node with the most specific range; of two with the same one the first by name.
+ * Ranges are the Node's spec.podCIDRs and the blocks that it claimed, whichever the agents of the nodes give addresses of:
+ * while a cluster passes from the one to the other, pods of both have their routes.
  */
 
 import { families, formatAddress, parsePrefix, type Family, type Prefix } from '../../bgp/ip.ts';
 import { bgpConfigurationOf } from '../resources/bgp-configuration.ts';
 import type { ClusterState } from '../resources/cluster-state.ts';
 import type { IpPool } from '../resources/ip-pool.ts';
+import { byAge, type IpamBlock } from '../resources/ipam-block.ts';
 import { annotatedAsNumber, internalIp, routeReflectorClusterId, type Node } from '../resources/node.ts';
 import { parseSelector, type LabelPredicate } from '../resources/selector.ts';
 import { refused, type Condition } from './condition.ts';
@@ -27,6 +30,7 @@ export interface ClusterNode {
   readonly labels: Readonly<Record<string, string>>;
   /** Canonical text. */
   readonly addresses: Partial<Readonly<Record<Family, string>>>;
+  /** Those of the Node object first, then blocks, the oldest first. */
   readonly podPrefixes: readonly PodPrefix[];
   readonly asNumber: number;
   readonly routerId: string;
@@ -39,6 +43,8 @@ export interface PodPrefix {
   /** Canonical text. */
   readonly text: string;
   readonly prefix: Prefix;
+  /** Where it is written: the Node's spec.podCIDRs, or an IPAMBlock that the node claimed. */
+  readonly from: 'node' | 'block';
 }
 
 export type TunnelKind = 'ipip' | 'vxlan';
@@ -80,11 +86,12 @@ export function toInventory(state: ClusterState, self: Self): Inventory {
   const nodes = new Map<string, ClusterNode>();
   const byAddress = new Map<string, ClusterNode>();
   const owners = new PrefixMap<ClusterNode>();
+  const blocks = Map.groupBy([...state.ipamBlocks.values()].sort(byAge), ({ spec }) => spec.node);
   const names = new Set([...state.nodes.keys(), self.nodeName]);
   for (const name of [...names].sort()) {
     const object = state.nodes.get(name);
     const overrides = name === self.nodeName ? self.nodeIps : {};
-    const node = toClusterNode(name, object, overrides, state, owners, conditions);
+    const node = toClusterNode(name, { object, blocks: blocks.get(name) ?? [] }, overrides, state, owners, conditions);
     nodes.set(name, node);
     for (const address of Object.values(node.addresses)) {
       const other = byAddress.get(address);
@@ -142,7 +149,7 @@ function unmapped(address: string): string {
 
 function toClusterNode(
   name: string,
-  object: Node | undefined,
+  { object, blocks }: { readonly object: Node | undefined; readonly blocks: readonly IpamBlock[] },
   overrides: Self['nodeIps'],
   state: ClusterState,
   owners: PrefixMap<ClusterNode>,
@@ -154,12 +161,14 @@ function toClusterNode(
     if (address !== undefined) addresses[family] = address;
   }
   const podPrefixes: PodPrefix[] = [];
-  for (const text of new Set(object?.spec.podCIDRs)) {
+  const fromNode = new Set(object?.spec.podCIDRs);
+  for (const text of new Set([...fromNode, ...blocks.map(({ spec }) => spec.cidr)])) {
     const prefix = parsePrefix(text)!;
     const other = owners.get(prefix);
-    if (other === undefined) podPrefixes.push({ text, prefix });
+    if (other === undefined) podPrefixes.push({ text, prefix, from: fromNode.has(text) ? 'node' : 'block' });
     else {
-      const message = `spec.podCIDRs: ${text} is the pod range of node ${other.name} already`;
+      const where = fromNode.has(text) ? 'spec.podCIDRs' : 'IPAMBlock';
+      const message = `${where}: ${text} is the pod range of node ${other.name} already`;
       conditions.push(refused('Node', name, 'PodCIDRConflict', message));
     }
   }

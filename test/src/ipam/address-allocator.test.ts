@@ -168,6 +168,7 @@ test('exhaustion is told with counts, and takes no address of the other family',
   expect(all(allocator)).toHaveLength(3);
   expect(allocator.allocate({ owner: 'late', now: 0 })).toEqual({
     kind: 'refused',
+    exhausted: 'ipv4',
     reason:
       'no IPv4 address is left (10.244.1.0/30: 2 for pods, 2 held, 0 reserved; 10.244.2.0/30: 2 for pods, 1 held, 1 reserved)',
     passing: true,

@@ -100,6 +100,30 @@ describe('who owns a prefix', () => {
     expect(tunnelAddressOf(inventory.nodes.get('b')!, 'ipv6')).toBeUndefined();
   });
 
+  test('a block is its node’s, also inside the range of another; the tunnel address is of the oldest', () => {
+    const block = (cidr: string, owner: string, time: string) =>
+      ours('IPAMBlock', cidr.replaceAll(/[.:/]/g, '-'), `{ cidr: "${cidr}", node: ${owner}, pool: pods }`, time);
+    const { nodes, ownerOf } = toInventory(
+      clusterOf(
+        node('a', '10.0.0.1', { pods: ['10.244.0.0/24'] }),
+        node('b', '10.0.0.2'),
+        block('10.244.0.64/26', 'b', '2026-01-02T00:00:00Z'),
+        block('10.244.9.0/26', 'b', '2026-01-01T00:00:00Z'),
+        block('10.244.8.0/26', 'a', '2026-01-01T00:00:00Z'),
+        block('10.244.7.0/26', 'gone', '2026-01-01T00:00:00Z'),
+      ),
+      selfOf('a'),
+    );
+    const ranges = (name: string) => nodes.get(name)!.podPrefixes.map(({ text, from }) => `${text} ${from}`);
+    expect(ranges('a')).toEqual(['10.244.0.0/24 node', '10.244.8.0/26 block']);
+    expect(ranges('b')).toEqual(['10.244.9.0/26 block', '10.244.0.64/26 block']);
+    expect(tunnelAddressOf(nodes.get('b')!, 'ipv4')).toBe('10.244.9.0');
+    expect(ownerOf(prefix('10.244.0.64/26'))?.name).toBe('b');
+    expect(ownerOf(prefix('10.244.0.70/32'))?.name).toBe('b');
+    expect(ownerOf(prefix('10.244.0.0/24'))?.name).toBe('a');
+    expect(ownerOf(prefix('10.244.7.0/26'))).toBeUndefined();
+  });
+
   test('of two nodes with one range the first by name keeps it, and the other gets a condition', () => {
     const { ownerOf, conditions } = toInventory(
       clusterOf(node('b', '10.0.0.2', { pods: ['10.244.1.0/24'] }), node('a', '10.0.0.1', { pods: ['10.244.1.0/24'] })),

@@ -307,6 +307,13 @@ describe('what a node originates', () => {
     expect(rangesOf(node('a', '10.0.0.1'))).toEqual([]);
   });
 
+  test('each block that the node claimed, as one prefix', () => {
+    const block = (cidr: string, owner: string) =>
+      ours('IPAMBlock', cidr.replaceAll(/[.:/]/g, '-'), `{ cidr: "${cidr}", node: ${owner}, pool: pods }`);
+    const blocks = [block('10.244.7.64/26', 'a'), block('fd00:7::40/122', 'a'), block('10.244.8.0/26', 'b')];
+    expect(rangesOf(node('a', '10.0.0.1 fd00::1'), b, ...blocks)).toEqual(['10.244.7.64/26', 'fd00:7::40/122']);
+  });
+
   test('not a range whose pool does not select the node', () => {
     const pool = ours('IPPool', 'pods', "{ cidr: 10.244.0.0/16, nodeSelector: rack == '2' }");
     expect(rangesOf(a, pool)).toEqual([]);
