@@ -28,6 +28,7 @@ import type { AgentFlags } from '../cli/agent-flags.ts';
 import { exitCodes } from '../cli/usage.ts';
 import type { AgentStatus, StatusCondition } from '../control/model.ts';
 import { ControlServers } from '../control/server.ts';
+import { AddressAllocator } from '../ipam/address-allocator.ts';
 import { PolicyEngine } from '../policy/engine.ts';
 import type { ResourceChange } from '../resources/resource.ts';
 import { DirectorySource } from '../source/directory.ts';
@@ -43,6 +44,8 @@ import { CniPart } from './cni/cni-part.ts';
 import { toNodeNetwork } from './cni/node-network.ts';
 import { noPublisher } from './cni/publisher.ts';
 import { AgentControlModel, type RunningAgent } from './control-model.ts';
+import { BlockKeeper } from './ipam/block-keeper.ts';
+import type { BlockRegistry } from './ipam/kube-blocks.ts';
 import { createLog, type Log } from './log.ts';
 import { Monitor } from './monitor.ts';
 import { PolicyKeeper } from './policy-keeper.ts';
@@ -131,6 +134,22 @@ async function startAgent(flags: AgentFlags, log: Log, shutdown: Shutdown): Prom
     },
     onTopologyChanged: () => running && reconfigure(),
   });
+  const { source, registry } = await openSource(flags);
+  const allocator = new AddressAllocator();
+  const node = () => toNodeNetwork(cluster.state, config.inventory, links!);
+  const blocks =
+    roles.includes('cni') && flags.cni.ipam === 'pools'
+      ? new BlockKeeper({
+          nodeName,
+          state: () => cluster.state,
+          node,
+          allocator,
+          registry,
+          clock: dataplaneClock,
+          log,
+        })
+      : undefined;
+  shutdown.add(() => blocks?.close());
   const attached =
     kernel && links && roles.includes('cni')
       ? await CniPart.restore({
@@ -142,7 +161,8 @@ async function startAgent(flags: AgentFlags, log: Log, shutdown: Shutdown): Prom
           policy,
           nft: nftProcess(),
           pods: () => cluster.state.pods,
-          node: () => toNodeNetwork(cluster.state, config.inventory, links),
+          node,
+          ...(blocks && { blocks: { allocator, addressing: blocks } }),
           publisher: noPublisher,
           onCall: (call) => log.debug(call, 'CNI call'),
           clock: dataplaneClock,
@@ -151,7 +171,6 @@ async function startAgent(flags: AgentFlags, log: Log, shutdown: Shutdown): Prom
       : undefined;
   const cni = attached?.part;
   shutdown.add(() => cni?.close());
-  const source = await openSource(flags);
   shutdown.add(() => source.stop());
   source.onChanges((changes) => {
     cluster.apply(changes);
@@ -233,6 +252,7 @@ async function startAgent(flags: AgentFlags, log: Log, shutdown: Shutdown): Prom
     config = toSpeakerSettings(cluster.state, self);
     configuredAt = Date.now();
     routes?.setInventory(config.inventory);
+    blocks?.onBlocksChanged();
     const { added, removed, reset } = speaker.configure(config.settings);
     if (added.length + removed.length + reset.length > 0)
       log.info({ added, removed, reset }, 'neighbours reconfigured');
@@ -266,28 +286,40 @@ async function startAgent(flags: AgentFlags, log: Log, shutdown: Shutdown): Prom
     restartInProgress: () => restartInProgress,
     sourceStatus: () => toSourceStatus(flags, source),
     policyCounts: () => ({ policies: cluster.state.networkPolicies.size, pods: cluster.state.pods.size }),
-    ownConditions: () => ownConditions,
+    ownConditions: () => [...ownConditions, ...(blocks?.lost() ?? []).map((lost) => ({ type: 'BlockLost', ...lost }))],
+    addresses: () => cni && { usage: cni.usage(), refusals: cni.refusals },
     speaker,
     routes,
     policy,
     hostRoutes,
   };
   control.serve(new AgentControlModel(agent));
+  blocks?.start();
   await cni?.serve();
   const { asNumber, routerId, neighbors } = config.settings;
   log.info({ version, asNumber, routerId, neighbors: neighbors.length, roles, restarting }, 'running');
 }
 
+interface OpenedSource {
+  readonly source: Source;
+  /** Where blocks of addresses are claimed. */
+  readonly registry: BlockRegistry | undefined;
+}
+
 /** @throws an Error for the user where there is no way to the API server. */
-async function openSource({ source, stateFolder }: AgentFlags): Promise<Source> {
-  if (source.kind === 'directory') return new DirectorySource(source.path);
+async function openSource({ source, stateFolder }: AgentFlags): Promise<OpenedSource> {
+  if (source.kind === 'directory') return { source: new DirectorySource(source.path), registry: undefined };
   // The clients of an API server are loaded only where there is one.
-  const [{ KubeClient }, { KubeSource }] = await Promise.all([
+  const [{ KubeClient }, { KubeSource }, { KubeBlocks }] = await Promise.all([
     import('../kube/client.ts'),
     import('../source/kube.ts'),
+    import('./ipam/kube-blocks.ts'),
   ]);
   const client = await KubeClient.open({ kubeconfig: source.kubeconfig });
-  return new KubeSource({ client, lastKnownFolder: join(stateFolder, 'last-known') });
+  return {
+    source: new KubeSource({ client, lastKnownFolder: join(stateFolder, 'last-known') }),
+    registry: new KubeBlocks(client),
+  };
 }
 
 /** @returns what logs each problem when it comes and when it goes, not each time that another one does. */

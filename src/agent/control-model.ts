@@ -19,6 +19,7 @@ import type {
   RouteReportStep,
   StatusCondition,
 } from '../control/model.ts';
+import type { RangeUsage } from '../ipam/address-allocator.ts';
 import type { DirectionExplanation, RuleExplanation } from '../policy/explain.ts';
 import type { Condition } from '../topology/condition.ts';
 import type { SpeakerConfig } from '../topology/speaker-config.ts';
@@ -38,6 +39,8 @@ export interface RunningAgent {
   policyCounts(): { policies: number; pods: number };
   /** Why the agent could not do something of its own, beyond the conditions of objects. */
   ownConditions(): readonly StatusCondition[];
+  /** undefined without the role cni. */
+  addresses(): { readonly usage: readonly RangeUsage[]; readonly refusals: number } | undefined;
   readonly speaker: Speaker;
   readonly routes: RouteKeeper | undefined;
   readonly policy: PolicyKeeper | undefined;

@@ -7,6 +7,7 @@
 import type { PeerStatus, RibTotals, SessionState, SignatureDrops } from '../../bgp/index.ts';
 import { families, type Family } from '../../bgp/ip.ts';
 import type { PolicyStatus, TunnelState } from '../control/model.ts';
+import type { RangeUsage } from '../ipam/address-allocator.ts';
 import type { RunningAgent } from './control-model.ts';
 
 /** The agent at one moment; parts that a role leaves out are undefined. */
@@ -22,6 +23,7 @@ export interface Snapshot {
   /** Objects of which something is refused on this node. */
   readonly conditions: number;
   readonly restartInProgress: boolean;
+  readonly addresses: ReturnType<RunningAgent['addresses']>;
   readonly signatureDrops: SignatureDrops;
   /** By reason. */
   readonly bfdDiscards: Readonly<Record<string, number>>;
@@ -51,6 +53,7 @@ export function takeSnapshot(agent: RunningAgent): Snapshot {
     source: { synced, problems: problems.length },
     conditions: agent.ownConditions().length + conditions.filter(({ status }) => !status).length,
     restartInProgress: agent.restartInProgress(),
+    addresses: agent.addresses(),
     signatureDrops: agent.speaker.signatureDrops(),
     bfdDiscards: agent.speaker.bfdDiscards(),
   };
@@ -185,6 +188,44 @@ export const collectedMetrics: readonly CollectedMetric[] = [
     'Prefixes kept through a graceful restart of the peer, not told again yet (RFC 4724).',
     'stale',
   ),
+
+  {
+    name: 'godwit_ipam_addresses',
+    type: 'gauge',
+    help: "Addresses of the node's pod ranges (spec.podCIDRs, or blocks of IPPools) by what became of them; free ones are not counted: size less the others.",
+    labels: ['family', 'state'],
+    *collect({ addresses }) {
+      for (const family of addresses === undefined ? [] : families) {
+        const ranges = addresses!.usage.filter((range) => range.family === family);
+        const sum = (read: (range: RangeUsage) => bigint | number) =>
+          ranges.reduce((total, range) => total + Number(read(range)), 0);
+        yield { value: sum(({ size }) => size), labels: { family, state: 'size' } };
+        yield { value: sum(({ held }) => held), labels: { family, state: 'held' } };
+        yield { value: sum(({ reserved }) => reserved), labels: { family, state: 'reserved' } };
+        yield { value: sum(({ coolingDown }) => coolingDown), labels: { family, state: 'cooling_down' } };
+      }
+    },
+  },
+  {
+    name: 'godwit_ipam_ranges',
+    type: 'gauge',
+    help: 'Ranges that the node has for pods: those of its spec.podCIDRs, or blocks that it claimed.',
+    labels: ['family'],
+    collect: ({ addresses }) =>
+      addresses === undefined
+        ? []
+        : families.map((family) => ({
+            value: addresses.usage.filter((range) => range.family === family).length,
+            labels: { family },
+          })),
+  },
+  {
+    name: 'godwit_ipam_exhausted_total',
+    type: 'counter',
+    help: 'Pods that were refused because no address was left; each attempt of the kubelet counts.',
+    labels: [],
+    collect: ({ addresses }) => (addresses === undefined ? [] : [{ value: addresses.refusals, labels: noLabels }]),
+  },
 
   {
     name: 'godwit_tcp_md5_dropped_segments_total',

@@ -58,7 +58,12 @@ export interface CniFlags {
   readonly chain: readonly ChainedPlugin[];
   /** Of the network configuration. */
   readonly version: CniVersion;
+  /** Where pods' addresses come from: the Node's ranges, or blocks of IPPools that the node claims. */
+  readonly ipam: IpamMode;
 }
+
+const ipamModes = ['node', 'pools'] as const;
+export type IpamMode = (typeof ipamModes)[number];
 
 /** An IP address, canonical text, and a TCP port. */
 export interface HostPort {
@@ -90,6 +95,7 @@ export function parseAgentFlags(args: readonly string[]): AgentFlags {
     'cni-conf-dir': { type: 'string' },
     'cni-chain': { type: 'string' },
     'cni-version': { type: 'string' },
+    ipam: { type: 'string' },
     metrics: { type: 'string' },
   });
   if (positionals.length > 0) throw new UsageError(`agent takes only flags, not '${positionals[0]}'`);
@@ -111,6 +117,7 @@ export function parseAgentFlags(args: readonly string[]): AgentFlags {
       chain: chain(values['cni-chain'] ?? 'portmap,bandwidth'),
       // What containerd 1.6 and plugins of its time speak; 1.1.0 brings GC and STATUS to those that can.
       version: oneOf('cni-version', cniVersions, values['cni-version'] ?? '1.0.0'),
+      ipam: oneOf('ipam', ipamModes, values.ipam ?? 'node'),
     },
     ...(values.metrics !== undefined && { metrics: hostPort('metrics', values.metrics) }),
   };

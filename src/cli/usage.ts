@@ -32,6 +32,7 @@ Flags of agent:
   --cni-conf-dir DIR    role cni: where the runtime's network configuration goes (default /etc/cni/net.d; or none)
   --cni-chain LIST      role cni: plugins called after ours, of portmap,bandwidth,tuning (default portmap,bandwidth; or none)
   --cni-version VERSION role cni: version of that configuration (default 1.0.0)
+  --ipam node|pools     role cni: addresses of the Node's spec.podCIDRs (default), or of blocks of IPPools
   --metrics ADDR:PORT   answer /metrics, /livez and /readyz there (default: nowhere)
 
 What show can tell:

@@ -149,12 +149,18 @@ const ipPoolFields = {
   },
   disabled: same,
   disableBGPExport: same,
-  blockSize: { kind: 'none', instead: 'a node has the ranges of its spec.podCIDRs', harmless: () => true },
+  blockSize: {
+    kind: 'changed',
+    to: 'blockSize',
+    how: 'the same, at most 30 of IPv4 and 126 of IPv6; it counts with `--ipam pools`',
+    convert: (value) => ({ blockSize: Number(value) > 126 ? 126 : [31, 32].includes(Number(value)) ? 30 : value }),
+  },
   nodeSelector: same,
   namespaceSelector: {
-    kind: 'none',
-    instead: "pods of every namespace get addresses of their node's range",
-    harmless: (value) => value === '' || value === 'all()',
+    kind: 'changed',
+    to: 'namespaceSelector',
+    how: 'the same; it counts with `--ipam pools`',
+    convert: (value) => (value === '' ? {} : { namespaceSelector: value }),
   },
   allowedUses: {
     kind: 'none',
@@ -163,7 +169,7 @@ const ipPoolFields = {
   },
   assignmentMode: {
     kind: 'none',
-    instead: "a node's range is used for any of its pods",
+    instead: 'a pool serves every pod that it selects; the annotation godwit.dev/ip-pools names others',
     harmless: isDefault('Automatic'),
   },
 } as const satisfies FieldTable;
@@ -234,9 +240,15 @@ export const calicoKindsWithout: Readonly<Record<string, KindWithout>> = {
     instead: "nothing of it is read; MTUs of tunnels are computed from the underlay's",
   },
   KubeControllersConfiguration: { level: 'note', instead: 'there is no such controller' },
-  IPAMConfig: { level: 'note', instead: 'a node has the ranges of its spec.podCIDRs' },
-  IPAMConfiguration: { level: 'note', instead: 'a node has the ranges of its spec.podCIDRs' },
-  IPReservation: { level: 'lost', instead: 'addresses are not reserved in this version' },
+  IPAMConfig: {
+    level: 'note',
+    instead: 'a node has the ranges of its spec.podCIDRs, or with --ipam pools blocks, as many as it needs',
+  },
+  IPAMConfiguration: {
+    level: 'note',
+    instead: 'a node has the ranges of its spec.podCIDRs, or with --ipam pools blocks, as many as it needs',
+  },
+  IPReservation: { level: 'lost', instead: 'write an IPReservation of godwit.dev/v1 with the same spec' },
   ClusterInformation: state,
   CalicoNodeStatus: state,
   IPAMBlock: state,

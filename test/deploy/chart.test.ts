@@ -57,6 +57,7 @@ const variants = {
     '--set=agent.extraArgs={--node-ip=192.0.2.1}',
     '--set=serviceAccount.annotations.a=b',
   ],
+  'blocks of pools': ['--set=cni.ipam=pools'],
   'roles made by others': ['--set=rbac.create=false'],
   'cleaning up': ['--set=cleanup=true'],
 } as const satisfies Record<string, readonly string[]>;
@@ -117,6 +118,7 @@ describe.skipIf(tools === undefined)('the chart', () => {
       'BGP alone': usual,
       'with reflectors': [...usual, 'DaemonSet kube-system/godwit-reflector'],
       'another API server, image and folders': usual,
+      'blocks of pools': usual,
       'roles made by others': [usual[0], usual[3]],
       'cleaning up': usual,
     });
@@ -185,7 +187,9 @@ describe.skipIf(tools === undefined)('the chart', () => {
       '--cni-conf-dir=/etc/cni/net.d',
       '--cni-chain=portmap,bandwidth',
       '--cni-version=1.0.0',
+      '--ipam=node',
     ]);
+    expect(agent('blocks of pools').args).toContain('--ipam=pools');
     expect(agent('without CNI').args).toEqual([
       'agent',
       '--node=$(NODE_NAME)',
@@ -196,6 +200,15 @@ describe.skipIf(tools === undefined)('the chart', () => {
     expect(agent('another API server, image and folders').args).toEqual(
       expect.arrayContaining(['--node-ip=192.0.2.1', '--cni-chain=none']),
     );
+  });
+
+  test('blocks are made and deleted only by agents that claim them', () => {
+    const writes = (variant: keyof typeof variants) =>
+      only(variant, 'ClusterRole', 'godwit-agent').rules.filter(({ verbs }: Manifest) => verbs.includes('create'));
+    expect(writes('default')).toEqual([]);
+    expect(writes('blocks of pools')).toEqual([
+      { apiGroups: ['godwit.dev'], resources: ['ipamblocks'], verbs: ['create', 'delete'] },
+    ]);
   });
 
   test('image, API server and folders of others', () => {

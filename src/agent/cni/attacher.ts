@@ -11,7 +11,7 @@ import { KernelError, type Clock, type PodLink } from '../../../dataplane/index.
 import { CniError, CniErrorCode } from '../../cni/cni-error.ts';
 import type { AddRequest, AttachmentKey, CniRequest, PodName } from '../../cni/request.ts';
 import { formatResult } from '../../cni/result.ts';
-import type { AddressAllocator, RangeUsage } from '../../ipam/address-allocator.ts';
+import type { AddressAllocator, Allocation, RangeUsage } from '../../ipam/address-allocator.ts';
 import { ipAddressesAnnotation, parseAddressList } from '../../ipam/annotations.ts';
 import type { Pod } from '../../resources/pod.ts';
 import { unreachable } from '../../unreachable.ts';
@@ -40,8 +40,24 @@ export interface PodPolicy {
   problem(): string | undefined;
 }
 
+/** Decides which addresses a pod gets: of the Node's own ranges, or of blocks that it claims. */
+export interface PodAddressing {
+  allocate(request: AddressRequest): Promise<Allocation>;
+  /** What a person must put right before a pod can have an address. */
+  problem(): string | undefined;
+  usage(): RangeUsage[];
+}
+
+export interface AddressRequest {
+  readonly owner: string;
+  readonly requested: readonly string[];
+  /** Absent: no pod of Kubernetes. */
+  readonly object: Pod | undefined;
+}
+
 /** What of the node an attachment depends on. */
 export interface NodeNetwork {
+  /** Of the Node object. */
   readonly podRanges: readonly string[];
   /** Addresses and CIDRs. */
   readonly reserved: readonly string[];
@@ -54,11 +70,15 @@ export interface AttacherOptions {
   readonly bootId: string;
   readonly node: () => NodeNetwork;
   readonly findPod: (pod: PodName) => Promise<Pod>;
+  /** Who has which address. */
   readonly allocator: AddressAllocator;
+  readonly addressing: PodAddressing;
   readonly ledger: AttachmentLedger;
   readonly links: PodLinks;
   readonly policy: PodPolicy;
   readonly publisher: PodAddressPublisher;
+  /** No address is left for a pod. */
+  readonly onExhausted?: (pod: PodName | undefined, reason: string) => void;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -74,8 +94,15 @@ export class Attacher {
   /** By container id: the end of its last call. */
   readonly #turns = new Map<string, Promise<unknown>>();
 
+  #refusals = 0;
+
   constructor(options: AttacherOptions) {
     this.#options = options;
+  }
+
+  /** How often no address was left. */
+  get refusals(): number {
+    return this.#refusals;
   }
 
   /**
@@ -102,13 +129,6 @@ export class Attacher {
       this.#strays.add(name);
       allocator.restore(strayOwner(name), addresses);
     }
-  }
-
-  usage(): RangeUsage[] {
-    const { allocator, node, clock } = this.#options;
-    const { podRanges, reserved } = node();
-    allocator.setRanges(podRanges, reserved);
-    return allocator.usage(clock.now());
   }
 
   attachments(): readonly Attachment[] {
@@ -164,7 +184,7 @@ export class Attacher {
       await links.remove(before.hostName);
     } else await this.#removeStray(linkNamesOf(request).hostName);
     const object = request.pod && (await findPod(request.pod));
-    const attachment = this.#plan(request, object);
+    const attachment = await this.#plan(request, object);
     try {
       await this.#attach(attachment, object);
     } catch (error) {
@@ -175,19 +195,22 @@ export class Attacher {
   }
 
   /** Everything that is decided before anything is made. @throws CniError */
-  #plan(request: AddRequest, object: Pod | undefined): Attachment {
-    const { allocator, node, clock, bootId } = this.#options;
+  async #plan(request: AddRequest, object: Pod | undefined): Promise<Attachment> {
+    const { addressing, node, clock, bootId, onExhausted } = this.#options;
     const { containerId, ifName, network, namespace, pod, routes } = request;
-    const { podRanges, reserved, mtu, problem } = node();
+    const { problem } = node();
     if (problem !== undefined) throw new CniError(CniErrorCode.tryAgainLater, 'no address for the pod', problem);
     const names = linkNamesOf(request);
-    allocator.setRanges(podRanges, reserved);
-    const allocation = allocator.allocate({
+    const allocation = await addressing.allocate({
       owner: ownerOf(request),
       requested: requestedAddresses(request, object),
-      now: clock.now(),
+      object,
     });
     if (allocation.kind === 'refused') {
+      if (allocation.exhausted !== undefined) {
+        this.#refusals++;
+        onExhausted?.(pod, allocation.reason);
+      }
       const code = allocation.passing ? CniErrorCode.tryAgainLater : CniErrorCode.invalidConfig;
       throw new CniError(code, 'no address for the pod', allocation.reason);
     }
@@ -203,7 +226,8 @@ export class Attacher {
       addresses: [...allocation.addresses],
       ...names,
       podMac: request.requestedMac ?? names.podMac,
-      mtu: request.mtu ?? mtu,
+      // A block that was claimed for this pod may be the first that travels in a tunnel.
+      mtu: request.mtu ?? node().mtu,
       defaultRoute: ifName === primaryInterface,
       routes: [...routes],
       attachedAt: clock.now(),
@@ -309,11 +333,10 @@ export class Attacher {
   }
 
   async #status(): Promise<undefined> {
-    const { node, policy } = this.#options;
+    const { node, policy, addressing } = this.#options;
     const problem = policy.problem();
     if (problem !== undefined) throw new CniError(CniErrorCode.notAvailable, 'policy is not in force', problem);
-    const { podRanges, problem: nodeProblem } = node();
-    const reason = podRanges.length === 0 ? 'the node has no pod range (spec.podCIDRs)' : nodeProblem;
+    const reason = node().problem ?? addressing.problem();
     if (reason !== undefined) throw new CniError(CniErrorCode.notAvailable, 'no pod can have an address', reason);
   }
 

@@ -24,7 +24,8 @@ import type { Pod } from '../../resources/pod.ts';
 import type { ResourceChange } from '../../resources/resource.ts';
 import type { Log } from '../log.ts';
 import type { PolicyKeeper } from '../policy-keeper.ts';
-import { Attacher, type NodeNetwork, type PodLinks } from './attacher.ts';
+import { NodeRanges } from '../ipam/node-ranges.ts';
+import { Attacher, type AttacherOptions, type NodeNetwork, type PodAddressing, type PodLinks } from './attacher.ts';
 import { CniServer, type CniServerOptions } from './cni-server.ts';
 import { writeConflist } from './host-files.ts';
 import { KeptPolicy } from './kept-policy.ts';
@@ -54,12 +55,16 @@ export interface CniPartOptions {
   readonly pods: () => ReadonlyMap<string, Pod>;
   readonly node: () => NodeNetwork;
   readonly publisher: PodAddressPublisher;
+  /** No address is left for a pod. */
+  readonly onExhausted?: AttacherOptions['onExhausted'];
   readonly clock: Clock;
   readonly log: Log;
   readonly onCall?: CniServerOptions['onCall'];
   /** Milliseconds that an ADD waits for the pod's object. */
   readonly podPatienceMilliseconds?: number;
   readonly coolDownMilliseconds?: number;
+  /** Where pods have addresses of blocks that the node claims; undefined: of the Node's own ranges. */
+  readonly blocks?: { readonly allocator: AddressAllocator; readonly addressing: PodAddressing };
   /** In place of the kernel and of the folder. */
   readonly links?: PodLinks;
   readonly ledger?: AttachmentLedger;
@@ -72,6 +77,7 @@ export class CniPart {
   readonly #attacher: Attacher;
   readonly #links: PodLinks;
   readonly #policy: KeptPolicy;
+  readonly #addressing: PodAddressing;
   #server: CniServer | undefined;
   #cancelCheck: (() => void) | undefined;
   #cancelConflist: (() => void) | undefined;
@@ -84,15 +90,20 @@ export class CniPart {
     this.#lookup = new PodLookup({ nodeName, pods, clock, patienceMilliseconds: options.podPatienceMilliseconds });
     this.#links = options.links ?? new PodNetwork({ kernel, namespace });
     this.#policy = new KeptPolicy(this.#pods, policy);
+    const allocator =
+      options.blocks?.allocator ?? new AddressAllocator({ coolDownMilliseconds: options.coolDownMilliseconds });
+    this.#addressing = options.blocks?.addressing ?? new NodeRanges(allocator, node, clock);
     this.#attacher = new Attacher({
       bootId,
       node,
       findPod: (pod) => this.#lookup.find(pod),
-      allocator: new AddressAllocator({ coolDownMilliseconds: options.coolDownMilliseconds }),
+      allocator,
+      addressing: this.#addressing,
       ledger: options.ledger ?? new LedgerFolder(options.ledgerFolder),
       links: this.#links,
       policy: this.#policy,
       publisher,
+      onExhausted: options.onExhausted,
       clock,
       log,
     });
@@ -140,7 +151,12 @@ export class CniPart {
 
   /** How full the node's ranges are. */
   usage() {
-    return this.#attacher.usage();
+    return this.#addressing.usage();
+  }
+
+  /** How often a pod was refused because no address was left. */
+  get refusals(): number {
+    return this.#attacher.refusals;
   }
 
   /** Pods keep their network; the configuration list stays, so that the node is Ready over a restart. */

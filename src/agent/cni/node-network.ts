@@ -11,8 +11,14 @@ export function toNodeNetwork(state: ClusterState, inventory: Inventory, links: 
   const { name, podPrefixes } = inventory.self;
   const text = state.nodes.get(name)?.metadata.annotations[reservedAddressesAnnotation];
   const reserved = text === undefined ? { addresses: [] } : parseReservedList(text);
-  const network = { podRanges: podPrefixes.map(({ text }) => text), mtu: podMtu(inventory, links) };
-  if ('addresses' in reserved) return { ...network, reserved: reserved.addresses, problem: undefined };
+  const network = {
+    podRanges: podPrefixes.filter(({ from }) => from === 'node').map(({ text }) => text),
+    mtu: podMtu(inventory, links),
+  };
+  if ('addresses' in reserved) {
+    const everywhere = [...state.ipReservations.values()].flatMap(({ spec }) => spec.reservedCIDRs);
+    return { ...network, reserved: [...reserved.addresses, ...everywhere], problem: undefined };
+  }
   const problem = `node ${name}: the annotation ${reservedAddressesAnnotation} is invalid: ${reserved.reason}`;
   return { ...network, reserved: [], problem };
 }

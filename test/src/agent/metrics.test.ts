@@ -57,6 +57,13 @@ function agentWith(speaker: Speaker): RunningAgent {
     sourceStatus: () => ({ text: 'dir:/x', synced: true, problems: [{ file: 'a.yaml', reason: 'not YAML' }] }),
     policyCounts: () => ({ policies: 3, pods: 7 }),
     ownConditions: () => [],
+    addresses: () => ({
+      usage: [
+        { range: '10.244.1.0/24', family: 'ipv4', size: 254n, held: 3, reserved: 2n, coolingDown: 1 },
+        { range: '10.244.2.0/24', family: 'ipv4', size: 254n, held: 4, reserved: 0n, coolingDown: 0 },
+      ],
+      refusals: 5,
+    }),
     speaker,
     routes: undefined,
     policy: undefined,
@@ -180,6 +187,7 @@ const emptySnapshot: Snapshot = {
   source: { synced: true, problems: 0 },
   conditions: 0,
   restartInProgress: false,
+  addresses: undefined,
   signatureDrops: { missing: 1, unexpected: 2, wrong: 3 },
   bfdDiscards: { badVersion: 4 },
 };

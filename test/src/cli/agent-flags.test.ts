@@ -9,6 +9,7 @@ const cni = {
   confDir: '/etc/cni/net.d',
   chain: ['portmap', 'bandwidth'],
   version: '1.0.0',
+  ipam: 'node',
 };
 
 test('what is not said has its default', () => {
@@ -44,10 +45,11 @@ test('what is said counts', () => {
 });
 
 test('the CNI is a role that is asked for, with settings of its own', () => {
-  const said = '--roles cni,policy --cni-socket /x/c.sock --cni-conf-dir none --cni-chain none --cni-version 1.1.0';
+  const said =
+    '--roles cni,policy --cni-socket /x/c.sock --cni-conf-dir none --cni-chain none --cni-version 1.1.0 --ipam pools';
   const flags = parseAgentFlags([...needed, ...said.split(' ')]);
   expect(flags.roles).toEqual(['policy', 'cni']);
-  expect(flags.cni).toEqual({ socket: '/x/c.sock', confDir: undefined, chain: [], version: '1.1.0' });
+  expect(flags.cni).toEqual({ socket: '/x/c.sock', confDir: undefined, chain: [], version: '1.1.0', ipam: 'pools' });
 });
 
 test('relative paths are of the folder where the agent was started', () => {
@@ -68,6 +70,7 @@ test.each([
   [[...needed, '--roles', ''], "--roles: '' is none of bgp, routes, policy, cni"],
   [[...needed, '--roles', 'bgp,services'], "--roles: 'services' is not in this version"],
   [[...needed, '--cni-chain', 'portmap,flannel'], "--cni-chain: 'flannel' is none of portmap, bandwidth, tuning"],
+  [[...needed, '--ipam', 'host-local'], "--ipam: 'host-local' is none of node, pools"],
   [[...needed, '--cni-version', '2.0.0'], "--cni-version: '2.0.0' is none of 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0"],
   [[...needed, '--cni-conf-dir', ''], '--cni-conf-dir: the path is empty'],
   [['--source', 'kube', '--node', 'a_b'], "--node: 'a_b' is not the name of a Node (letters, digits, '-' and '.')"],

@@ -31,7 +31,13 @@ describe('a field', () => {
     ['BGPPeer', { peerIP: '10.0.0.1', asNumber: 64512, maxRestartTime: '2m0s' }, { maxRestartTime: '120s' }],
     ['BGPPeer', { peerIP: '10.0.0.1', asNumber: 64512, keepaliveTime: '1500ms' }, { keepaliveTime: '2s' }],
     ['BGPPeer', { peerIP: '10.0.0.1', asNumber: 64512, ttlSecurity: 0 }, {}],
-    ['IPPool', { cidr: '10.0.0.0/16', ipipMode: 'CrossSubnet', nodeSelector: 'all()', blockSize: 26 }, {}],
+    [
+      'IPPool',
+      { cidr: '10.0.0.0/16', ipipMode: 'CrossSubnet', nodeSelector: 'all()', blockSize: 26 },
+      { blockSize: 26 },
+    ],
+    ['IPPool', { cidr: '10.0.0.0/16', blockSize: 32, namespaceSelector: '' }, { blockSize: 30 }],
+    ['IPPool', { cidr: 'fd00::/48', blockSize: 128, namespaceSelector: 'has(a)' }, { blockSize: 126 }],
     ['IPPool', { cidr: '10.0.0.0/16', vxlanMode: '', natOutgoing: false, allowedUses: ['Workload', 'Tunnel'] }, {}],
     ['BGPFilter', { importV4: [{ action: 'Reject', cidr: '10.0.0.0/8', matchOperator: 'In' }] }, {}],
   ])('%s %j is carried over, without a note', (kind, spec, changed) => {
@@ -199,7 +205,7 @@ test.each([
   ['NetworkPolicy', 'projectcalico.org/v3', 'default.web', 'lost', /NOT ENFORCED/],
   ['NetworkPolicy', 'projectcalico.org/v3', 'knp.default.web', 'note', /enforced as it is/],
   ['NetworkPolicy', 'networking.k8s.io/v1', 'web', 'note', /enforced as it is/],
-  ['IPReservation', 'projectcalico.org/v3', 'r', 'lost', /not reserved/],
+  ['IPReservation', 'projectcalico.org/v3', 'r', 'lost', /with the same spec/],
   ['IPAMBlock', 'crd.projectcalico.org/v1', 'b', 'note', /nothing to convert/],
   ['ThingOfTomorrow', 'projectcalico.org/v3', 't', 'lost', /not known/],
   ['Deployment', 'apps/v1', 'd', 'note', /not Calico's/],

@@ -140,6 +140,7 @@ spec:
             - --cni-conf-dir=/etc/cni/net.d
             - --cni-chain={{ join "," .root.Values.cni.chain | default "none" }}
             - --cni-version={{ .root.Values.cni.version }}
+            - --ipam={{ .root.Values.cni.ipam }}
             {{- end }}
             {{- range $settings.extraArgs }}
             - {{ . | quote }}

@@ -70,10 +70,10 @@ afterEach(async () => {
 const socket = () => join(folder, 'cni.sock');
 const conflist = () => join(folder, 'net.d', '10-godwit.conflist');
 
-async function start(): Promise<void> {
+async function start(...more: readonly string[]): Promise<void> {
   const flags = [
     '--node=n1',
-    `--source=dir:${join(folder, 'manifests')}`,
+    ...(more.length > 0 ? more : [`--source=dir:${join(folder, 'manifests')}`]),
     '--roles=policy,cni',
     `--socket=${join(folder, 'ctl.sock')}`,
     `--state=${join(folder, 'state')}`,
@@ -160,6 +160,65 @@ test('pods outlive the agent’s death, calls wait for its return, and cleanup t
   expect(host.exec('nft', 'list', 'ruleset')).toBe('');
   expect([...readdirSync(join(folder, 'net.d')), ...readdirSync(binDir)]).toEqual([]);
   expect(existsSync(join(folder, 'state'))).toBe(false);
+});
+
+test('pods have addresses of blocks that the node claims at the API server, of the pools of their namespaces', async () => {
+  using web = new TestNamespace();
+  using db = new TestNamespace();
+  const inShop = podManifest('db', {}, { metadata: { name: 'db', namespace: 'shop' } });
+  const custom = (kind: string, name: string, spec: object) => ({
+    apiVersion: 'godwit.dev/v1',
+    kind,
+    metadata: { name },
+    spec,
+  });
+  const objects = [
+    {
+      apiVersion: 'v1',
+      kind: 'Node',
+      metadata: { name: 'n1' },
+      status: { addresses: [{ type: 'InternalIP', address: '192.0.2.11' }] },
+    },
+    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop', labels: { tier: 'db' } } },
+    custom('IPPool', 'pods', { cidr: '10.244.0.0/28', blockSize: 28, vxlanMode: 'CrossSubnet' }),
+    custom('IPPool', 'db', { cidr: '10.245.0.0/28', blockSize: 28, namespaceSelector: "tier == 'db'" }),
+    custom('IPReservation', 'first', { reservedCIDRs: ['10.244.0.1/32'] }),
+    podManifest('web', {}),
+    inShop,
+  ];
+  const kubeconfig = join(folder, 'kubeconfig');
+  const script = fileURLToPath(new URL('../ipam/api-server-process.ts', import.meta.url));
+  const words = [script, kubeconfig, ...objects.map((object) => JSON.stringify(object))];
+  const server = spawn('ip', ['netns', 'exec', host.name, process.execPath, ...words], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  try {
+    const told: string[] = [];
+    const lines = createInterface({ input: server.stdout }).on('line', (line) => told.push(line));
+    await once(lines, 'line');
+    await start('--source=kube', `--kubeconfig=${kubeconfig}`, '--ipam=pools');
+    const add = (containerId: string, namespace: TestNamespace, pod: string) =>
+      forwarder.call({ command: 'ADD', version: '1.1.0', containerId, netns: namespace.path, pod }, socket());
+    expect(await add('c1', web, 'default/web')).toMatchObject({
+      status: 0,
+      output: { ips: [{ address: '10.244.0.2/32' }], interfaces: [{ mtu: 1450 }, {}] },
+    });
+    expect(await add('c2', db, 'shop/db')).toMatchObject({ output: { ips: [{ address: '10.245.0.1/32' }] } });
+    expect(told.slice(1).sort()).toEqual(['10.244.0.0/28 n1', '10.245.0.0/28 n1']);
+
+    // The next life uses what this one claimed, also when the server is away.
+    await kill();
+    await start('--source=kube', `--kubeconfig=${kubeconfig}`, '--ipam=pools');
+    server.kill('SIGKILL');
+    await once(server, 'exit');
+    expect(await forwarder.call({ command: 'DEL', containerId: 'c2', netns: db.path }, socket())).toEqual({
+      status: 0,
+    });
+    expect(await add('c3', db, 'shop/db')).toMatchObject({ output: { ips: [{ address: '10.245.0.2/32' }] } });
+    expect(told).toHaveLength(3);
+  } finally {
+    server.kill('SIGKILL');
+  }
 });
 
 test('install-cni replaces the plugin as a whole, also while a runtime runs the old one', () => {

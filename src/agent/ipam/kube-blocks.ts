@@ -1,0 +1,90 @@
+/**
+ * IPAMBlocks at the API server. Creating one is the compare-and-swap: the name is made of the CIDR, and the server lets one succeed.
+ * Holds: what is deleted is the object that was looked at (its uid and resourceVersion are the precondition).
+ */
+
+import type { KubeClient } from '../../kube/client.ts';
+import { KubeError } from '../../kube/errors.ts';
+import { godwitApiVersion } from '../../resources/define.ts';
+import { ipamBlockName, type IpamBlock } from '../../resources/ipam-block.ts';
+
+export type Claim =
+  | { readonly kind: 'claimed' }
+  | { readonly kind: 'taken'; readonly node: string | undefined }
+  /** The server did not answer, or refused. The block may be ours all the same: the watch will tell. */
+  | { readonly kind: 'failed'; readonly reason: string };
+
+/** Where blocks are claimed and given back. */
+export interface BlockRegistry {
+  claim(spec: IpamBlock['spec']): Promise<Claim>;
+  /**
+   * Deletes the block of a node, if it is still that node's.
+   * @returns why not; undefined: it is gone
+   */
+  release(cidr: string, node: string): Promise<string | undefined>;
+}
+
+interface StoredBlock {
+  readonly metadata: { readonly uid: string; readonly resourceVersion: string };
+  readonly spec?: { readonly node?: string };
+}
+
+const collection = `/apis/${godwitApiVersion}/ipamblocks`;
+
+export class KubeBlocks implements BlockRegistry {
+  readonly #client: KubeClient;
+
+  constructor(client: KubeClient) {
+    this.#client = client;
+  }
+
+  async claim(spec: IpamBlock['spec']): Promise<Claim> {
+    const name = ipamBlockName(spec.cidr);
+    const body = { apiVersion: godwitApiVersion, kind: 'IPAMBlock', metadata: { name }, spec };
+    try {
+      await this.#client.request('POST', collection, { body, idle: answerMilliseconds });
+      return { kind: 'claimed' };
+    } catch (error) {
+      if (!(error instanceof KubeError)) throw error;
+      if (error.kind !== 'alreadyExists') return { kind: 'failed', reason: error.message };
+    }
+    try {
+      const node = (await this.#read(name))?.spec?.node;
+      // An answer that was lost: the block has been ours since.
+      return node === spec.node ? { kind: 'claimed' } : { kind: 'taken', node };
+    } catch (error) {
+      if (!(error instanceof KubeError)) throw error;
+      return { kind: 'failed', reason: error.message };
+    }
+  }
+
+  async release(cidr: string, node: string): Promise<string | undefined> {
+    const name = ipamBlockName(cidr);
+    try {
+      const stored = await this.#read(name);
+      if (stored === undefined) return undefined;
+      if (stored.spec?.node !== node) return `it is of node ${stored.spec?.node}`;
+      const { uid, resourceVersion } = stored.metadata;
+      await this.#client.request('DELETE', `${collection}/${name}`, {
+        body: { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { uid, resourceVersion } },
+        idle: answerMilliseconds,
+      });
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof KubeError)) throw error;
+      return error.kind === 'notFound' ? undefined : error.message;
+    }
+  }
+
+  async #read(name: string): Promise<StoredBlock | undefined> {
+    try {
+      return (await this.#client.request('GET', `${collection}/${name}`, { idle: answerMilliseconds })) as StoredBlock;
+    } catch (error) {
+      if (error instanceof KubeError && error.kind === 'notFound') return undefined;
+      throw error;
+    }
+  }
+}
+
+/** A pod waits for it. */
+const answerMilliseconds = 5000;
