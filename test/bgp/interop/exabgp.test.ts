@@ -1,0 +1,49 @@
+import { ExaBgp } from '../kit/more-daemons.ts';
+import { addresses, ourAs, prefixes } from '../kit/interop-lab.ts';
+import type { InteropLab } from '../kit/interop-lab.ts';
+import type { Subject } from './router-stories.ts';
+import { tellRouterStories } from './router-stories.ts';
+
+const communities = 'community [65001:11] extended-community [target:65001:12] large-community [4200000001:13:14]';
+
+const configuration = `
+neighbor ${addresses.we} {
+  router-id ${addresses.daemon};
+  local-address ${addresses.daemon};
+  local-as ${ourAs};
+  peer-as ${ourAs};
+  hold-time 9;
+  family { ipv4 unicast; ipv6 unicast; }
+  capability { asn4 enable; route-refresh enable; graceful-restart 60; }
+  api { processes [ api ]; neighbor-changes; receive { parsed; update; refresh; } }
+  static {
+    route ${prefixes.daemon[0]} next-hop ${addresses.daemon} ${communities};
+    route ${prefixes.daemon[1]} next-hop fd99::2 ${communities};
+  }
+}
+`;
+
+class Router extends ExaBgp implements Subject {
+  readonly reflects = false;
+  readonly refreshes = true;
+  readonly helps = false;
+  readonly communities = [/\[ ?65001, ?11 ?\]/, /"target:65001:12"/, /\[ ?4200000001, ?13 ?, ?14 ?\]/];
+
+  constructor(lab: InteropLab) {
+    super(lab.theirs.name);
+  }
+
+  override async start(): Promise<void> {
+    await super.start(configuration);
+  }
+
+  async restart(): Promise<void> {
+    await this.start();
+  }
+
+  askRefresh(): void {
+    this.command(`neighbor ${addresses.we} announce route-refresh ipv4 unicast`);
+  }
+}
+
+tellRouterStories((lab) => new Router(lab));

@@ -1,0 +1,171 @@
+/** The stories that every real router is told: see kit/interop-lab.ts for who stands where. */
+
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { eventually } from '../../kit/eventually.ts';
+import type { Router } from '../kit/daemon.ts';
+import { addresses, externalAs, InteropLab, ourAs, prefixes } from '../kit/interop-lab.ts';
+
+export interface Subject extends Router {
+  /** How it writes 65001:11, the route target 65001:12, and 4200000001:13:14. */
+  readonly communities: readonly RegExp[];
+  /** Whether it passes on what it hears from its clients. */
+  readonly reflects: boolean;
+  /** Whether it tells us its routes again when we ask. */
+  readonly refreshes: boolean;
+  /** Asks us for our routes again; undefined: it has no word for that. */
+  askRefresh?(): void;
+  /** Starts it again after a crash, its forwarding preserved; undefined: it cannot restart so. */
+  restart?(): Promise<void>;
+  /** Whether it keeps our routes while we restart (RFC 4724 §4.2). */
+  readonly helps: boolean;
+  /** Ends the session with a word for us; undefined: it cannot. */
+  shutDown?(text: string): void;
+  /** Takes the session up again after shutDown. */
+  resume?(): void;
+  /** What it shows of the end of the last session; undefined: nothing that names our text. */
+  lastReason?(): string;
+}
+
+/** @param make the daemon, not yet started; its routes carry the lab's communities. */
+export function tellRouterStories(make: (lab: InteropLab) => Subject): { lab(): InteropLab; daemon(): Subject } {
+  let lab: InteropLab;
+  let daemon: Subject;
+
+  beforeAll(async () => {
+    lab = new InteropLab();
+    daemon = make(lab);
+    await Promise.all([daemon.start(), lab.start()]);
+    await lab.established();
+  });
+
+  afterAll(async () => {
+    await daemon?.stop();
+    await lab?.remove();
+  });
+
+  test('one session carries both families both ways, with 4-octet AS numbers', async () => {
+    await eventually(() => expect(lab.fromDaemon()).toEqual(prefixes.daemon), { reason: 'its routes' });
+    expect(lab.route(prefixes.daemon[0])).toMatchObject({ nextHop: addresses.daemon, asPath: '' });
+    expect(lab.route(prefixes.daemon[1])).toMatchObject({ nextHop: 'fd99::2', asPath: '' });
+    for (const prefix of [...prefixes.we, ...prefixes.external]) {
+      await eventually(() => daemon.route(prefix).includes(prefix), { reason: `${prefix} at the daemon` });
+    }
+    expect(daemon.route(prefixes.we[0])).toContain(addresses.we);
+    expect(daemon.route(prefixes.we[1])).toContain('fd99::1');
+    for (const prefix of prefixes.external) expect(daemon.route(prefix)).toContain(String(externalAs));
+    expect(lab.peer().remoteCapabilities).toEqual(
+      expect.arrayContaining(['IPv4 unicast', 'IPv6 unicast', 'route refresh', `4-octet AS number ${ourAs}`]),
+    );
+  });
+
+  test('RFC 4456: what we reflect to it names originator and cluster', async () => {
+    for (const prefix of prefixes.client) {
+      await eventually(() => daemon.route(prefix).includes('1.1.1.1'), { reason: `${prefix} at the daemon` });
+      expect(daemon.route(prefix)).toContain('10.99.0.3');
+    }
+    for (const prefix of prefixes.daemon) {
+      await eventually(() => lab.atBird('client', prefix).includes('BGP.originator_id: 10.99.0.2'), { reason: prefix });
+      expect(lab.atBird('client', prefix)).toContain('BGP.cluster_list: 1.1.1.1');
+    }
+  });
+
+  test('RFC 4456: what it reflects to us names originator and cluster, where it reflects', async () => {
+    if (!daemon.reflects) return;
+    for (const prefix of prefixes.behind) {
+      await eventually(() => lab.route(prefix) !== undefined, { reason: `${prefix} by way of the daemon` });
+      expect(lab.route(prefix)).toMatchObject({ originatorId: '10.99.0.3', clusterList: ['2.2.2.2'] });
+    }
+  });
+
+  test('RFC 1997, 4360, 8092: communities of all kinds pass through us unchanged', async () => {
+    for (const prefix of prefixes.external) {
+      for (const form of daemon.communities) expect(daemon.route(prefix)).toMatch(form);
+    }
+    for (const prefix of prefixes.daemon) {
+      await eventually(() => lab.atBird('external', prefix).includes(`BGP.as_path: ${ourAs}`), { reason: prefix });
+      const text = lab.atBird('external', prefix);
+      expect(text).toContain('BGP.community: (65001,11)');
+      expect(text).toContain('BGP.ext_community: (rt, 65001, 12)');
+      expect(text).toContain('BGP.large_community: (4200000001, 13, 14)');
+    }
+  });
+
+  test('RFC 2918: it refreshes for us, where it does for anyone', async () => {
+    const before = lab.peer().counters;
+    lab.speaker.peerAction('daemon', 'refreshIn');
+    const isAnew = () => lab.peer().counters.updatesReceived > before.updatesReceived || !daemon.refreshes;
+    await eventually(isAnew, { reason: 'it sends anew' });
+    expect(lab.fromDaemon()).toEqual(prefixes.daemon);
+  });
+
+  test('RFC 2918: we refresh for it, where it can ask', async () => {
+    if (daemon.askRefresh === undefined) return;
+    const before = lab.peer().counters;
+    daemon.askRefresh();
+    await eventually(() => lab.peer().counters.updatesSent > before.updatesSent, { reason: 'we send anew' });
+    for (const prefix of prefixes.we) expect(daemon.route(prefix)).toContain(prefix);
+  });
+
+  test('RFC 4724: it is killed and comes back; its routes are kept all the time, where it restarts gracefully', async () => {
+    await daemon.kill();
+    await eventually(() => lab.peer().state !== 'established', { reason: 'the loss is noticed' });
+    const stale = prefixes.daemon.map((prefix) => `${prefix} stale`);
+    await eventually(() => expect(lab.fromDaemon()).toEqual(daemon.restart === undefined ? [] : stale), {
+      reason: 'its routes are stale, or gone',
+    });
+    const lost = new Set<string>();
+    const watch = setInterval(() => {
+      for (const prefix of prefixes.daemon) if (lab.route(prefix) === undefined) lost.add(prefix);
+    }, 5);
+    if (daemon.restart === undefined) await daemon.start();
+    else await daemon.restart();
+    await eventually(() => expect(lab.fromDaemon()).toEqual(prefixes.daemon), { reason: 'its fresh routes' });
+    clearInterval(watch);
+    expect([...lost]).toEqual(daemon.restart === undefined ? prefixes.daemon : []);
+    expect(lab.peer().counters.flaps).toBe(1);
+  });
+
+  test('RFC 4724: we restart; a helper keeps our routes all the time, and hears End-of-RIB', async () => {
+    const held = () => prefixes.we.filter((prefix) => daemon.route(prefix).includes(prefix));
+    await eventually(() => expect(held()).toEqual(prefixes.we), { reason: 'our routes are there' });
+    await lab.speaker.stop('restart');
+    const lost = new Set<string>();
+    const look = () => prefixes.we.filter((prefix) => !held().includes(prefix)).forEach((prefix) => lost.add(prefix));
+    const watch = setInterval(look, 100);
+    await lab.startSpeaker(true);
+    await eventually(() => lab.events.includes('restartComplete'), { reason: 'the restart is complete' });
+    await eventually(() => lab.peer().families.every(({ endOfRibSent }) => endOfRibSent), { reason: 'End-of-RIB' });
+    clearInterval(watch);
+    look();
+    if (daemon.helps) expect([...lost]).toEqual([]);
+    await eventually(() => expect(held()).toEqual(prefixes.we), { reason: 'our routes are there after it' });
+    expect(lab.fromDaemon()).toEqual(prefixes.daemon);
+  });
+
+  test('RFC 9003: it shows the word that we end a session with, where it shows any', async () => {
+    lab.speaker.peerAction('daemon', 'disable', 'new cables, back at noon');
+    await eventually(() => daemon.lastReason?.().includes('new cables, back at noon') ?? true, { reason: 'our text' });
+    expect(lab.peer().lastError).toContain('new cables');
+    lab.speaker.peerAction('daemon', 'enable');
+    await lab.established();
+  });
+
+  test('RFC 9003: we show the word that it ends a session with, where it has one', async () => {
+    if (daemon.shutDown === undefined) return;
+    daemon.shutDown('Grüße, 10 Minuten');
+    await eventually(() => lab.peer().lastNotification?.includes('Grüße, 10 Minuten') ?? false, { reason: 'its text' });
+    expect(lab.peer().lastNotification).toContain('administrative shutdown');
+    daemon.resume?.();
+    await lab.established();
+  });
+
+  test('tshark finds no malformed packet in all this', async () => {
+    await lab.capture.end();
+    expect(lab.capture.problems()).toEqual([]);
+    // The capture has what it should: OPEN, UPDATE, NOTIFICATION, KEEPALIVE, ROUTE-REFRESH.
+    const types = new Set(lab.capture.find('bgp', 'bgp.type').flatMap((line) => line.split(',')));
+    expect([...types].sort()).toEqual(['1', '2', '3', '4', '5']);
+  });
+
+  return { lab: () => lab, daemon: () => daemon };
+}

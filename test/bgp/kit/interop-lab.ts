@@ -1,0 +1,177 @@
+/**
+ * A lab for one real daemon: we, the daemon in a namespace of its own, and BIRD as judge of what we pass on. Both families
+ * everywhere; 10.99.0.N is fd99::N.
+ *
+ *     .2 the daemon ── iBGP, each the other's client ── .1 we ──┬── .3 BIRD, iBGP client
+ *      └────────────── iBGP, the daemon's client ── .5 BIRD  .6 └── .4 BIRD, eBGP, AS 4200000004
+ */
+
+import { TcpDriver, systemClock } from '../../../bgp/io/tcp-driver.ts';
+import type { NeighborSettings } from '../../../bgp/settings.ts';
+import { Speaker } from '../../../bgp/speaker.ts';
+import type { PeerStatus, RouteStatus } from '../../../bgp/status.ts';
+import { eventually } from '../../kit/eventually.ts';
+import { connectNamespaces, TestNamespace } from '../../kit/netns.ts';
+import { Capture } from './capture.ts';
+import { Bird } from './daemons.ts';
+import { enterNamespace } from './enter-namespace.ts';
+import { neighbor, originated, settings } from './speakers.ts';
+
+export const addresses = {
+  we: '10.99.0.1',
+  daemon: '10.99.0.2',
+  client: '10.99.0.3',
+  external: '10.99.0.4',
+  behind: '10.99.0.5',
+  /** We, for the eBGP session: BIRD has one session at most with an address. */
+  weToo: '10.99.0.6',
+} as const;
+
+/** Neither fits into 16 bits. */
+export const ourAs = 4_200_000_001;
+export const externalAs = 4_200_000_004;
+
+/** What each is the source of; the second of a pair is IPv6. */
+export const prefixes = {
+  we: ['10.10.0.0/24', 'fd10::/64'],
+  daemon: ['10.20.0.0/24', 'fd20::/64'],
+  client: ['10.30.0.0/24', 'fd30::/64'],
+  external: ['10.40.0.0/24', 'fd40::/64'],
+  behind: ['10.50.0.0/24', 'fd50::/64'],
+} as const;
+
+/** On every route that is not ours: communities of three kinds. */
+const attributes = `
+    bgp_community.add((65001, 11));
+    bgp_ext_community.add((rt, 65001, 12));
+    bgp_large_community.add((4200000001, 13, 14));
+    accept;`;
+
+function side(name: 'client' | 'external' | 'behind', neighborAddress: string, asNumber: number): string {
+  const [v4, v6] = prefixes[name];
+  const host = addresses[name].at(-1);
+  return `
+ipv4 table ${name}4; ipv6 table ${name}6;
+protocol static ${name}_s4 { ipv4 { table ${name}4; import filter { ${attributes} }; }; route ${v4} blackhole; }
+protocol static ${name}_s6 { ipv6 { table ${name}6; import filter { ${attributes} }; }; route ${v6} blackhole; }
+protocol bgp to_${name} {
+  local ${addresses[name]} as ${asNumber};
+  neighbor ${neighborAddress} as ${ourAs};
+  strict bind yes; multihop; graceful restart on; enable extended messages yes;
+  connect delay time 1; connect retry time 1; error wait time 1, 2;
+  ipv4 { table ${name}4; import all; export all; next hop self; gateway recursive; };
+  ipv6 { table ${name}6; import all; export all; next hop address fd99::${host}; gateway recursive; };
+}`;
+}
+
+const birdConfiguration = `
+router id 10.99.0.3;
+protocol device {}
+${side('client', addresses.we, ourAs)}
+${side('external', addresses.weToo, externalAs)}
+${side('behind', addresses.daemon, ourAs)}
+`;
+
+export class InteropLab {
+  readonly ours = new TestNamespace();
+  readonly theirs = new TestNamespace();
+  readonly bird = new Bird();
+  readonly capture: Capture;
+  /** Kinds of events of the speaker that runs. */
+  readonly events: string[] = [];
+  private running: Speaker | undefined;
+  private readonly leave: () => void;
+
+  /** Puts the test process into our namespace. */
+  constructor() {
+    connectNamespaces(this.ours, 'eth0', this.theirs, 'eth0');
+    for (const [name, address] of Object.entries(addresses)) {
+      const namespace = name === 'daemon' ? this.theirs : this.ours;
+      namespace.ip(`addr add ${address}/24 dev eth0`);
+      namespace.ip(`-6 addr add fd99::${address.at(-1)}/64 dev eth0 nodad`);
+    }
+    this.leave = enterNamespace(this.ours.path);
+    this.capture = new Capture(this.ours.name);
+  }
+
+  async start(): Promise<void> {
+    await this.capture.started();
+    await this.bird.start(birdConfiguration);
+    await this.startSpeaker(false);
+  }
+
+  async startSpeaker(restarting: boolean): Promise<void> {
+    const both: Partial<NeighborSettings> = {
+      families: ['ipv4', 'ipv6'],
+      localAddress: addresses.we,
+      nextHopSelf: { ipv6: 'fd99::1' },
+      holdTimeSeconds: 9,
+      connectRetrySeconds: 1,
+    };
+    const neighbors = [
+      neighbor(addresses.daemon, ourAs, { ...both, name: 'daemon', reflectorClient: true }),
+      neighbor(addresses.client, ourAs, { ...both, name: 'client', reflectorClient: true }),
+      neighbor(addresses.external, externalAs, { ...both, name: 'external', localAddress: addresses.weToo, ttl: 64 }),
+    ];
+    this.events.length = 0;
+    this.running = new Speaker({
+      settings: settings(addresses.we, ourAs, neighbors, {
+        clusterId: '1.1.1.1',
+        originated: originated(...prefixes.we),
+      }),
+      driver: new TcpDriver({ listenAddresses: [addresses.we, addresses.weToo] }),
+      clock: systemClock,
+      restarting,
+      forwardingPreserved: restarting,
+      onEvent: (event) => this.events.push(event.kind),
+    });
+    await this.running.start();
+  }
+
+  get speaker(): Speaker {
+    if (this.running === undefined) throw new Error('the speaker was not started');
+    return this.running;
+  }
+
+  peer(name: 'daemon' | 'client' | 'external' = 'daemon'): PeerStatus {
+    const found = this.speaker.peers().find((entry) => entry.name === name);
+    if (found === undefined) throw new Error(`no peer ${name}`);
+    return found;
+  }
+
+  /** Our route for the prefix from the daemon. */
+  route(prefix: string): RouteStatus | undefined {
+    return [...this.speaker.routes({ prefix, peer: 'daemon' })][0];
+  }
+
+  /** Which of the daemon's own prefixes we have from it; ` stale` where they are. */
+  fromDaemon(): string[] {
+    return prefixes.daemon.flatMap((prefix) => {
+      const found = this.route(prefix);
+      return found === undefined ? [] : [prefix + (found.stale ? ' stale' : '')];
+    });
+  }
+
+  /** What BIRD shows of the prefix at one of its places. */
+  atBird(name: 'client' | 'external' | 'behind', prefix: string): string {
+    return this.bird.route(prefix, `${name}${prefix.includes(':') ? 6 : 4}`);
+  }
+
+  async established(): Promise<void> {
+    const down = () => this.speaker.peers().filter(({ state }) => state !== 'established');
+    const inWords = () => down().map(({ name, state, lastError }) => `${name} is ${state}: ${lastError}`);
+    await eventually(() => down().length === 0 || Promise.reject(new Error(inWords().join('\n'))), {
+      reason: 'every session is up',
+    });
+  }
+
+  async remove(): Promise<void> {
+    await this.running?.stop('shutdown');
+    await this.bird.stop();
+    await this.capture.end();
+    this.capture.remove();
+    this.leave();
+    this.ours.remove();
+    this.theirs.remove();
+  }
+}
