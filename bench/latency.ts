@@ -5,7 +5,8 @@
  *     node --expose-gc bench/latency.ts [prefixes] [watchers]
  *
  * The speaker has this process and real TCP on 127.0.0.0/8; who feeds it, who hears everything and who measures are processes
- * of their own. Prints milliseconds: how much later than due a keepalive came, how long `show status` took; and MiB.
+ * of their own. Prints milliseconds: how much later than due a keepalive came, how long `show status` took, and the processor
+ * time of a turn of the speaker; and MiB.
  */
 
 import { fork } from 'node:child_process';
@@ -150,6 +151,20 @@ async function watch(count: number): Promise<void> {
 
 // The speaker, and what it is asked to do.
 
+/** Milliseconds of processor time of each turn: what the speaker itself costs, however busy the machine is. */
+let turns: number[] = [];
+
+class TimedDriver extends TcpDriver {
+  override requestTurn(task: () => void): void {
+    super.requestTurn(() => {
+      const before = process.threadCpuUsage();
+      task();
+      const { user, system } = process.threadCpuUsage(before);
+      turns.push((user + system) / 1000);
+    });
+  }
+}
+
 function makeSpeaker(): Speaker {
   return new Speaker({
     settings: {
@@ -177,7 +192,7 @@ function makeSpeaker(): Speaker {
       ],
       originated: [],
     },
-    driver: new TcpDriver({ listenAddresses: [us] }),
+    driver: new TimedDriver({ listenAddresses: [us] }),
     clock: systemClock,
     restarting: false,
     forwardingPreserved: false,
@@ -210,7 +225,10 @@ function makeModel(speaker: Speaker): ControlModel {
   };
 }
 
-function start(name: string, argument: string): { child: ChildProcess; next: (kind: Report['kind']) => Promise<Report> } {
+function start(
+  name: string,
+  argument: string,
+): { child: ChildProcess; next: (kind: Report['kind']) => Promise<Report> } {
   const child = fork(fileURLToPath(import.meta.url), [name, String(process.pid), argument]);
   const next = (kind: Report['kind']) =>
     new Promise<Report>((resolve) => {
@@ -227,7 +245,8 @@ function start(name: string, argument: string): { child: ChildProcess; next: (ki
 
 function summary(numbers: readonly number[]): string {
   const sorted = [...numbers].sort((a, b) => a - b);
-  const at = (share: number) => (sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0).toFixed(1);
+  const at = (share: number) =>
+    (sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0).toFixed(1);
   return `p50 ${at(0.5).padStart(6)}  p99 ${at(0.99).padStart(6)}  max ${at(1).padStart(6)} ms  of ${sorted.length}`;
 }
 
@@ -257,6 +276,7 @@ async function main(prefixCount: number, watcherCount: number): Promise<void> {
     watcher.child.send('numbers');
     await watcher.next('numbers');
     const began = performance.now();
+    turns = [];
     await work();
     const seconds = ((performance.now() - began) / 1000).toFixed(1);
     watcher.child.send('numbers');
@@ -264,6 +284,7 @@ async function main(prefixCount: number, watcherCount: number): Promise<void> {
     console.log(`${name} (${seconds} s): ${memory()}`);
     console.log(`  keepalives late  ${summary(late)}`);
     console.log(`  \`show status\`    ${summary(answers)}`);
+    console.log(`  turns (CPU)      ${summary(turns)}`);
   };
   const settled = async (count: number) => {
     while (speaker.totals().ipv4.paths !== count || told() !== count) await rest(20);

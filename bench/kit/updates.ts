@@ -34,4 +34,3 @@ export function updateBody(first: number, count: number, source: number, hops: n
   }
   return body.copy();
 }
-

@@ -18,7 +18,6 @@ export const AttributeTrait = { noExport: 1, noAdvertise: 2, emptyAsPath: 4 } as
 class AttributeChunk {
   readonly address = new Uint32Array(chunkRows);
   readonly length = new Uint32Array(chunkRows);
-  readonly hash = new Int32Array(chunkRows);
   readonly references = new Uint32Array(chunkRows);
   readonly localPref = new Uint32Array(chunkRows);
   readonly med = new Uint32Array(chunkRows);
@@ -35,12 +34,7 @@ export class AttributePool {
   #rows = new ChunkedRows(() => new AttributeChunk());
   #bytes = new ByteStore();
   #seed: number;
-  #index = new HashIndex(
-    (id) => this.chunk(id).hash[id & rowMask],
-    (visit) => {
-      for (let id = 1; id < this.#rows.limit; id++) if (this.#isUsed(id)) visit(id, this.chunk(id).hash[id & rowMask]);
-    },
-  );
+  #index = new HashIndex();
   #cursor = new AttributeCursor();
 
   constructor(seed: number) {
@@ -71,7 +65,7 @@ export class AttributePool {
       const id = index.row(slot);
       const chunk = this.chunk(id);
       const row = id & rowMask;
-      if (chunk.hash[row] === hash && this.#equal(chunk, row, bytes, start, end)) {
+      if (this.#equal(chunk, row, bytes, start, end)) {
         chunk.references[row]++;
         return id;
       }
@@ -81,7 +75,6 @@ export class AttributePool {
     const row = id & rowMask;
     chunk.address[row] = this.#bytes.add(bytes, start, end);
     chunk.length[row] = end - start;
-    chunk.hash[row] = hash;
     chunk.references[row] = 1;
     this.#summarize(chunk, row, bytes, start, end);
     index.add(slot, hash, id);
@@ -98,10 +91,10 @@ export class AttributePool {
     const chunk = this.chunk(id);
     const row = id & rowMask;
     if (--chunk.references[row] > 0) return;
-    this.#index.remove(id);
+    const start = this.startOf(id);
+    this.#index.remove(id, this.#hash(this.bufferOf(id), start, start + chunk.length[row]));
     this.#bytes.remove(chunk.address[row]);
     this.#rows.release(id);
-    this.#index.shrink();
   }
 
   /** The buffer that holds the set, from startOf(id), for lengthOf(id) bytes. */
@@ -156,10 +149,6 @@ export class AttributePool {
         for (let at = valueStart; at < valueEnd; at += 4) chunk.traits[row] |= communityTrait(readU32(bytes, at));
       }
     }
-  }
-
-  #isUsed(id: number): boolean {
-    return (this.#rows.chunks[id >>> chunkBits]?.references[id & rowMask] ?? 0) !== 0;
   }
 
   #equal(chunk: AttributeChunk, row: number, bytes: Uint8Array, start: number, end: number): boolean {

@@ -40,10 +40,7 @@ export class PrefixTable {
   readonly wordCount: number;
   #rows: ChunkedRows<PrefixChunk>;
   #seed: number;
-  #index = new HashIndex(
-    (id) => this.#hashOf(id),
-    (visit) => this.#eachHash(visit),
-  );
+  #index = new HashIndex();
 
   /** @param seed makes collisions unpredictable for who chooses the prefixes */
   constructor(family: Family, seed: number) {
@@ -103,10 +100,9 @@ export class PrefixTable {
   }
 
   remove(id: number): void {
-    this.#index.remove(id);
+    this.#index.remove(id, this.#hashOf(id));
     this.chunk(id).states[id & rowMask] = 0;
     this.#rows.release(id);
-    this.#index.shrink();
   }
 
   readKey(id: number, into: PrefixKey): void {
@@ -148,16 +144,6 @@ export class PrefixTable {
     const chunk = this.chunk(id);
     const row = id & rowMask;
     return this.#hash(chunk.words, row * this.wordCount, chunk.lengths[row]);
-  }
-
-  #eachHash(visit: (id: number, hash: number) => void): void {
-    for (const [index, chunk] of this.#rows.chunks.entries()) {
-      if (chunk === undefined) continue;
-      const { words, lengths, states } = chunk;
-      for (let row = 0; row < chunkRows; row++) {
-        if (states[row] !== 0) visit((index << chunkBits) | row, this.#hash(words, row * this.wordCount, lengths[row]));
-      }
-    }
   }
 
   #hash(words: Uint32Array, at: number, length: number): number {

@@ -6,6 +6,9 @@
 import type { Connection, ConnectionHandler } from '../driver.ts';
 import type { Session } from './session.ts';
 
+/** Bytes that are read in one go: a few milliseconds of work where they are withdraws. */
+const mostAtOnce = 16 * 1024;
+
 /** The peer, as its links see it. */
 export interface LinkOwner {
   connectionConnected(link: Link): void;
@@ -55,9 +58,14 @@ export class Link implements ConnectionHandler {
     return this.inputRead < this.input.length;
   }
 
+  /** The next bytes, `mostAtOnce` of them at most. */
   takeInput(): Uint8Array | undefined {
     if (!this.hasInput) return undefined;
-    const chunk = this.input[this.inputRead++];
+    let chunk = this.input[this.inputRead];
+    if (chunk.length > mostAtOnce) {
+      this.input[this.inputRead] = chunk.subarray(mostAtOnce);
+      chunk = chunk.subarray(0, mostAtOnce);
+    } else this.inputRead++;
     this.unreadBytes -= chunk.length;
     this.peer.inputTaken(chunk.length);
     if (this.inputRead === this.input.length) {
