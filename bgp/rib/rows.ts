@@ -36,7 +36,8 @@ export class ChunkedRows<Chunk> {
 
   /** Every row in use lies below. */
   get limit(): number {
-    return this.chunks.length << chunkBits;
+    const last = this.#rows.length - 1;
+    return last < 0 ? 0 : (last << chunkBits) + (this.#rows[last]?.unused ?? 0);
   }
 
   allocate(): number {

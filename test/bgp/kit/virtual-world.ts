@@ -22,7 +22,7 @@ import type {
 interface Task {
   readonly at: number;
   readonly order: number;
-  readonly run: () => void;
+  run: (() => void) | undefined;
 }
 
 export class VirtualWorld {
@@ -35,8 +35,13 @@ export class VirtualWorld {
   /** Pairs `a>b` of addresses between which packets vanish. */
   readonly silent = new Set<string>();
 
-  private tasks: Task[] = [];
+  private readonly tasks = new TaskQueue();
   private order = 0;
+
+  /** What is still to happen: packets under way, alarms. */
+  get pending(): number {
+    return this.tasks.count;
+  }
 
   host(address: string): VirtualDriver {
     const driver = new VirtualDriver(this, address);
@@ -51,18 +56,17 @@ export class VirtualWorld {
   }
 
   cancel(task: Task | undefined): void {
-    this.tasks = this.tasks.filter((other) => other !== task);
+    if (task !== undefined) this.tasks.cancel(task);
   }
 
   /** Lets the time pass: everything that is due happens, in order. */
   run(milliseconds: number): void {
     const end = this.time + milliseconds;
     for (;;) {
-      const next = this.tasks.reduce<Task | undefined>(earlier, undefined);
-      if (next === undefined || next.at > end) break;
-      this.cancel(next);
+      const next = this.tasks.takeUntil(end);
+      if (next === undefined) break;
       this.time = Math.max(this.time, next.at);
-      next.run();
+      next.run?.();
     }
     this.time = end;
   }
@@ -96,9 +100,65 @@ export class VirtualWorld {
   }
 }
 
-function earlier(best: Task | undefined, task: Task): Task {
-  if (best === undefined) return task;
-  return task.at < best.at || (task.at === best.at && task.order < best.order) ? task : best;
+/** By time, then by order; a binary heap. */
+class TaskQueue {
+  count = 0;
+  private readonly heap: Task[] = [];
+
+  push(task: Task): void {
+    const { heap } = this;
+    let at = heap.push(task) - 1;
+    this.count++;
+    for (let parent = (at - 1) >> 1; at > 0 && isBefore(task, heap[parent]); parent = (at - 1) >> 1) {
+      heap[at] = heap[parent];
+      at = parent;
+    }
+    heap[at] = task;
+  }
+
+  /** It stays in the heap until its time, and does nothing then. */
+  cancel(task: Task): void {
+    if (task.run === undefined) return;
+    task.run = undefined;
+    this.count--;
+  }
+
+  takeUntil(end: number): Task | undefined {
+    while (this.heap.length > 0 && this.heap[0].at <= end) {
+      const task = this.pop();
+      if (task.run === undefined) continue;
+      this.count--;
+      // A task that has run can no longer be cancelled.
+      return { ...task, run: take(task) };
+    }
+    return undefined;
+  }
+
+  private pop(): Task {
+    const { heap } = this;
+    const top = heap[0];
+    const last = heap.pop();
+    if (last === undefined || heap.length === 0) return top;
+    let at = 0;
+    for (let child = 1; child < heap.length; child = at * 2 + 1) {
+      if (child + 1 < heap.length && isBefore(heap[child + 1], heap[child])) child++;
+      if (!isBefore(heap[child], last)) break;
+      heap[at] = heap[child];
+      at = child;
+    }
+    heap[at] = last;
+    return top;
+  }
+}
+
+function take(task: Task): Task['run'] {
+  const { run } = task;
+  task.run = undefined;
+  return run;
+}
+
+function isBefore(a: Task, b: Task): boolean {
+  return a.at < b.at || (a.at === b.at && a.order < b.order);
 }
 
 export class VirtualDriver implements Driver {

@@ -126,39 +126,21 @@ export interface Told {
   readonly clusterList?: readonly string[];
 }
 
-/** A neighbour: keeps what it is told; throws where it is told nonsense. */
-export class Neighbor {
+/** Who hears UPDATEs: keeps what it is told; throws where it is told nonsense. */
+export class Receiver {
   readonly routes = new Map<string, Told>();
   readonly endOfRib: string[] = [];
   messages = 0;
   announcements = 0;
   withdrawals = 0;
-  readonly rib: Rib;
-  readonly id: number;
   readonly name: string;
   #maximum: number;
   #asSize: 2 | 4;
 
-  constructor(rib: Rib, settings: RibPeer) {
-    this.rib = rib;
-    this.name = settings.name;
-    this.id = rib.openPeer(settings);
-    this.#maximum = settings.maximumMessageSize;
-    this.#asSize = settings.fourOctetAs ? 4 : 2;
-  }
-
-  says(update: Uint8Array) {
-    return this.rib.receiveUpdate(this.id, update);
-  }
-
-  /** Takes everything there is for it. @returns itself */
-  listen(maximumBytes = 65_536): this {
-    while (this.rib.hasOutput(this.id)) this.listenOnce(maximumBytes);
-    return this;
-  }
-
-  listenOnce(maximumBytes: number): void {
-    for (const part of this.rib.takeOutput(this.id, maximumBytes)) this.hears(part);
+  constructor({ name, maximumMessageSize = 4096, fourOctetAs = true }: Partial<RibPeer> & Pick<RibPeer, 'name'>) {
+    this.name = name;
+    this.#maximum = maximumMessageSize;
+    this.#asSize = fourOctetAs ? 4 : 2;
   }
 
   prefixes(): string[] {
@@ -251,6 +233,32 @@ export class Neighbor {
       this.announcements++;
       this.routes.set(prefix, told);
     }
+  }
+}
+
+/** A receiver with a place in a RIB. */
+export class Neighbor extends Receiver {
+  readonly rib: Rib;
+  readonly id: number;
+
+  constructor(rib: Rib, settings: RibPeer) {
+    super(settings);
+    this.rib = rib;
+    this.id = rib.openPeer(settings);
+  }
+
+  says(update: Uint8Array) {
+    return this.rib.receiveUpdate(this.id, update);
+  }
+
+  /** Takes everything there is for it. @returns itself */
+  listen(maximumBytes = 65_536): this {
+    while (this.rib.hasOutput(this.id)) this.listenOnce(maximumBytes);
+    return this;
+  }
+
+  listenOnce(maximumBytes: number): void {
+    for (const part of this.rib.takeOutput(this.id, maximumBytes)) this.hears(part);
   }
 }
 

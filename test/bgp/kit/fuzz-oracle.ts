@@ -1,0 +1,134 @@
+/**
+ * Whether a session must or may end for what was said on it: read from the RFCs once more, apart from the product's decoders.
+ * RFC 4271 §6.1 and §6.3, RFC 7606 §3 and §5, RFC 8654, RFC 2918.
+ */
+
+export interface Expectation {
+  /** The session has to end. */
+  readonly must: boolean;
+  /** It may. */
+  readonly may: boolean;
+}
+
+const never: Expectation = { must: false, may: false };
+const always: Expectation = { must: true, may: true };
+const perhaps: Expectation = { must: false, may: true };
+
+/** @param messages after OPEN and KEEPALIVE; they may be wrong in their headers, too. @param open what the peer opened with */
+export function expectedEnd(messages: readonly Uint8Array[], open: Uint8Array): Expectation {
+  const longest = offersExtendedMessages(open) ? 65535 : 4096;
+  const stream = Uint8Array.from(messages.flatMap((message) => [...message]));
+  let may = false;
+  for (let at = 0; at + 19 <= stream.length;) {
+    const length = u16(stream, at + 16);
+    const type = stream[at + 18];
+    if (stream.subarray(at, at + 16).some((byte) => byte !== 0xff)) return always;
+    if (!headerIsRight(type, length, longest)) return always;
+    // The rest of it never comes.
+    if (at + length > stream.length) break;
+    const verdict = judge(type, stream.subarray(at + 19, at + length));
+    if (verdict.must) return always;
+    may ||= verdict.may;
+    at += length;
+  }
+  return may ? perhaps : never;
+}
+
+function headerIsRight(type: number, length: number, longest: number): boolean {
+  switch (type) {
+    case 1:
+      return length >= 29 && length <= 4096;
+    case 2:
+      return length >= 23 && length <= longest;
+    case 3:
+      return length >= 21 && length <= longest;
+    case 4:
+      return length === 19;
+    case 5:
+      return length === 23;
+    default:
+      return false;
+  }
+}
+
+function judge(type: number, body: Uint8Array): Expectation {
+  // An OPEN has no place in an established session; a NOTIFICATION ends it.
+  if (type === 1 || type === 3) return always;
+  return type === 2 ? judgeUpdate(body) : never;
+}
+
+const knownCodes = new Set([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 14, 15, 16, 17, 18, 32]);
+
+function judgeUpdate(body: Uint8Array): Expectation {
+  const withdrawnEnd = 2 + u16(body, 0);
+  if (withdrawnEnd + 2 > body.length) return always;
+  const attributesEnd = withdrawnEnd + 2 + u16(body, withdrawnEnd);
+  if (attributesEnd > body.length) return always;
+  if (!prefixesAreRight(body, 2, withdrawnEnd, 32) || !prefixesAreRight(body, attributesEnd, body.length, 32))
+    return always;
+  // RFC 7606 §5.3, §7.11: where the prefixes of an MP attribute cannot be read, or it stands there twice.
+  const seen = new Set<number>();
+  const announces = attributesEnd < body.length;
+  // RFC 7606 §5.2: an error among the attributes of an UPDATE that announces nothing may hide what it announces.
+  const unlessHidden = () => (announces || seen.has(14) || withdrawnEnd + 2 === attributesEnd ? never : perhaps);
+  for (let at = withdrawnEnd + 2; at < attributesEnd;) {
+    const extended = (body[at] & 0x10) !== 0;
+    const start = at + (extended ? 4 : 3);
+    // RFC 7606 §4: the rest is unreadable; what is there is withdrawn.
+    if (start > attributesEnd) break;
+    const code = body[at + 1];
+    const end = start + (extended ? u16(body, at + 2) : body[at + 2]);
+    const isMp = code === 14 || code === 15;
+    // An MP attribute that runs past the end may hide prefixes.
+    if (end > attributesEnd) return isMp ? perhaps : unlessHidden();
+    // RFC 4271 §6.3: nobody knows a well-known attribute of this code.
+    if ((body[at] & 0x80) === 0 && !knownCodes.has(code)) return perhaps;
+    if (isMp) {
+      if (seen.has(code)) return always;
+      seen.add(code);
+      if ((body[at] & 0xc0) !== 0x80) return perhaps;
+      const verdict = judgeMp(code, body.subarray(start, end));
+      if (verdict.may) return verdict;
+    }
+    at = end;
+  }
+  return unlessHidden();
+}
+
+function judgeMp(code: number, value: Uint8Array): Expectation {
+  if (value.length < 3) return always;
+  const known = (u16(value, 0) === 1 || u16(value, 0) === 2) && value[2] === 1;
+  // A family that was not agreed on: RFC 4760 leaves the choice between ignoring it and a reset.
+  if (!known) return perhaps;
+  const most = u16(value, 0) === 1 ? 32 : 128;
+  if (code === 15) return prefixesAreRight(value, 3, value.length, most) ? never : always;
+  if (value.length < 5) return always;
+  const nlri = 4 + value[3] + 1;
+  if (nlri > value.length) return always;
+  const lengths = most === 32 ? [4] : [16, 32];
+  if (!lengths.includes(value[3])) return perhaps;
+  return prefixesAreRight(value, nlri, value.length, most) ? never : always;
+}
+
+function prefixesAreRight(bytes: Uint8Array, start: number, end: number, most: number): boolean {
+  let at = start;
+  while (at < end) {
+    if (bytes[at] > most) return false;
+    at += 1 + Math.ceil(bytes[at] / 8);
+  }
+  return at === end;
+}
+
+/** RFC 8654: capability 6 stands somewhere among the optional parameters. */
+function offersExtendedMessages(open: Uint8Array): boolean {
+  for (let at = 29; at < open.length; at += 2 + open[at + 1]) {
+    for (let inner = at + 2; inner < at + 2 + open[at + 1]; inner += 2 + open[inner + 1]) {
+      if (open[at] === 2 && open[inner] === 6) return true;
+    }
+  }
+  return false;
+}
+
+function u16(bytes: Uint8Array, at: number): number {
+  return (bytes[at] << 8) | bytes[at + 1];
+}

@@ -1,0 +1,133 @@
+/** Hundreds of reflector clients that come and go at random: in the end the speaker has the truth, and nothing else. */
+
+import { expect, test } from 'vitest';
+import { announce, withdraw } from '../rib/kit.ts';
+import { randomFrom } from '../kit/fuzzer.ts';
+import { ScriptedPeer } from '../kit/scripted-peer.ts';
+import { neighbor, peerOf, settings, startSpeaker } from '../kit/speakers.ts';
+import { VirtualWorld } from '../kit/virtual-world.ts';
+
+const we = '10.0.0.1';
+const asNumber = 65000;
+const clientCount = 200;
+/** Fewer than the clients have routes for: every prefix is contested. */
+const prefixCount = 100;
+const flappingSeconds = 90;
+
+interface Client {
+  readonly peer: ScriptedPeer;
+  readonly name: string;
+  /** Prefix to LOCAL_PREF. */
+  readonly routes: Map<string, number>;
+}
+
+const nextHopOf = ({ peer }: Client, prefix: string) => {
+  const { address } = peer.options;
+  return prefix.includes(':') ? `fd00::${address.split('.')[2]}:${address.split('.')[3]}` : address;
+};
+
+const update = (client: Client, prefix: string) =>
+  announce([prefix], { nextHop: nextHopOf(client, prefix), localPref: client.routes.get(prefix) });
+
+test('sessions flap for a minute and a half: RIB and neighbours end with the truth, and nothing is left of them', async () => {
+  const random = randomFrom(4);
+  const world = new VirtualWorld();
+  world.latency = () => 1 + random(20);
+  const addresses = Array.from({ length: clientCount }, (_, i) => `10.0.${1 + (i >> 7)}.${1 + (i & 127)}`);
+  const families = ['ipv4', 'ipv6'] as const;
+  const neighbors = addresses.map((address) =>
+    neighbor(address, asNumber, { families, passive: true, reflectorClient: true, nextHopSelf: { ipv6: 'fd00::1' } }),
+  );
+  const a = await startSpeaker(world, settings(we, asNumber, neighbors));
+  world.seconds(1);
+  const pendingAtRest = world.pending;
+
+  const randomPrefix = () => {
+    const i = random(prefixCount);
+    return i % 4 === 0 ? `fd00:0:0:${(i + 1).toString(16)}::/64` : `10.${i}.0.0/16`;
+  };
+  const clients = addresses.map((address, i): Client => {
+    const routes = new Map(Array.from({ length: 3 }, () => [randomPrefix(), 100 + random(2)]));
+    const options = { address, to: we, asNumber, families, restartTimeSeconds: i % 3 === 0 ? 10 : 0 };
+    const client: Client = {
+      name: `to-${address}`,
+      routes,
+      peer: new ScriptedPeer(world, {
+        ...options,
+        segment: i % 5 === 0 ? () => 1 + random(30) : undefined,
+        table: () => [...routes.keys()].map((prefix) => update(client, prefix)),
+      }),
+    };
+    return client;
+  });
+  for (const { peer } of clients) world.after(random(3000), () => peer.connect());
+
+  const happen = () => {
+    const client = clients[random(clientCount)];
+    const prefix = randomPrefix();
+    switch (random(8)) {
+      case 0:
+        client.peer.hangUp();
+        break;
+      case 1:
+        if (client.peer.state === 'up') client.peer.cease();
+        break;
+      case 2:
+        world.cut(client.peer.options.address, we);
+        break;
+      case 3:
+        client.routes.delete(prefix);
+        client.peer.says(withdraw([prefix]));
+        break;
+      default:
+        client.routes.set(prefix, 100 + random(4));
+        client.peer.says(update(client, prefix));
+    }
+  };
+  for (let at = 3000; at < flappingSeconds * 1000; at += random(260)) world.after(at, happen);
+  world.seconds(flappingSeconds);
+  const flaps = a.speaker.peers().reduce((sum, { counters }) => sum + counters.flaps, 0);
+  expect(flaps).toBeGreaterThan(clientCount / 2);
+  // The longest pause that damping makes is a minute.
+  world.seconds(90);
+
+  expect(clients.filter(({ peer, name }) => peer.state !== 'up' || peerOf(a, name).state !== 'established')).toEqual(
+    [],
+  );
+  const held = [...a.speaker.routes({})].map(
+    ({ peerName, prefix, localPref, stale }) => `${peerName} ${prefix} ${localPref} ${stale}`,
+  );
+  const truth = clients.flatMap(({ name, routes }) =>
+    [...routes].map(([prefix, localPref]) => `${name} ${prefix} ${localPref} false`),
+  );
+  expect(held.sort()).toEqual(truth.sort());
+
+  // RFC 4271 §9.1.2.2: the highest LOCAL_PREF, then the lowest identifier; these are in the order of the clients.
+  const best = new Map<string, Client>();
+  for (const client of clients) {
+    for (const [prefix, localPref] of client.routes) {
+      const before = best.get(prefix)?.routes.get(prefix) ?? -1;
+      if (localPref > before) best.set(prefix, client);
+    }
+  }
+  for (const client of clients) {
+    const wanted = [...best]
+      .filter(([, source]) => source !== client)
+      .map(([prefix, source]) => `${prefix} ${nextHopOf(source, prefix)}`);
+    const heard = [...client.peer.heard.routes].map(([prefix, { nextHop }]) => `${prefix} ${nextHop}`);
+    expect(heard.sort()).toEqual(wanted.sort());
+  }
+
+  for (const { peer } of clients) {
+    peer.persistent = false;
+    peer.hangUp();
+  }
+  world.seconds(300);
+  for (const family of families) {
+    expect(a.speaker.totals()[family]).toEqual({ prefixes: 0, paths: 0, attributes: 0 });
+  }
+  expect(world.connections.filter(({ isOpen }) => isOpen)).toEqual([]);
+  expect(world.pending).toBe(pendingAtRest);
+  await a.speaker.stop('shutdown');
+  expect(world.pending).toBe(0);
+});
