@@ -14,6 +14,8 @@ export class Position {
   version = 0;
   /** Tombstones after it must stay. */
   readonly holdsTombstones: boolean;
+  /** Of these, the ones whose prefix it was told; undefined: all. */
+  needs: ((prefix: number) => boolean) | undefined;
 
   constructor(holdsTombstones: boolean) {
     this.holdsTombstones = holdsTombstones;
@@ -22,24 +24,37 @@ export class Position {
 
 const lastVersion = 0xffffffff;
 
+/** Tombstones that are kept for a slow reader without asking whether it needs them. */
+const defaultSlack = 65_536;
+
 export class ChangeLog {
   #prefixes: PrefixTable;
   #oldest = 0;
   #newest = 0;
   #version: number;
   #positions = new Set<Position>();
-  /** Rows that became tombstones, in that order; those that live again are skipped. */
+  /** Rows that became tombstones, each once, in the order in which they first did; those that live again are skipped. */
   #tombstones: number[] = [];
   #tombstonesStart = 0;
+  /** The next that is asked for whether anyone needs it; -1: no such sweep is under way. */
+  #sweepAt = -1;
+  /** So many tombstones bring the next sweep: twice what the last one left. */
+  #sweepFrom: number;
+  #slack: number;
   /** How often a prefix that was in the log changed again. */
   rewrites = 0;
-  /** After versions were counted anew: numbers taken from them are void. */
-  onRenumbered?: () => void;
+  /** Versions were counted anew, or tombstones went before their time: what was packed before is void. */
+  onVoid?: () => void;
 
-  /** @param version where counting starts */
-  constructor(prefixes: PrefixTable, version = 0) {
+  /**
+   * @param version where counting starts
+   * @param slack so many tombstones wait for a slow reader, whether it needs them or not
+   */
+  constructor(prefixes: PrefixTable, version = 0, slack = defaultSlack) {
     this.#prefixes = prefixes;
     this.#version = version;
+    this.#slack = slack;
+    this.#sweepFrom = slack;
   }
 
   /** Version of the newest change. */
@@ -106,36 +121,86 @@ export class ChangeLog {
   /** The prefix lost its last path: it goes once every reader has passed. */
   bury(id: number): void {
     this.append(id);
-    this.#prefixes.chunk(id).states[id & rowMask] |= PrefixState.tombstone;
-    this.#tombstones.push(id);
+    const { states } = this.#prefixes.chunk(id);
+    if ((states[id & rowMask] & PrefixState.buried) === 0) this.#tombstones.push(id);
+    states[id & rowMask] |= PrefixState.tombstone | PrefixState.buried;
   }
 
   get hasTombstones(): boolean {
     return this.#tombstonesStart < this.#tombstones.length;
   }
 
-  /** Removes tombstones that every reader has passed, at most `max`. @returns whether more of them could go */
+  /**
+   * Removes tombstones that every reader has passed, at most `max`; where a slow reader holds up many of them, also those that
+   * nobody needs: what a reader was never told it need not be told the end of.
+   * @returns whether more of them could go
+   */
   removeTombstones(max: number): boolean {
     if (!this.hasTombstones) return false;
+    if (this.#sweepAt >= 0) return this.#sweep(max);
+    const passed = this.#passed();
+    for (let i = 0; i < max && this.hasTombstones; i++) {
+      const id = this.#tombstones[this.#tombstonesStart];
+      if (this.#isTombstone(id) && this.versionOf(id) > passed) {
+        this.#compact();
+        if (this.#tombstones.length - this.#tombstonesStart <= this.#sweepFrom) return false;
+        this.#sweepAt = this.#tombstonesStart;
+        return true;
+      }
+      this.#tombstonesStart++;
+      this.#exhume(id);
+    }
+    this.#compact();
+    return this.hasTombstones;
+  }
+
+  #sweep(max: number): boolean {
+    const tombstones = this.#tombstones;
+    let removed = false;
+    for (const end = Math.min(this.#sweepAt + max, tombstones.length); this.#sweepAt < end; this.#sweepAt++) {
+      const id = tombstones[this.#sweepAt];
+      if (this.#isTombstone(id) && this.#isNeeded(id)) continue;
+      removed = true;
+      tombstones[this.#sweepAt] = 0;
+      this.#exhume(id);
+    }
+    if (removed) this.onVoid?.();
+    if (this.#sweepAt < tombstones.length) return true;
+    this.#tombstones = tombstones.slice(this.#tombstonesStart).filter((id) => id !== 0);
+    this.#tombstonesStart = 0;
+    this.#sweepAt = -1;
+    this.#sweepFrom = this.#slack + 2 * this.#tombstones.length;
+    return false;
+  }
+
+  /** The version that every reader has passed. */
+  #passed(): number {
     let passed = lastVersion;
     for (const position of this.#positions) {
       if (position.holdsTombstones && position.version < passed) passed = position.version;
     }
-    for (let i = 0; i < max && this.hasTombstones; i++) {
-      const id = this.#tombstones[this.#tombstonesStart];
-      const isTombstone = this.#prefixes.isUsed(id) && (this.#stateOf(id) & PrefixState.tombstone) !== 0;
-      if (isTombstone) {
-        if (this.versionOf(id) > passed) {
-          this.#compact();
-          return false;
-        }
-        this.#unlink(id);
-        this.#prefixes.remove(id);
-      }
-      this.#tombstonesStart++;
+    return passed;
+  }
+
+  #isNeeded(id: number): boolean {
+    const version = this.versionOf(id);
+    for (const { holdsTombstones, version: read, needs } of this.#positions) {
+      if (holdsTombstones && read < version && (needs === undefined || needs(id))) return true;
     }
-    this.#compact();
-    return this.hasTombstones;
+    return false;
+  }
+
+  /** An entry of the list of tombstones is done with: the prefix goes, where it does not live again. */
+  #exhume(id: number): void {
+    const isTombstone = this.#isTombstone(id);
+    this.#prefixes.chunk(id).states[id & rowMask] &= ~PrefixState.buried;
+    if (!isTombstone) return;
+    this.#unlink(id);
+    this.#prefixes.remove(id);
+  }
+
+  #isTombstone(id: number): boolean {
+    return (this.#stateOf(id) & PrefixState.tombstone) !== 0;
   }
 
   #stateOf(id: number): number {
@@ -143,10 +208,10 @@ export class ChangeLog {
   }
 
   #compact(): void {
-    if (this.#tombstonesStart === this.#tombstones.length || this.#tombstonesStart > 65_536) {
-      this.#tombstones = this.#tombstones.slice(this.#tombstonesStart);
-      this.#tombstonesStart = 0;
-    }
+    const passed = this.#tombstonesStart;
+    if (passed < this.#tombstones.length && (passed < 65_536 || passed * 2 < this.#tombstones.length)) return;
+    this.#tombstones = this.#tombstones.slice(passed);
+    this.#tombstonesStart = 0;
   }
 
   #unlink(id: number): void {
@@ -182,6 +247,6 @@ export class ChangeLog {
     }
     while (waiting < positions.length) positions[waiting++].version = version;
     this.#version = version;
-    this.onRenumbered?.();
+    this.onVoid?.();
   }
 }

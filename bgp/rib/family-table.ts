@@ -39,12 +39,13 @@ export class FamilyTable {
   #candidates: number[] = [];
   #selectedBefore: number[] = [];
 
-  constructor(family: Family, seed: number, pool: AttributePool, peers: PeerTable) {
+  /** @param tombstoneSlack see ChangeLog */
+  constructor(family: Family, seed: number, pool: AttributePool, peers: PeerTable, tombstoneSlack?: number) {
     this.family = family;
     this.pool = pool;
     this.peers = peers;
     this.prefixes = new PrefixTable(family, seed);
-    this.log = new ChangeLog(this.prefixes);
+    this.log = new ChangeLog(this.prefixes, 0, tombstoneSlack);
   }
 
   firstPath(prefix: number): number {

@@ -17,6 +17,8 @@ export const PrefixState = {
   tombstone: 2,
   /** A reader of the change log may stand here. */
   readerHere: 4,
+  /** It stands in the list of tombstones, though it may live again. */
+  buried: 8,
 } as const;
 
 class PrefixChunk {

@@ -85,6 +85,8 @@ export interface RibTotals {
   readonly paths: number;
   /** Attribute sets in the pool; the pool is common to both families. */
   readonly attributes: number;
+  /** Prefixes held, with those that are gone and of which somebody has still to be told. */
+  readonly rows: number;
 }
 
 export interface BestPathReader {

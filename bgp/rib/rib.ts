@@ -77,19 +77,22 @@ export class Rib {
   #deferred = false;
   #key = newPrefixKey();
 
-  /** @param options.seed of the hashes: a random number makes them unpredictable for the peers */
-  constructor(options: { local: RibLocal; seed?: number }) {
-    const { local, seed = 0 } = options;
+  /**
+   * @param options.seed of the hashes: a random number makes them unpredictable for the peers
+   * @param options.tombstoneSlack see ChangeLog
+   */
+  constructor(options: { local: RibLocal; seed?: number; tombstoneSlack?: number }) {
+    const { local, seed = 0, tombstoneSlack } = options;
     this.#local = local;
     this.#numbers = localNumbers(local);
     this.#pool = new AttributePool(seed);
     this.#peers = new PeerTable(ourselves(local));
-    const table = (family: Family) => new FamilyTable(family, seed, this.#pool, this.#peers);
+    const table = (family: Family) => new FamilyTable(family, seed, this.#pool, this.#peers, tombstoneSlack);
     this.#tables = { ipv4: table('ipv4'), ipv6: table('ipv6') };
     for (const family of families) {
       this.#tables[family].maximumPaths = local.maximumPaths;
       this.#tables[family].onChange = () => this.#changed(family);
-      this.#tables[family].log.onRenumbered = () => this.#forgetSegments();
+      this.#tables[family].log.onVoid = () => this.#forgetSegments();
     }
     this.#adjRibIn = new AdjRibIn(this.#tables, this.#pool, this.#numbers);
   }
@@ -332,7 +335,8 @@ export class Rib {
 
   totals(family: Family): RibTotals {
     const table = this.#tables[family];
-    return { prefixes: table.livePrefixes, paths: table.paths.count, attributes: this.#pool.count };
+    const { count: rows } = table.prefixes;
+    return { prefixes: table.livePrefixes, paths: table.paths.count, attributes: this.#pool.count, rows };
   }
 
   /** Something about the family's prefixes changed: those who were told everything are told so. */

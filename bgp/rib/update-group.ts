@@ -87,6 +87,8 @@ export class GroupMember {
   constructor(peer: PeerEntry, position: Position, endOfRibAfter: Position) {
     this.peer = peer;
     this.position = position;
+    // However slow it is: nothing waits for it that it was never told of.
+    position.needs = (prefix) => this.told.has(prefix);
     this.endOfRibAfter = endOfRibAfter;
   }
 }

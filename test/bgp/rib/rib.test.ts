@@ -139,6 +139,48 @@ describe('slow readers', () => {
     expect(slow.routes.size).toBe(16_100);
     expect(slow.announcements).toBeLessThan(quick.announcements);
   });
+
+  test('nothing waits for one that it was never told of, and what was packed of it is void', () => {
+    const rib = new Rib({ local, tombstoneSlack: 0 });
+    const [x, quick, slow] = [client('x', 1), client('quick', 2), client('slow', 3)].map(
+      (each) => new Neighbor(rib, each),
+    );
+    for (const each of [x, quick, slow]) each.listen();
+    x.says(announce([P]));
+    for (const each of [x, quick]) each.listen();
+    x.says(withdraw([P]));
+    for (const each of [x, quick]) each.listen();
+    settle(rib);
+    // The row of P is free: Q takes it.
+    x.says(announce([Q]));
+    expect(slow.listen().prefixes()).toEqual([Q]);
+    expect(rib.counters(slow.id, 'ipv4').exported).toBe(1);
+    x.says(withdraw([Q]));
+    expect(slow.listen().prefixes()).toEqual([]);
+  });
+
+  test('one that reads nothing costs no more rows than it was told, however many prefixes come and go', () => {
+    const rib = new Rib({ local, tombstoneSlack: 1000 });
+    const [x, quick, slow] = [client('x', 1), client('quick', 2), client('slow', 3)].map(
+      (each) => new Neighbor(rib, each),
+    );
+    const batch = (i: number, size: number) =>
+      Array.from({ length: size }, (_, j) => `10.${i}.${j >> 8}.${j & 255}/32`);
+    x.says(announce(batch(0, 700)));
+    for (const each of [x, quick, slow]) each.listen();
+    x.says(withdraw(batch(0, 700)));
+    for (let i = 1; i <= 200; i++) {
+      x.says(announce(batch(i, 700)));
+      x.says(withdraw(batch(i, 700)));
+      for (const each of [x, quick]) each.listen();
+      settle(rib);
+    }
+    // 700 that it was told of, twice as many and the slack before the next sweep, and one batch.
+    expect(rib.totals('ipv4').rows).toBeLessThanOrEqual(1000 + 3 * 700 + 700);
+    expect(slow.listen().prefixes()).toEqual([]);
+    settle(rib);
+    expect(rib.totals('ipv4')).toEqual({ prefixes: 0, paths: 0, attributes: 0, rows: 0 });
+  });
 });
 
 describe('next hop, AS_PATH, MED and LOCAL_PREF on the way out', () => {
@@ -482,7 +524,7 @@ describe('memory', () => {
     reader.close();
     settle(rib);
     for (const family of ['ipv4', 'ipv6'] as const) {
-      expect(rib.totals(family)).toEqual({ prefixes: 0, paths: 0, attributes: 0 });
+      expect(rib.totals(family)).toEqual({ prefixes: 0, paths: 0, attributes: 0, rows: 0 });
       expect(rib.counters(y.id, family)).toMatchObject({ exported: 0 });
     }
   });

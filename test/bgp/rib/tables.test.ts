@@ -101,7 +101,7 @@ describe('change log', () => {
   test('versions that run out are counted anew; order and positions stay', () => {
     const { log, ids, read } = logOf(0xffffffff - 6);
     let renumbered = 0;
-    log.onRenumbered = () => renumbered++;
+    log.onVoid = () => renumbered++;
     const [start, middle, end] = [log.open(), log.open(), log.open()];
     for (const id of ids) log.append(id);
     log.moveTo(middle, ids[1], log.versionOf(ids[1]));

@@ -124,7 +124,7 @@ test('sessions flap for a minute and a half: RIB and neighbours end with the tru
   }
   world.seconds(300);
   for (const family of families) {
-    expect(a.speaker.totals()[family]).toEqual({ prefixes: 0, paths: 0, attributes: 0 });
+    expect(a.speaker.totals()[family]).toEqual({ prefixes: 0, paths: 0, attributes: 0, rows: 0 });
   }
   expect(world.connections.filter(({ isOpen }) => isOpen)).toEqual([]);
   expect(world.pending).toBe(pendingAtRest);
