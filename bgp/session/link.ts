@@ -29,7 +29,7 @@ export class Link implements ConnectionHandler {
   /** Made once, so that reading makes no closure. */
   readonly deliver: (body: Uint8Array) => void;
   connection: Connection | undefined;
-  /** When the connection came to stand, on the speaker's clock. */
+  /** When the connection came to stand, on the speaker's clock; Infinity: it did not yet, or the last one never did. */
   begunAt = Infinity;
   /** It ends because another takes its place. */
   quiet = false;
@@ -77,6 +77,7 @@ export class Link implements ConnectionHandler {
 
   attach(connection: Connection): void {
     this.connection = connection;
+    this.begunAt = Infinity;
   }
 
   write(buffers: readonly Uint8Array[], now: number, sendHoldMilliseconds: number): void {

@@ -55,7 +55,7 @@ export interface PeerHost {
   outputDrained(peer: Peer): void;
   sessionEstablished(peer: Peer, negotiated: Negotiated): void;
   sessionLeft(peer: Peer, negotiated: Negotiated, cause: LeaveCause): void;
-  /** An attempt or a session ended; the peer is not to be expected at once. */
+  /** No connection could be had, or a NOTIFICATION ended it: the peer is not to be expected at once. */
   attemptFailed(peer: Peer): void;
   /** @throws ProtocolError */
   deliverUpdate(peer: Peer, body: Uint8Array): void;
@@ -385,7 +385,8 @@ export class Peer implements Sleeper, LinkOwner {
         if (link.quiet || (link !== this.main && isOpen(this.state))) return;
         this.lastError = action.reason + this.signatureHint(action.reason);
         if (action.notified) this.lastNotification = action.reason;
-        if (!this.hasOther(link)) this.host.attemptFailed(this);
+        // Who takes a connection and closes it without a word is there: GoBGP and FRR do so while they hold a lost session back.
+        if (!this.hasOther(link) && (action.notified || link.begunAt === Infinity)) this.host.attemptFailed(this);
         return;
       default:
         unreachable(action);

@@ -107,6 +107,20 @@ test('RFC 8654: BIRD and FRR take our long messages, and we take theirs', async 
   });
 });
 
+test('RFC 9003: BIRD shows the word that we end a session with, and we the one that it does', async () => {
+  speaker.peerAction('bird', 'disable', 'new cables, back at noon');
+  await eventually(() => expect(bird.show('protocols all godwit')).toContain('new cables, back at noon'), {
+    reason: 'our text at BIRD',
+  });
+  speaker.peerAction('bird', 'enable');
+  const peer = () => speaker.peers()[0];
+  await eventually(() => peer().state === 'established', { reason: 'the session is up again' });
+  bird.command('disable godwit "Grüße, 10 Minuten"');
+  await eventually(() => expect(peer().lastNotification).toContain('Grüße, 10 Minuten'), { reason: 'its text' });
+  bird.command('enable godwit');
+  await eventually(() => peer().state === 'established', { reason: 'the session is up once more' });
+});
+
 test('RFC 5082: sessions with BIRD and FRR come up, and every packet of either side has TTL 255', async () => {
   expect(speaker.peers().map(({ state }) => state)).toEqual(['established', 'established']);
   await capture.end();

@@ -179,6 +179,11 @@ describe('RFC 4724 §4.1: the restarting speaker', () => {
     ['a peer that refuses', (world) => void (world.host(C).off = true), {}],
     ['a peer that is unreachable', () => {}, {}],
     ['a peer that is silent', (world) => world.silence(A, C), {}],
+    [
+      'a peer that closes every connection without a word',
+      (world) => void world.host(C).listen(179, (connection) => connection.close()),
+      {},
+    ],
     ['a passive peer that never comes', (world) => void world.host(C), { passive: true }],
   ])('%s holds nothing up for long', async (_, arrange, changes) => {
     const world = new VirtualWorld();
@@ -191,6 +196,20 @@ describe('RFC 4724 §4.1: the restarting speaker', () => {
     );
     world.seconds(21);
     expect(a.events.at(-1)).toEqual({ kind: 'restartComplete' });
+  });
+
+  test('a peer that closes connections without a word is there, and is waited for: its pause after a lost session', async () => {
+    const world = new VirtualWorld();
+    const pausing = world.host(B);
+    void pausing.listen(179, (connection) => connection.close());
+    const a = await startSpeaker(world, settings(A, 65000, [neighbor(B, 65000)]), restarted);
+    world.seconds(6);
+    expect(a.events).toEqual([]);
+    pausing.kill();
+    await startSpeaker(world, settings(B, 65000, [neighbor(A, 65000)], { originated: originated('10.2.0.0/24') }));
+    world.seconds(2);
+    expect(a.events).toEqual([{ kind: 'peerEstablished', peer: toB }, { kind: 'restartComplete' }]);
+    expect(routesOf(a)).toEqual([fromB]);
   });
 
   test('two that restart at once (R bits) do not wait for each other beyond seconds', async () => {
