@@ -6,7 +6,9 @@ import { tellRouterStories } from './router-stories.ts';
 
 const own = 'set { community 65001:11 ext-community rt 65001:12 large-community 4200000001:13:14 }';
 
+/** Passive: it takes any new connection of an established neighbour for a restart, so that two dials that cross unsettle it. */
 const client = (address: string) => `neighbor ${address} {
+  passive
   remote-as ${ourAs}
   local-address ${addresses.daemon}
   announce IPv4 unicast

@@ -1,6 +1,6 @@
 /** The stories that every real router is told: see kit/interop-lab.ts for who stands where. */
 
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { eventually } from '../../kit/eventually.ts';
 import type { Router } from '../kit/daemon.ts';
 import { addresses, externalAs, InteropLab, ourAs, prefixes } from '../kit/interop-lab.ts';
@@ -36,6 +36,10 @@ export function tellRouterStories(make: (lab: InteropLab) => Subject): { lab(): 
     daemon = make(lab);
     await Promise.all([daemon.start(), lab.start()]);
     await lab.established();
+  });
+
+  beforeEach(({ onTestFailed }) => {
+    onTestFailed(() => console.error(`what the daemon said last:\n${daemon.log.slice(-4000)}`));
   });
 
   afterAll(async () => {

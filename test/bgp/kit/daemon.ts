@@ -15,6 +15,8 @@ export interface Router {
   stop(): Promise<void>;
   /** Everything it shows of the prefix; '' where it has none. */
   route(prefix: string): string;
+  /** What its processes have said. */
+  readonly log: string;
 }
 
 export abstract class Daemon {

@@ -178,8 +178,8 @@ const emptySnapshot: Snapshot = {
   version: '1.2.3',
   peers: [],
   rib: {
-    ipv4: { prefixes: 0, paths: 0, attributes: 0 },
-    ipv6: { prefixes: 0, paths: 0, attributes: 0 },
+    ipv4: { prefixes: 0, paths: 0, attributes: 0, rows: 0 },
+    ipv6: { prefixes: 0, paths: 0, attributes: 0, rows: 0 },
   },
   kernel: undefined,
   policy: undefined,
