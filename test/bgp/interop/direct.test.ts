@@ -67,7 +67,11 @@ beforeAll(async () => {
   for (const address of [birdAddress, frrAddress]) theirs.ip(`addr add ${address}/24 dev eth0`);
   leave = enterNamespace(ours.path);
   capture = new Capture(ours.name);
-  await Promise.all([capture.started(), bird.start(birdConfiguration), frr.start(frrConfiguration, '-l', frrAddress)]);
+  await Promise.all([
+    capture.started(),
+    bird.start(birdConfiguration),
+    frr.start(frrConfiguration, undefined, '-l', frrAddress),
+  ]);
   const neighbors = [
     neighbor(birdAddress, 65002, { ...direct, name: 'bird' }),
     neighbor(frrAddress, 65003, { ...direct, name: 'frr' }),

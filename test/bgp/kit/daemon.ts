@@ -34,6 +34,11 @@ export abstract class Daemon {
     for (const child of this.processes.splice(0).reverse()) await end(child, 'SIGKILL');
   }
 
+  /** SIGSTOP and SIGCONT to all its processes. */
+  freeze(frozen: boolean): void {
+    for (const child of this.processes) child.kill(frozen ? 'SIGSTOP' : 'SIGCONT');
+  }
+
   async stop(): Promise<void> {
     for (const child of this.processes.splice(0).reverse()) await end(child, 'SIGTERM');
     rmSync(this.folder, { recursive: true, force: true });
