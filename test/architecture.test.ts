@@ -54,6 +54,15 @@ const mayImport: Record<string, readonly string[]> = {
   bgp: ['bgp'],
   dataplane: ['dataplane', 'bgp/ip.ts'],
   'src/resources': ['src/resources', 'src/unreachable.ts', 'bgp/ip.ts'],
+  'src/reports': [
+    'src/reports',
+    'src/kube/clock.ts',
+    'src/resources',
+    'src/topology/condition.ts',
+    'src/unreachable.ts',
+    'bgp/index.ts',
+    'bgp/ip.ts',
+  ],
   'src/kube': ['src/kube', 'src/resources', 'src/unreachable.ts', 'bgp/ip.ts'],
   'src/source': ['src/source', 'src/kube', 'src/resources', 'src/unreachable.ts', 'bgp/ip.ts'],
   'src/topology': [

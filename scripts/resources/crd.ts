@@ -67,13 +67,18 @@ export function toCrd(definition: Definition) {
   };
 }
 
+/** The schema of a report alone, without the conditions. */
+export function reportSchema(report: z.ZodObject): Schema {
+  return structural(z.toJSONSchema(report, { io: 'input', target: 'openapi-3.0' }) as Schema);
+}
+
 /** The schema of the spec alone, as the definition says it. */
 export function specSchema(definition: Pick<Definition, 'spec'>): Schema {
   return structural(z.toJSONSchema(definition.spec, { io: 'input', target: 'openapi-3.0' }) as Schema);
 }
 
 function objectSchema(definition: Definition) {
-  const { description, name, objectRules = [], specOptional, status } = definition;
+  const { description, name, objectRules = [], specOptional, status, report } = definition;
   const rules = [
     ...(name ? [{ rule: name.cel, message: `metadata.name: ${name.reason}` }] : []),
     ...objectRules.map(({ cel, reason, field }) => ({ rule: cel, message: reason, fieldPath: `.spec.${field}` })),
@@ -91,8 +96,9 @@ function objectSchema(definition: Definition) {
         type: 'object',
         ...(rules.length > 0 && { properties: { name: { type: 'string', maxLength: 253 } } }),
       },
-      spec: specSchema(definition),
+      ...(report === undefined && { spec: specSchema(definition) }),
       ...(status && { status: statusSchema }),
+      ...(report && { status: withConditions(reportSchema(report)) }),
     },
   };
 }
@@ -120,6 +126,10 @@ const statusSchema = {
     },
   },
 };
+
+function withConditions(report: Schema): Schema {
+  return { ...report, properties: { ...report.properties, ...(statusSchema.properties as Schema['properties']) } };
+}
 
 /** What a structural schema may not have, zod's way to say it: replaced or taken away. */
 function structural(schema: Schema): Schema {

@@ -5,6 +5,7 @@
  *                              │                          └──inventory──────────────────────────────► │
  *                              └──policy───► PolicyKeeper ──► nftables                       links ───┘
  *     CNI socket ──► CniPart ──► pods' links; tells PolicyKeeper of pods' addresses before anyone else knows them
+ *     KubePart: the API server as the source, and what is written there; not with a folder of manifests
  *     control sockets ──► AgentControlModel ──► all of them (reads only)
  *
  * Order at the start: sockets are claimed (a second agent is refused), the source is read, policy is put in force, routes of the run
@@ -30,6 +31,7 @@ import type { AgentStatus, StatusCondition } from '../control/model.ts';
 import { ControlServers } from '../control/server.ts';
 import { AddressAllocator } from '../ipam/address-allocator.ts';
 import { PolicyEngine } from '../policy/engine.ts';
+import type { ClusterState } from '../resources/cluster-state.ts';
 import type { ResourceChange } from '../resources/resource.ts';
 import { DirectorySource } from '../source/directory.ts';
 import type { Source, SourceProblem } from '../source/source.ts';
@@ -38,14 +40,15 @@ import { toSpeakerSettings } from '../topology/speaker-config.ts';
 import { unreachable } from '../unreachable.ts';
 import { version } from '../version.ts';
 import { missingCapabilities } from './capabilities.ts';
-import { dataplaneClock, speakerClock } from './clocks.ts';
+import { dataplaneClock, kubeClock, speakerClock } from './clocks.ts';
 import { ClusterWatch } from './cluster-watch.ts';
 import { CniPart } from './cni/cni-part.ts';
 import { toNodeNetwork } from './cni/node-network.ts';
 import { noPublisher } from './cni/publisher.ts';
 import { AgentControlModel, type RunningAgent } from './control-model.ts';
 import { BlockKeeper } from './ipam/block-keeper.ts';
-import type { BlockRegistry } from './ipam/kube-blocks.ts';
+import type { KubePart } from './kube/kube-part.ts';
+import { ownerOfSession, toNodeFacts } from './kube/node-facts.ts';
 import { createLog, type Log } from './log.ts';
 import { Monitor } from './monitor.ts';
 import { PolicyKeeper } from './policy-keeper.ts';
@@ -134,7 +137,7 @@ async function startAgent(flags: AgentFlags, log: Log, shutdown: Shutdown): Prom
     },
     onTopologyChanged: () => running && reconfigure(),
   });
-  const { source, registry } = await openSource(flags);
+  const kube = await openKube(flags, log, () => cluster.state);
   const allocator = new AddressAllocator();
   const node = () => toNodeNetwork(cluster.state, config.inventory, links!);
   const blocks =
@@ -144,7 +147,7 @@ async function startAgent(flags: AgentFlags, log: Log, shutdown: Shutdown): Prom
           state: () => cluster.state,
           node,
           allocator,
-          registry,
+          registry: kube?.registry,
           clock: dataplaneClock,
           log,
         })
@@ -163,7 +166,8 @@ async function startAgent(flags: AgentFlags, log: Log, shutdown: Shutdown): Prom
           pods: () => cluster.state.pods,
           node,
           ...(blocks && { blocks: { allocator, addressing: blocks } }),
-          publisher: noPublisher,
+          publisher: kube?.publisher ?? noPublisher,
+          onExhausted: (pod, reason) => pod && kube?.onPodWithoutAddress(pod, reason),
           onCall: (call) => log.debug(call, 'CNI call'),
           clock: dataplaneClock,
           log,
@@ -171,6 +175,7 @@ async function startAgent(flags: AgentFlags, log: Log, shutdown: Shutdown): Prom
       : undefined;
   const cni = attached?.part;
   shutdown.add(() => cni?.close());
+  const source = kube?.source ?? directorySource(flags);
   shutdown.add(() => source.stop());
   source.onChanges((changes) => {
     cluster.apply(changes);
@@ -239,6 +244,7 @@ async function startAgent(flags: AgentFlags, log: Log, shutdown: Shutdown): Prom
           unreachable(event);
       }
       routes?.onPeersChanged();
+      kube?.onSpeakerEvent(event);
     },
   });
   shutdown.add(() => speaker.stop('restart'));
@@ -260,6 +266,7 @@ async function startAgent(flags: AgentFlags, log: Log, shutdown: Shutdown): Prom
     for (const { object, status, reason, message } of config.conditions) {
       if (!status && !known.has(message)) log.warn({ object: `${object.kind}/${object.name}`, reason }, message);
     }
+    kube?.onConfigured();
   }
 
   for (const { object, status, reason, message } of [...config.conditions, ...(routes?.conditions() ?? [])]) {
@@ -276,7 +283,7 @@ async function startAgent(flags: AgentFlags, log: Log, shutdown: Shutdown): Prom
     ownConditions.push({ type: 'StateNotWritten', message: String(error), since: Date.now() });
   }
 
-  agent = {
+  const runningAgent: RunningAgent = {
     nodeName,
     version,
     roles,
@@ -293,33 +300,35 @@ async function startAgent(flags: AgentFlags, log: Log, shutdown: Shutdown): Prom
     policy,
     hostRoutes,
   };
-  control.serve(new AgentControlModel(agent));
+  agent = runningAgent;
+  control.serve(new AgentControlModel(runningAgent));
   blocks?.start();
   await cni?.serve();
+  kube?.start(
+    () => toNodeFacts(runningAgent),
+    (session) => ownerOfSession(runningAgent, session),
+  );
+  // Before the speaker: that its sessions end with it is no news.
+  shutdown.add(() => kube?.stop());
   const { asNumber, routerId, neighbors } = config.settings;
   log.info({ version, asNumber, routerId, neighbors: neighbors.length, roles, restarting }, 'running');
 }
 
-interface OpenedSource {
-  readonly source: Source;
-  /** Where blocks of addresses are claimed. */
-  readonly registry: BlockRegistry | undefined;
+function directorySource({ source }: AgentFlags): DirectorySource {
+  if (source.kind !== 'directory') throw new TypeError(`no folder: ${source.kind}`);
+  return new DirectorySource(source.path);
 }
 
-/** @throws an Error for the user where there is no way to the API server. */
-async function openSource({ source, stateFolder }: AgentFlags): Promise<OpenedSource> {
-  if (source.kind === 'directory') return { source: new DirectorySource(source.path), registry: undefined };
+/** @returns undefined: the source is no API server. @throws an Error for the user where there is no way to it. */
+async function openKube(
+  { source, nodeName, stateFolder }: AgentFlags,
+  log: Log,
+  state: () => ClusterState,
+): Promise<KubePart | undefined> {
+  if (source.kind !== 'kube') return undefined;
   // The clients of an API server are loaded only where there is one.
-  const [{ KubeClient }, { KubeSource }, { KubeBlocks }] = await Promise.all([
-    import('../kube/client.ts'),
-    import('../source/kube.ts'),
-    import('./ipam/kube-blocks.ts'),
-  ]);
-  const client = await KubeClient.open({ kubeconfig: source.kubeconfig });
-  return {
-    source: new KubeSource({ client, lastKnownFolder: join(stateFolder, 'last-known') }),
-    registry: new KubeBlocks(client),
-  };
+  const { KubePart } = await import('./kube/kube-part.ts');
+  return KubePart.open({ nodeName, kubeconfig: source.kubeconfig, stateFolder, clock: kubeClock, log, state });
 }
 
 /** @returns what logs each problem when it comes and when it goes, not each time that another one does. */

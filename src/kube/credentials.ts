@@ -51,6 +51,20 @@ export async function loadCredentials(place: CredentialsPlace = {}): Promise<Cre
   );
 }
 
+/** The agent's own namespace: what the downward API says in $POD_NAMESPACE, else the service account's, else kube-system. */
+export async function loadNamespace({
+  env = process.env,
+  serviceAccountFolder,
+}: CredentialsPlace = {}): Promise<string> {
+  if (env.POD_NAMESPACE !== undefined && env.POD_NAMESPACE !== '') return env.POD_NAMESPACE;
+  try {
+    return (await readFile(join(serviceAccountFolder ?? mountedFolder, 'namespace'), 'utf8')).trim();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    return 'kube-system';
+  }
+}
+
 async function serviceAccountCredentials(host: string, port: string, folder: string): Promise<Credentials> {
   const server = new URL(`https://${host.includes(':') ? `[${host}]` : host}:${port}`);
   const forRequest = async () => {

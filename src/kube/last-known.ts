@@ -35,6 +35,8 @@ export interface LastKnownOptions {
   readonly server: string;
   /** The objects of a kind as manifests, now. */
   snapshot(kind: string): Iterable<unknown>;
+  /** Kinds whose file only its owner may read. */
+  readonly secretKinds?: readonly string[];
   /** What keeps the files from being written; undefined: nothing any more. */
   onProblem(reason: string | undefined): void;
   readonly times?: Partial<LastKnownTimes>;
@@ -140,7 +142,10 @@ export class LastKnown {
     await mkdir(this.#options.folder, { recursive: true, mode: 0o750 });
     const path = this.#path(kind);
     const temporary = `${path}.${process.pid}.tmp`;
-    const file = await open(temporary, 'w', 0o640);
+    const mode = this.#options.secretKinds?.includes(kind) ? 0o600 : 0o640;
+    // A file that was left behind has the mode that it was made with.
+    await rm(temporary, { force: true });
+    const file = await open(temporary, 'w', mode);
     try {
       await this.#writeLines(file, kind);
       await file.sync();

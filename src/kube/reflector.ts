@@ -64,6 +64,8 @@ export interface ReflectorOptions<T> {
   readonly client: KubeClient;
   /** Of the collection: `/api/v1/pods`. */
   readonly path: string;
+  /** Which of its objects: `{ fieldSelector: 'metadata.name=a' }`. */
+  readonly query?: Readonly<Record<string, string>>;
   /** Cuts the object down to what is used. */
   read(object: KubeObject): T;
   onEvents(events: readonly ReflectorEvent<T>[]): void;
@@ -211,7 +213,13 @@ export class Reflector<T> {
     const { leastWatch, mostWatch, watchGrace, listIdle } = this.#times;
     const lasts = leastWatch + (mostWatch - leastWatch) * this.#random();
     const stream = await this.#options.client.stream('GET', this.#options.path, {
-      query: { watch: 'true', allowWatchBookmarks: 'true', timeoutSeconds: String(Math.ceil(lasts / 1000)), ...query },
+      query: {
+        ...this.#options.query,
+        watch: 'true',
+        allowWatchBookmarks: 'true',
+        timeoutSeconds: String(Math.ceil(lasts / 1000)),
+        ...query,
+      },
       signal: this.#abort.signal,
       idle: listIdle,
     });
@@ -328,7 +336,7 @@ export class Reflector<T> {
 
   async #page(listed: Set<string>, query: Readonly<Record<string, string | undefined>>) {
     const { body } = await this.#options.client.stream('GET', this.#options.path, {
-      query,
+      query: { ...this.#options.query, ...query },
       signal: this.#abort.signal,
       idle: this.#times.listIdle,
     });

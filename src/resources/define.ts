@@ -10,6 +10,8 @@ export const godwitApiVersion = 'godwit.dev/v1';
 
 export interface ObjectMeta {
   readonly name: string;
+  /** Where an API server gave one. */
+  readonly uid?: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
   /** RFC 3339, where an API server gave one. */
@@ -75,8 +77,10 @@ export interface CustomResource<Kind extends string, Spec extends z.ZodObject> {
   readonly specOptional?: boolean;
   /** Rules that need the name beside the spec; their CEL is on the whole object. */
   readonly objectRules?: readonly ObjectRule<z.output<Spec>>[];
-  /** Has `.status.conditions`. */
+  /** Has `.status.conditions`, written through the status subresource. */
   readonly status: boolean;
+  /** What an agent writes as `.status`, beside conditions, of a kind that has no spec; it has no status subresource. */
+  readonly report?: z.ZodObject;
   readonly columns: readonly PrinterColumn[];
   /** A manifest that is valid, for the documentation. */
   readonly example: string;
@@ -163,6 +167,7 @@ export function objectMeta(name?: { readonly reason: string; holds(name: string)
   const nameSchema = subdomainName();
   return z.object({
     name: name === undefined ? nameSchema : nameSchema.refine((text) => name.holds(text), { error: name.reason }),
+    uid: z.string().optional(),
     labels: stringMap(),
     annotations: stringMap(),
     creationTimestamp: z.string().optional(),

@@ -32,7 +32,7 @@ export const podSchema = z
   .object({
     apiVersion: z.literal('v1'),
     kind: z.literal('Pod'),
-    metadata: namespacedObjectMeta().extend({ uid: z.string().optional() }),
+    metadata: namespacedObjectMeta(),
     spec: z
       .object({
         nodeName: z.string().min(1).optional(),

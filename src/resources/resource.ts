@@ -13,6 +13,7 @@ import { ipReservationDefinition, type IpReservation } from './ip-reservation.ts
 import { ipamBlockDefinition, type IpamBlock } from './ipam-block.ts';
 import { namespaceSchema, type Namespace } from './namespace.ts';
 import { networkPolicySchema, type NetworkPolicy } from './network-policy.ts';
+import { nodeNetworkStatusDefinition } from './node-network-status.ts';
 import { nodeSchema, type Node } from './node.ts';
 import { podSchema, type Pod } from './pod.ts';
 import { secretSchema, type Secret } from './secret.ts';
@@ -72,7 +73,10 @@ const kinds = {
   IPAMBlock: ours(manifestSchema(ipamBlockDefinition)),
 } as const satisfies Record<ResourceKind, Kind>;
 
-/** Our own kinds, for CRDs and documentation. */
+/** Our own kinds that are only written: a manifest of one has no use. */
+export const reportDefinitions = [nodeNetworkStatusDefinition] as const;
+
+/** Our own kinds that are read, for CRDs and documentation. */
 export const customResourceDefinitions = [
   bgpConfigurationDefinition,
   bgpPeerDefinition,

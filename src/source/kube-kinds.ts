@@ -21,6 +21,7 @@ export interface KubeKind {
 const metadata: Mask = {
   name: true,
   namespace: true,
+  uid: true,
   labels: true,
   annotations: ownAnnotations,
   creationTimestamp: true,
@@ -36,7 +37,7 @@ const builtIn = (apiVersion: string, plural: string, mask: Mask): KubeKind => ({
   custom: false,
 });
 
-/** Secrets are not followed: an agent may not read all of a cluster's, and none belongs into the state on disk. */
+/** Secrets are followed by their names (kube-secrets.ts): an agent may not read all of a cluster's. */
 export type FollowedKind = Exclude<ResourceKind, 'Secret'>;
 
 export const kubeKinds: Readonly<Record<FollowedKind, KubeKind>> = {
@@ -44,7 +45,7 @@ export const kubeKinds: Readonly<Record<FollowedKind, KubeKind>> = {
   Namespace: builtIn('v1', 'namespaces', { metadata }),
   NetworkPolicy: builtIn('networking.k8s.io/v1', 'networkpolicies', { metadata, spec: true }),
   Pod: builtIn('v1', 'pods', {
-    metadata: { ...metadata, uid: true },
+    metadata,
     spec: { nodeName: true, hostNetwork: true, containers: container, initContainers: container },
     status: { phase: true, podIP: true, podIPs: true },
   }),

@@ -19,10 +19,13 @@ import {
   type ResourceChange,
 } from '../resources/resource.ts';
 import { unreachable } from '../unreachable.ts';
+import type { BgpConfiguration } from '../resources/bgp-configuration.ts';
+import type { BgpPeer } from '../resources/bgp-peer.ts';
 import { admit, changesBetween, type Candidate, type Refusal } from './admission.ts';
 import { dated, type UndatedProblem } from './dated.ts';
 import { faultProblems, isSettled, passingKinds, type KindState } from './kube-faults.ts';
 import { kubeKinds, trimmed, type FollowedKind } from './kube-kinds.ts';
+import { KubeSecrets } from './kube-secrets.ts';
 import type { Source, SourceProblem } from './source.ts';
 
 /** Milliseconds. */
@@ -35,6 +38,8 @@ const defaultPatience = 5000;
 
 export interface KubeSourceOptions {
   readonly client: KubeClient;
+  /** Where Secrets are looked for; undefined: nowhere. */
+  readonly secretNamespace?: string;
   /** Where the last known state lies. */
   readonly lastKnownFolder: string;
   /** For tests. */
@@ -63,6 +68,8 @@ export class KubeSource implements Source {
   readonly #changeListeners: ((changes: readonly ResourceChange[]) => void)[] = [];
   readonly #problemListeners: ((problems: readonly SourceProblem[]) => void)[] = [];
   readonly #abort = new AbortController();
+  readonly #secrets: KubeSecrets | undefined;
+  #patienceIsOver = false;
   #pools: ReadonlyMap<string, Candidate> = new Map();
   #refusals: readonly Refusal[] = [];
   /** About the state on disk, by what failed. */
@@ -70,16 +77,31 @@ export class KubeSource implements Source {
   #problems: readonly SourceProblem[] = [];
   #onProgress: (() => void) | undefined;
 
-  constructor({ client, lastKnownFolder, times = {}, random }: KubeSourceOptions) {
+  constructor({ client, secretNamespace, lastKnownFolder, times = {}, random }: KubeSourceOptions) {
     this.#server = client.server;
     this.#patience = times.patience ?? defaultPatience;
     this.#followed = new Map(
       (Object.keys(kubeKinds) as FollowedKind[]).map((kind) => [kind, this.#follow(kind, client, times, random)]),
     );
+    this.#secrets =
+      secretNamespace === undefined
+        ? undefined
+        : new KubeSecrets({
+            client,
+            namespace: secretNamespace,
+            onChanges: (changes) => this.#takeSecrets(changes),
+            onNews: () => {
+              this.#publishProblems();
+              this.#onProgress?.();
+            },
+            times,
+            random,
+          });
     this.#lastKnown = new LastKnown({
       folder: lastKnownFolder,
       server: client.server,
-      snapshot: (kind) => this.#snapshot(kind as FollowedKind),
+      snapshot: (kind) => (kind === 'Secret' ? (this.#secrets?.objects() ?? []) : this.#snapshot(kind as FollowedKind)),
+      secretKinds: ['Secret'],
       onProblem: (reason) => this.#setDiskProblem('write', reason),
       times,
     });
@@ -142,11 +164,18 @@ export class KubeSource implements Source {
    */
   async start(): Promise<void> {
     const all = [...this.#followed.values()];
-    const usable = this.#until(() => all.every((one) => isSettled(one) || one.recalledOf !== undefined));
+    const usable = this.#until(
+      () =>
+        all.every((one) => isSettled(one) || one.recalledOf !== undefined) &&
+        // A Secret that cannot be had holds its own sessions down, and nothing else.
+        (this.#patienceIsOver || (this.#secrets?.settled ?? true)),
+    );
     for (const { reflector } of all) reflector.start();
     const waited = delay(this.#patience, 'waited' as const, { signal: this.#abort.signal }).catch(() => undefined);
     if ((await Promise.race([usable, waited])) === 'waited') {
       for (const one of all) if (!isSettled(one)) await this.#recall(one);
+      await this.#recallSecrets();
+      this.#patienceIsOver = true;
       this.#publishProblems();
       this.#onProgress?.();
     }
@@ -157,6 +186,7 @@ export class KubeSource implements Source {
   stop(): void {
     this.#abort.abort();
     for (const { reflector } of this.#followed.values()) reflector.stop();
+    this.#secrets?.stop();
     this.#lastKnown.close();
     this.#onProgress?.();
   }
@@ -207,6 +237,28 @@ export class KubeSource implements Source {
     }
   }
 
+  async #recallSecrets(): Promise<void> {
+    if (this.#secrets === undefined || this.#secrets.settled) return;
+    const recollection = await this.#lastKnown.read('Secret');
+    if (recollection.kind === 'objects') this.#secrets.recall(recollection.objects);
+  }
+
+  #takeSecrets(changes: readonly ResourceChange[]): void {
+    this.#lastKnown.changed('Secret');
+    for (const listener of this.#changeListeners) listener(changes);
+  }
+
+  /** Those that an object in force names. */
+  #followSecrets(): void {
+    const configurations = [...this.#followed.get('BGPConfiguration')!.objects.values()] as BgpConfiguration[];
+    const peers = [...this.#followed.get('BGPPeer')!.objects.values()] as BgpPeer[];
+    const passwords = [
+      ...configurations.map(({ spec }) => spec.nodeMeshPassword),
+      ...peers.map(({ spec }) => spec.password),
+    ];
+    this.#secrets?.follow(passwords.flatMap((password) => (password === undefined ? [] : [password.secretKeyRef])));
+  }
+
   #take(followed: Followed, events: readonly ReflectorEvent<object>[]): void {
     const { kind, objects, manifests, problems } = followed;
     const changes: ResourceChange[] = [];
@@ -252,6 +304,7 @@ export class KubeSource implements Source {
     for (const { fault, reflector } of this.#followed.values()) {
       if (fault !== undefined && passingKinds.includes(fault.error.kind)) reflector.retrySoon();
     }
+    this.#secrets?.retrySoon();
   }
 
   #listed(followed: Followed): void {
@@ -266,7 +319,10 @@ export class KubeSource implements Source {
   /** Pools go through admission; that waits for the first listing, whose order means nothing. */
   #tell(kind: FollowedKind, changes: readonly ResourceChange[]): void {
     const told = kind === 'IPPool' ? this.#admitPools() : changes;
-    if (told.length > 0) for (const listener of this.#changeListeners) listener(told);
+    if (told.length === 0) return;
+    // Before the objects that name them, where they are known.
+    if (kind === 'BGPPeer' || kind === 'BGPConfiguration') this.#followSecrets();
+    for (const listener of this.#changeListeners) listener(told);
   }
 
   #admitPools(): readonly ResourceChange[] {
@@ -298,6 +354,7 @@ export class KubeSource implements Source {
     const all = [...this.#followed.values()];
     const undated: UndatedProblem[] = [
       ...faultProblems(all, this.#server),
+      ...(this.#secrets?.problems() ?? []),
       ...[...this.#diskProblems.values()].map((reason) => ({ reason })),
       ...all.flatMap(({ problems }) => [...problems.values()].flat()),
       ...this.#refusals.map(({ candidate: { resource }, field, reason }) => ({

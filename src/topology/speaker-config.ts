@@ -21,6 +21,8 @@ export interface SpeakerConfig {
   readonly settings: SpeakerSettings;
   readonly conditions: readonly Condition[];
   readonly inventory: Inventory;
+  /** Name of a neighbour → name of the BGPPeer that asks for it; the mesh's are missing. */
+  readonly owners: ReadonlyMap<string, string>;
 }
 
 /** RFC 4271 §10 suggests 120 s; a cluster's nodes come and go together, and wait for each other. */
@@ -66,6 +68,7 @@ export function toSpeakerSettings(state: ClusterState, self: Self): SpeakerConfi
       ...passwordConditions(peerings, configuration, state.secrets),
     ],
     inventory,
+    owners: new Map(peerings.flatMap(({ name, peer }) => (peer === undefined ? [] : [[name, peer.metadata.name]]))),
   };
 }
 

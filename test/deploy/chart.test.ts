@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import { chartFolder, generatedFiles, labTools } from '../../scripts/generate-manifests.ts';
+import { collectedMetrics, histogramMetrics } from '../../src/agent/metrics.ts';
 import { typeErrors } from './kubernetes-types.ts';
 import type { Manifest } from './kubernetes-types.ts';
 
@@ -60,6 +61,10 @@ const variants = {
   'blocks of pools': ['--set=cni.ipam=pools'],
   'roles made by others': ['--set=rbac.create=false'],
   'cleaning up': ['--set=cleanup=true'],
+  watched: [
+    '--set=metrics.address=0.0.0.0:9179,metrics.podMonitor.enabled=true,metrics.podMonitor.labels.release=prometheus',
+    '--set=metrics.dashboard.enabled=true,rbac.secretNames={bgp}',
+  ],
 } as const satisfies Record<string, readonly string[]>;
 
 describe.skipIf(tools === undefined)('the chart', () => {
@@ -86,7 +91,10 @@ describe.skipIf(tools === undefined)('the chart', () => {
 
   test('every manifest has only fields that Kubernetes has, of their types', () => {
     const manifests = [
-      ...Object.values(rendered).flat(),
+      // A PodMonitor is the Prometheus operator's, not Kubernetes'.
+      ...Object.values(rendered)
+        .flat()
+        .filter(({ kind }) => kind !== 'PodMonitor'),
       ...documents(readFileSync(`${top}deploy/manifests/godwit.yaml`, 'utf8')),
     ];
     expect(typeErrors(manifests)).toBe('');
@@ -109,6 +117,8 @@ describe.skipIf(tools === undefined)('the chart', () => {
       'ServiceAccount kube-system/godwit-agent',
       'ClusterRole /godwit-agent',
       'ClusterRoleBinding /godwit-agent',
+      'Role kube-system/godwit-agent',
+      'RoleBinding kube-system/godwit-agent',
       'DaemonSet kube-system/godwit-agent',
     ];
     expect(objects).toEqual({
@@ -119,8 +129,9 @@ describe.skipIf(tools === undefined)('the chart', () => {
       'with reflectors': [...usual, 'DaemonSet kube-system/godwit-reflector'],
       'another API server, image and folders': usual,
       'blocks of pools': usual,
-      'roles made by others': [usual[0], usual[3]],
+      'roles made by others': [usual[0], usual[5]],
       'cleaning up': usual,
+      watched: [usual[0], 'ConfigMap kube-system/godwit-dashboard', ...usual.slice(1), 'PodMonitor kube-system/godwit'],
     });
   });
 
@@ -204,7 +215,9 @@ describe.skipIf(tools === undefined)('the chart', () => {
 
   test('blocks are made and deleted only by agents that claim them', () => {
     const writes = (variant: keyof typeof variants) =>
-      only(variant, 'ClusterRole', 'godwit-agent').rules.filter(({ verbs }: Manifest) => verbs.includes('create'));
+      only(variant, 'ClusterRole', 'godwit-agent').rules.filter(
+        ({ resources, verbs }: Manifest) => resources.includes('ipamblocks') && verbs.includes('create'),
+      );
     expect(writes('default')).toEqual([]);
     expect(writes('blocks of pools')).toEqual([
       { apiGroups: ['godwit.dev'], resources: ['ipamblocks'], verbs: ['create', 'delete'] },
@@ -215,15 +228,46 @@ describe.skipIf(tools === undefined)('the chart', () => {
     const variant = 'another API server, image and folders';
     const { image, env } = agent(variant);
     expect(image).toBe(`registry.example.com/godwit@sha256:${'0'.repeat(64)}`);
-    expect(env.slice(1)).toEqual([
+    expect(env.slice(2)).toEqual([
       { name: 'KUBERNETES_SERVICE_HOST', value: '192.0.2.10' },
       { name: 'KUBERNETES_SERVICE_PORT', value: '443' },
     ]);
-    expect(agent('default').env).toHaveLength(1);
+    expect(agent('default').env.map(({ name }: Manifest) => name)).toEqual(['NODE_NAME', 'POD_NAMESPACE']);
     const folders = pod(variant).volumes.map(({ hostPath }: Manifest) => hostPath.path);
     expect(folders).toEqual(
       expect.arrayContaining(['/var/lib/rancher/k3s/data/cni', '/var/lib/rancher/k3s/agent/etc/cni/net.d']),
     );
+  });
+
+  test('probes ask over HTTP where there is a port for it, on the own host; else by the control socket', () => {
+    const { args, ports, startupProbe, livenessProbe, readinessProbe } = agent('watched');
+    expect(args).toContain('--metrics=0.0.0.0:9179');
+    expect(ports).toEqual([{ name: 'metrics', containerPort: 9179, hostPort: 9179, protocol: 'TCP' }]);
+    expect([startupProbe, livenessProbe, readinessProbe].map(({ httpGet }) => httpGet)).toEqual(
+      ['/livez', '/livez', '/readyz'].map((path) => ({ host: '127.0.0.1', port: 9179, path })),
+    );
+    expect(agent('default').ports).toBeUndefined();
+    expect(agent('default').readinessProbe.exec.command).toContain('ready');
+    const [v6] = template('--set=metrics.address=[fd00::1]:80', '--show-only=templates/agent.yaml');
+    expect(v6.spec.template.spec.containers[0].livenessProbe.httpGet).toMatchObject({ host: 'fd00::1', port: 80 });
+  });
+
+  test('the PodMonitor and the dashboard', () => {
+    const monitor = only('watched', 'PodMonitor', 'godwit');
+    expect(monitor.metadata.labels.release).toBe('prometheus');
+    const { labels } = only('watched', 'DaemonSet', 'godwit-agent').spec.template.metadata;
+    expect(labels).toMatchObject(monitor.spec.selector.matchLabels);
+    const [endpoint] = monitor.spec.podMetricsEndpoints;
+    expect(agent('watched').ports.map(({ name }: Manifest) => name)).toEqual([endpoint.port]);
+    const text = only('watched', 'ConfigMap', 'godwit-dashboard').data['godwit.json'] as string;
+    const dashboard = JSON.parse(text) as { panels: { targets: { expr: string }[] }[] };
+    const known = [...collectedMetrics, ...Object.values(histogramMetrics)].map(({ name }) => name);
+    const asked = dashboard.panels
+      .flatMap(({ targets }) => targets)
+      .flatMap(({ expr }) => expr.match(/godwit_\w+/g) ?? [])
+      .map((name) => name.replace(/_bucket$/, ''));
+    expect(asked.length).toBeGreaterThan(10);
+    expect(asked.filter((name) => !known.includes(name))).toEqual([]);
   });
 
   test('a node runs either an agent or a reflector: there is one port 179', () => {
@@ -272,6 +316,12 @@ describe.skipIf(tools === undefined)('the chart', () => {
     ['a log level', ['--set=agent.logLevel=verbose'], /at '\/agent\/logLevel': value must be one of/],
     ['a digest', ['--set=image.digest=latest'], /at '\/image\/digest': 'latest' does not match pattern/],
     ['a relative folder', ['--set=cni.binDir=opt/cni'], /at '\/cni\/binDir': 'opt\/cni' does not match pattern/],
+    ['an HTTP port without an address', ['--set=metrics.address=9179'], /at '\/metrics\/address'/],
+    [
+      'a PodMonitor without anything to scrape',
+      ['--set=metrics.podMonitor.enabled=true'],
+      /metrics.podMonitor.enabled needs metrics.address/,
+    ],
     ['no node may be away', ['--set=agent.maxUnavailable=0'], /at '\/agent\/maxUnavailable'/],
     [
       'a label that selectors use',

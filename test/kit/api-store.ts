@@ -382,7 +382,11 @@ function onlyPart(resourceType: ResourceType, before: StoredObject, next: Json, 
 }
 
 function checkVersion({ plural }: ResourceType, before: StoredObject, manifest: Json): void {
-  const asked = (manifest.metadata as Json | undefined)?.resourceVersion;
+  const { resourceVersion: asked, uid } = (manifest.metadata ?? {}) as Json;
+  if (uid !== undefined && uid !== before.metadata.uid) {
+    const what = `Precondition failed: UID in precondition: ${String(uid)}, UID in object meta: ${before.metadata.uid}`;
+    throw new Refusal(409, 'Conflict', `Operation cannot be fulfilled on ${plural} "${before.metadata.name}": ${what}`);
+  }
   if (asked === undefined || asked === '' || asked === before.metadata.resourceVersion) return;
   throw new Refusal(
     409,

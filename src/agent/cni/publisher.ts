@@ -10,5 +10,5 @@ export interface PodAddressPublisher {
   publish(pod: PodName, addresses: readonly string[]): void;
 }
 
-/** A folder of manifests is nobody's to write to. */
+/** A folder of manifests is nobody's to write to; with an API server it is src/agent/kube/pod-publisher.ts. */
 export const noPublisher: PodAddressPublisher = { publish() {} };

@@ -6,7 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import { describe, expect, test } from 'vitest';
 import type { Schema } from '../../../scripts/resources/crd.ts';
-import { customResourceDefinitions } from '../../../src/resources/resource.ts';
+import { customResourceDefinitions, reportDefinitions } from '../../../src/resources/resource.ts';
+import { readNodeReport } from '../../../src/resources/node-network-status.ts';
 import { crdProblems } from '../../kit/crd.ts';
 import { cases } from './custom-resource-cases.ts';
 
@@ -24,7 +25,7 @@ interface Crd {
 }
 
 const crds = new Map(
-  customResourceDefinitions.map(({ kind, plural }) => {
+  [...customResourceDefinitions, ...reportDefinitions].map(({ kind, plural }) => {
     const text = readFileSync(`${root}deploy/crds/godwit.dev_${plural}.yaml`, 'utf8');
     return [kind, parse(text) as Crd];
   }),
@@ -63,11 +64,21 @@ test.each([...crds.values()])('the schema of $spec.names.kind is structural', ({
   walk(spec.versions[0].schema.openAPIV3Schema, spec.names.kind);
 });
 
+test('the example of a report is one that its CRD accepts and another agent reads', () => {
+  for (const { kind, example } of reportDefinitions) {
+    const object: unknown = parse(example);
+    expect(crdProblems(crds.get(kind)!.spec.versions[0].schema.openAPIV3Schema, object)).toEqual([]);
+    expect(readNodeReport(object)).toEqual((object as { status: unknown }).status);
+  }
+});
+
 test.each([
   ['BGPPeer', true],
   ['IPPool', true],
   ['BGPFilter', false],
   ['BGPConfiguration', false],
+  // Its agent writes the whole object at once.
+  ['NodeNetworkStatus', false],
 ] as const)('%s has a status of its own: %s', (kind, status) => {
   expect(crds.get(kind)!.spec.versions[0].subresources !== undefined).toBe(status);
 });

@@ -35,6 +35,7 @@ describe('a Node', () => {
       apiVersion: 'v1',
       kind: 'Node',
       metadata: {
+        uid: '7c1',
         name: 'a',
         labels: { rack: '1' },
         annotations: { 'godwit.dev/route-reflector-cluster-id': '10.0.0.1', 'godwit.dev/as-number': '1.10' },

@@ -103,6 +103,7 @@ describe('at the start', () => {
         labels: { rack: '1' },
         annotations: { 'godwit.dev/as-number': '64513' },
         creationTimestamp: expect.any(String),
+        uid: expect.any(String),
       },
       spec: { podCIDRs: ['10.244.1.0/24'] },
       status: { addresses: [{ type: 'InternalIP', address: '10.0.0.1' }] },

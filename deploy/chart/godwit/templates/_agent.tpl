@@ -135,6 +135,9 @@ spec:
             - --source=kube
             - --roles={{ join "," $settings.roles }}
             - --log-level={{ $settings.logLevel }}
+            {{- with .root.Values.metrics.address }}
+            - {{ printf "--metrics=%s" . | quote }}
+            {{- end }}
             {{- if $cni }}
             - --cni-socket=/run/godwit/cni.sock
             - --cni-conf-dir=/etc/cni/net.d
@@ -147,6 +150,13 @@ spec:
             {{- end }}
           env:
             {{- include "godwit.env" .root | nindent 12 }}
+          {{- if .root.Values.metrics.address }}
+          ports:
+            - name: metrics
+              containerPort: {{ include "godwit.metricsPort" .root }}
+              hostPort: {{ include "godwit.metricsPort" .root }}
+              protocol: TCP
+          {{- end }}
           securityContext:
             {{- if $settings.privileged }}
             privileged: true

@@ -38,12 +38,16 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end }}
 {{- end }}
 
-{{/* Environment of an agent: which node it is, and where the API server is, if not where the kubelet says. */}}
+{{/* Environment of an agent: which node it is, where its Secrets are, and where the API server is, if not where the kubelet says. */}}
 {{- define "godwit.env" -}}
 - name: NODE_NAME
   valueFrom:
     fieldRef:
       fieldPath: spec.nodeName
+- name: POD_NAMESPACE
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.namespace
 {{- if .Values.apiServer.host }}
 - name: KUBERNETES_SERVICE_HOST
   value: {{ .Values.apiServer.host | quote }}
@@ -58,23 +62,44 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 */}}
 {{- define "godwit.probes" -}}
 startupProbe:
-  exec:
-    command: [/opt/godwit/bin/godwit-probe, live, /run/godwit/godwit.ctl]
+  {{- include "godwit.probe" (dict "root" . "what" "live") | nindent 2 }}
   periodSeconds: 2
   timeoutSeconds: 10
   failureThreshold: 60
 livenessProbe:
-  exec:
-    command: [/opt/godwit/bin/godwit-probe, live, /run/godwit/godwit.ctl]
+  {{- include "godwit.probe" (dict "root" . "what" "live") | nindent 2 }}
   periodSeconds: 30
   timeoutSeconds: 10
   failureThreshold: 3
 readinessProbe:
-  exec:
-    command: [/opt/godwit/bin/godwit-probe, ready, /run/godwit/godwit.ctl]
+  {{- include "godwit.probe" (dict "root" . "what" "ready") | nindent 2 }}
   periodSeconds: 10
   timeoutSeconds: 10
   failureThreshold: 3
+{{- end }}
+
+{{/* One question: over HTTP where the agent has a port for it, else by its control socket. Argument: {root, what: live or ready}. */}}
+{{- define "godwit.probe" -}}
+{{- if .root.Values.metrics.address -}}
+httpGet:
+  # The kubelet is on the same host.
+  host: {{ include "godwit.metricsHost" .root | quote }}
+  port: {{ include "godwit.metricsPort" .root }}
+  path: /{{ .what }}z
+{{- else -}}
+exec:
+  command: [/opt/godwit/bin/godwit-probe, {{ .what }}, /run/godwit/godwit.ctl]
+{{- end }}
+{{- end }}
+
+{{/* Where the agent's HTTP port answers on its own host. */}}
+{{- define "godwit.metricsHost" -}}
+{{- $host := regexReplaceAll ":[0-9]+$" .Values.metrics.address "" | trimPrefix "[" | trimSuffix "]" -}}
+{{- if eq $host "0.0.0.0" }}127.0.0.1{{ else if eq $host "::" }}::1{{ else }}{{ $host }}{{ end }}
+{{- end }}
+
+{{- define "godwit.metricsPort" -}}
+{{- regexFind "[0-9]+$" .Values.metrics.address }}
 {{- end }}
 
 {{/* Argument: {root, operator: Exists or DoesNotExist}. */}}

@@ -333,15 +333,22 @@ describe('the pod’s object', () => {
   });
 });
 
-test('no address left: error 11 with counts', async () => {
-  await node.startAgent({ ranges: ['10.244.1.0/31'] });
-  await node.add({ containerId: 'c1', netns: node.sandbox().path });
-  const { output } = await node.call({ command: 'ADD', containerId: 'c2', netns: node.sandbox().path });
-  expect(output).toMatchObject({
-    code: 11,
-    msg: 'no address for the pod',
-    details: 'no IPv4 address is left (10.244.1.0/31: 1 for pods, 1 held, 0 reserved)',
+test('no address left: error 11 with counts, and whoever tells the cluster of it is told', async () => {
+  const told: string[] = [];
+  await node.startAgent({
+    ranges: ['10.244.1.0/31'],
+    onExhausted: (pod, reason) => void told.push(`${pod?.namespace}/${pod?.name} ${reason}`),
   });
+  await node.add({ containerId: 'c1', netns: node.sandbox().path });
+  const { output } = await node.call({
+    command: 'ADD',
+    containerId: 'c2',
+    netns: node.sandbox().path,
+    pod: 'default/other',
+  });
+  const details = 'no IPv4 address is left (10.244.1.0/31: 1 for pods, 1 held, 0 reserved)';
+  expect(output).toMatchObject({ code: 11, msg: 'no address for the pod', details });
+  expect(told).toEqual([`default/other ${details}`]);
 });
 
 test('an agent that was killed before it made the link: its record is dropped, and the address is free', async () => {

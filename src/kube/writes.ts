@@ -1,0 +1,66 @@
+/**
+ * The writes that Godwit does: server-side apply, merge patch, create, replace.
+ * Holds: each may be sent twice: a patch or an apply says what shall be, a create of a name that exists is refused.
+ */
+
+import type { KubeClient } from './client.ts';
+
+/** Under this name server-side apply keeps our fields apart from others'. */
+const fieldManager = 'godwit';
+
+/** What an object says of itself. */
+export interface Manifest {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly [field: string]: unknown };
+  readonly [field: string]: unknown;
+}
+
+/**
+ * Creates the object, or makes the fields that are said here so; takes back those that we said before and say no more.
+ * @param collection `/apis/godwit.dev/v1/nodenetworkstatuses`
+ * @throws KubeError
+ */
+export function apply(client: KubeClient, collection: string, object: Manifest, signal: AbortSignal): Promise<unknown> {
+  return client.request('PATCH', objectPath(collection, object.metadata.name), {
+    query: { fieldManager, force: 'true' },
+    body: object,
+    // JSON is YAML.
+    contentType: 'application/apply-patch+yaml',
+    signal,
+  });
+}
+
+/** RFC 7386. @param path of the object, or of a subresource. @throws KubeError notFound, where there is no such object. */
+export function mergePatch(client: KubeClient, path: string, patch: object, signal: AbortSignal): Promise<unknown> {
+  const contentType = 'application/merge-patch+json';
+  return client.request('PATCH', path, { query: { fieldManager }, body: patch, contentType, signal });
+}
+
+/** @throws KubeError alreadyExists */
+export function create(
+  client: KubeClient,
+  collection: string,
+  object: Manifest,
+  signal: AbortSignal,
+): Promise<unknown> {
+  return client.request('POST', collection, { query: { fieldManager }, body: object, signal });
+}
+
+/** @param object as it was read, with its resourceVersion. @throws KubeError conflict, where it has changed since. */
+export function replace(
+  client: KubeClient,
+  collection: string,
+  object: Manifest,
+  signal: AbortSignal,
+): Promise<unknown> {
+  return client.request('PUT', objectPath(collection, object.metadata.name), {
+    query: { fieldManager },
+    body: object,
+    signal,
+  });
+}
+
+export function objectPath(collection: string, name: string): string {
+  return `${collection}/${encodeURIComponent(name)}`;
+}
