@@ -7,6 +7,13 @@ import { wholeSeconds, type FieldTable } from './field-rule.ts';
 
 const same = { kind: 'same' } as const;
 
+const secret = (name: string) =>
+  ({
+    kind: 'changed',
+    to: name,
+    how: "the same; copy the Secret into the agent's namespace",
+    convert: (value: unknown) => ({ [name]: value }),
+  }) as const;
 const duration = (name: string) =>
   ({
     kind: 'changed',
@@ -36,11 +43,7 @@ const bgpPeerFields = {
     convert: (value) => (value === true ? { nextHopMode: 'Keep' } : {}),
   },
   nextHopMode: same,
-  password: {
-    kind: 'none',
-    instead:
-      'TCP MD5 is not in this version: the session stays down until the peer, too, has no password for these nodes',
-  },
+  password: secret('password'),
   sourceAddress: same,
   maxRestartTime: duration('maxRestartTime'),
   keepaliveTime: duration('keepaliveTime'),
@@ -83,10 +86,7 @@ const bgpConfigurationFields = {
     how: 'a BGPFilter `prefix-advertisements` that every BGPPeer asks last; on eBGP sessions only',
   },
   listenPort: same,
-  nodeMeshPassword: {
-    kind: 'none',
-    instead: 'TCP MD5 is not in this version: the mesh runs without a password',
-  },
+  nodeMeshPassword: secret('nodeMeshPassword'),
   nodeMeshMaxRestartTime: duration('nodeMeshMaxRestartTime'),
   bindMode: {
     kind: 'none',

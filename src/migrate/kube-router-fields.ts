@@ -11,6 +11,10 @@ const harmless = (instead: string) => ({ kind: 'none', instead, harmless: () => 
 const peer = changed('BGPPeer', 'one for each address, for all nodes that say the same of it');
 const service = none('service addresses are not advertised: kube-proxy keeps the services');
 
+const password = none(
+  'no password is printed: put it into a Secret and name that in the BGPPeer (`password`); without it the session stays down',
+);
+
 /** Of Nodes, below `kube-router.io/`. */
 const nodeAnnotations = {
   'node.asn': changed('annotation `godwit.dev/as-number`', 'the same number'),
@@ -18,9 +22,7 @@ const nodeAnnotations = {
   'peer.ips': peer,
   'peer.asns': changed('BGPPeer `asNumber`', 'in the order of `peer.ips`'),
   'peer.ports': changed('BGPPeer `peerIP`', '`IP:PORT` where it is not 179'),
-  'peer.passwords': none(
-    'TCP MD5 is not in this version: the sessions stay down until the peer, too, has no password for this node',
-  ),
+  'peer.passwords': password,
   'peer.localips': none("the node's own address is the source of its sessions"),
   'rr.server': changed(
     'annotation `godwit.dev/route-reflector-cluster-id`',
@@ -66,12 +68,8 @@ const flags = {
   'peer-router-ips': changed('BGPPeer', 'one for each address, for every node'),
   'peer-router-asns': changed('BGPPeer `asNumber`', 'in the order of `peer-router-ips`'),
   'peer-router-ports': changed('BGPPeer `peerIP`', '`IP:PORT` where it is not 179'),
-  'peer-router-passwords': none(
-    'TCP MD5 is not in this version: the sessions stay down until the peers, too, have no password for the nodes',
-  ),
-  'peer-router-passwords-file': none(
-    'TCP MD5 is not in this version: the sessions stay down until the peers, too, have no password for the nodes',
-  ),
+  'peer-router-passwords': password,
+  'peer-router-passwords-file': password,
   'peer-router-multihop-ttl': changed('BGPPeer `ebgpMultihop`', 'the same; 0 and 1 are left out'),
   'enable-ibgp': changed('BGPConfiguration `nodeToNodeMeshEnabled`', '`false` becomes `false`'),
   'enable-pod-egress': none(
