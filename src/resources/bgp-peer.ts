@@ -190,6 +190,8 @@ export const bgpPeerDefinition = defineCustomResource({
     { name: 'Peer', type: 'string', jsonPath: '.spec.peerIP' },
     { name: 'AS', type: 'string', jsonPath: '.spec.asNumber' },
     { name: 'Node', type: 'string', jsonPath: '.spec.node' },
+    { name: 'Accepted', type: 'string', jsonPath: '.status.conditions[?(@.type=="Accepted")].status' },
+    { name: 'Established', type: 'string', jsonPath: '.status.conditions[?(@.type=="Established")].message' },
     { name: 'Node-Selector', type: 'string', jsonPath: '.spec.nodeSelector', wide: true },
     { name: 'Peer-Selector', type: 'string', jsonPath: '.spec.peerSelector', wide: true },
     { name: 'Range', type: 'string', jsonPath: '.spec.peerRange', wide: true },

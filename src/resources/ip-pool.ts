@@ -100,6 +100,7 @@ export const ipPoolDefinition = defineCustomResource({
     { name: 'CIDR', type: 'string', jsonPath: '.spec.cidr' },
     { name: 'IPIP', type: 'string', jsonPath: '.spec.ipipMode' },
     { name: 'VXLAN', type: 'string', jsonPath: '.spec.vxlanMode' },
+    { name: 'Tunnels', type: 'string', jsonPath: '.status.conditions[?(@.type=="TunnelsReady")].status' },
     { name: 'Disabled', type: 'boolean', jsonPath: '.spec.disabled', wide: true },
     { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
   ],
