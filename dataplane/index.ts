@@ -17,6 +17,7 @@ export {
   emptyRuleset,
   nftComment,
   plainElement,
+  sourceNatPriority,
   type KeyType,
   type NftChain,
   type NftElement,
@@ -27,7 +28,7 @@ export {
   type Ruleset,
 } from './nft/ruleset.ts';
 export { NftTable } from './nft/table.ts';
-export { NftError } from './nft/nft-error.ts';
+export { NftError, NftMissing } from './nft/nft-error.ts';
 export { installSourceGuard, removeSourceGuard } from './nft/source-guard.ts';
 export { nftProcess, type NftRunner } from './nft/run.ts';
 export type { NftCount, NftCounters } from './nft/counters.ts';

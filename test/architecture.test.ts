@@ -90,6 +90,7 @@ const mayImport: Record<string, readonly string[]> = {
     'bgp/ip.ts',
     'dataplane/index.ts',
   ],
+  'src/nat': ['src/nat', 'src/policy/address-ranges.ts', 'src/resources', 'bgp/ip.ts', 'dataplane/index.ts'],
   'src/ipam': ['src/ipam', 'src/resources', 'src/topology/hash.ts', 'bgp/ip.ts'],
   'src/cni': ['src/cni', 'bgp/ip.ts'],
   'src/control': [

@@ -6,7 +6,7 @@
  */
 
 import { asArray, asObject, elementKey, type JsonObject } from './listing.ts';
-import type { NftChain, NftRule, NftSet, NftVerdict, Ruleset } from './ruleset.ts';
+import { hookTypes, type NftChain, type NftRule, type NftSet, type NftVerdict, type Ruleset } from './ruleset.ts';
 
 /**
  * @param listing the parsed answer of `nft -j list table inet NAME`
@@ -42,8 +42,9 @@ function readListing(listing: unknown): { sets: Map<string, HeldSet>; chains: Ma
       const { name, elem } = asObject(set);
       sets.set(String(name), { elements: new Map(asArray(elem ?? []).map(readElement)) });
     } else if (object.chain !== undefined) {
-      const { name, hook, prio } = asObject(object.chain);
-      chains.set(String(name), { hook: hook === undefined ? undefined : `${String(hook)} ${String(prio)}`, rules: [] });
+      const { name, type, hook, prio } = asObject(object.chain);
+      const hooked = hook === undefined ? undefined : `${String(type)} ${String(hook)} ${String(prio)}`;
+      chains.set(String(name), { hook: hooked, rules: [] });
     } else if (object.rule !== undefined) {
       const { chain, comment, expr } = asObject(object.rule);
       // nft lists a table's chains before their rules.
@@ -82,7 +83,9 @@ function expectedRule(rule: NftRule): string {
         : 'log'
       : verdict.kind === 'verdictMap'
         ? 'vmap'
-        : verdictText(verdict);
+        : verdict.kind === 'masquerade'
+          ? verdict.kind
+          : verdictText(verdict);
   return rulePrint(rule.comment, last);
 }
 
@@ -103,7 +106,7 @@ function setDiffers(name: string, held: HeldSet, wanted: NftSet): string | undef
 }
 
 function chainDiffers(name: string, held: HeldChain, wanted: NftChain): string | undefined {
-  const hook = wanted.hook && `${wanted.hook.name} ${wanted.hook.priority}`;
+  const hook = wanted.hook && `${hookTypes[wanted.hook.name]} ${wanted.hook.name} ${wanted.hook.priority}`;
   if (held.hook !== hook) return `chain ${name} is hooked to ${held.hook ?? 'nothing'}`;
   if (held.rules.length !== wanted.rules.length) {
     return `chain ${name} has ${held.rules.length} rules in place of ${wanted.rules.length}`;

@@ -9,3 +9,6 @@ export class NftError extends Error {
     this.output = output;
   }
 }
+
+/** There is no program `nft` here. */
+export class NftMissing extends NftError {}

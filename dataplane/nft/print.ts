@@ -6,6 +6,7 @@
 import { diffRulesets, type NftCommand } from './diff.ts';
 import {
   emptyRuleset,
+  hookTypes,
   longestName,
   type NftElement,
   type NftMatch,
@@ -51,7 +52,9 @@ export function printCommands(table: string, commands: readonly NftCommand[]): s
         break;
       case 'addChain': {
         const hook = command.chain.hook;
-        const head = hook ? ` { type filter hook ${hook.name} priority ${hook.priority}; policy accept; }` : '';
+        const head = hook
+          ? ` { type ${hookTypes[hook.name]} hook ${hook.name} priority ${hook.priority}; policy accept; }`
+          : '';
         lines.push(`add chain ${name}${head}`);
         break;
       }
@@ -106,20 +109,25 @@ export function printRule(rule: NftRule): string {
   }
   if (rule.counter) parts.push('counter');
   if (rule.verdict) {
-    parts.push(
-      rule.verdict.kind === 'verdictMap'
-        ? `${nftFields[rule.verdict.field]} vmap @${checkName(rule.verdict.map)}`
-        : printVerdict(rule.verdict),
-    );
+    parts.push(printRuleVerdict(rule.verdict));
   }
   if (rule.comment !== undefined) parts.push(`comment ${quote(rule.comment)}`);
   return parts.join(' ');
 }
 
+function printRuleVerdict(verdict: NonNullable<NftRule['verdict']>): string {
+  if (verdict.kind === 'verdictMap') return `${nftFields[verdict.field]} vmap @${checkName(verdict.map)}`;
+  // Random ports: where two connections begin at one time, the next free port would be given to both, and one would fail.
+  return verdict.kind === 'masquerade' ? 'masquerade fully-random' : printVerdict(verdict);
+}
+
 function printMatch(match: NftMatch): string {
   switch (match.kind) {
     case 'inSet':
-      return `${match.fields.map((field) => nftFields[field]).join(' . ')} @${checkName(match.set)}`;
+    case 'notInSet': {
+      const operator = match.kind === 'inSet' ? '' : '!= ';
+      return `${match.fields.map((field) => nftFields[field]).join(' . ')} ${operator}@${checkName(match.set)}`;
+    }
     case 'isOneOf': {
       const values =
         match.values.length === 1

@@ -1,7 +1,7 @@
 /**
  * One nftables table as a value: its sets, verdict maps and chains by name. What the kernel shall hold.
  * Implements: the part of nftables' language that Godwit uses; print.ts writes it, diff.ts compares it.
- * Leaves out: everything else of nftables (NAT, stateful objects, time-outs).
+ * Leaves out: everything else of nftables (other NAT than masquerading, stateful objects, time-outs).
  * Holds: values are never changed in place; an object that did not change is the same object, so a comparison may stop at `===`.
  */
 
@@ -35,9 +35,17 @@ export interface NftElement {
 /** The element of a plain set: the key says all. */
 export const plainElement: NftElement = {};
 
+/** What a base chain at the hook is for. A chain of type nat sees the first packet of a connection; the rest follow it. */
+export const hookTypes = { forward: 'filter', postrouting: 'nat' } as const;
+
+export type NftHook = keyof typeof hookTypes;
+
+/** nft's `srcnat`. */
+export const sourceNatPriority = 100;
+
 export interface NftChain {
   /** Present: a base chain. Its policy is accept: what no rule judges is not ours to stop. */
-  readonly hook?: { readonly name: 'forward'; readonly priority: number };
+  readonly hook?: { readonly name: NftHook; readonly priority: number };
   readonly rules: readonly NftRule[];
 }
 
@@ -48,7 +56,11 @@ export interface NftRule {
   readonly log?: { readonly prefix: string; readonly perSecond: number };
   readonly counter?: boolean;
   /** Absent: the packet goes on to the next rule. */
-  readonly verdict?: NftVerdict | { readonly kind: 'verdictMap'; readonly field: NftField; readonly map: string };
+  readonly verdict?:
+    | NftVerdict
+    | { readonly kind: 'verdictMap'; readonly field: NftField; readonly map: string }
+    /** Only in a chain at postrouting: the packet leaves with the address of its outgoing interface. */
+    | { readonly kind: 'masquerade' };
   readonly comment?: string;
 }
 
@@ -59,7 +71,7 @@ export type NftVerdict =
   | { readonly kind: 'goto'; readonly chain: string };
 
 export type NftMatch =
-  | { readonly kind: 'inSet'; readonly fields: readonly NftField[]; readonly set: string }
+  | { readonly kind: 'inSet' | 'notInSet'; readonly fields: readonly NftField[]; readonly set: string }
   | { readonly kind: 'isOneOf'; readonly field: NftField; readonly values: readonly string[] };
 
 /**

@@ -5,7 +5,7 @@
  */
 
 import { spawn } from 'node:child_process';
-import { NftError } from './nft-error.ts';
+import { NftError, NftMissing } from './nft-error.ts';
 
 export interface NftRunner {
   /** Loads a script in one transaction. @throws NftError with nft's own words; nothing has changed then. */
@@ -51,7 +51,10 @@ function run(command: readonly string[], input: string): Promise<Finished> {
     const errors: Buffer[] = [];
     child.stdout.on('data', (chunk: Buffer) => output.push(chunk));
     child.stderr.on('data', (chunk: Buffer) => errors.push(chunk));
-    child.on('error', (error) => reject(new NftError(`cannot run ${command[0]} (${error.message})`)));
+    child.on('error', (error: NodeJS.ErrnoException) => {
+      const Kind = error.code === 'ENOENT' ? NftMissing : NftError;
+      reject(new Kind(`cannot run ${command[0]} (${error.message})`));
+    });
     child.on('close', (code, signal) => {
       const text = (parts: Buffer[]) => Buffer.concat(parts).toString();
       const killed = signal === null ? '' : `nft was ended by ${signal}\n`;

@@ -30,6 +30,7 @@ import { exitCodes } from '../cli/usage.ts';
 import type { AgentStatus, StatusCondition } from '../control/model.ts';
 import { ControlServers } from '../control/server.ts';
 import { AddressAllocator } from '../ipam/address-allocator.ts';
+import { natTable, renderNat } from '../nat/render.ts';
 import { PolicyEngine } from '../policy/engine.ts';
 import type { ClusterState } from '../resources/cluster-state.ts';
 import type { ResourceChange } from '../resources/resource.ts';
@@ -53,6 +54,7 @@ import { createLog, type Log } from './log.ts';
 import { Monitor } from './monitor.ts';
 import { PolicyKeeper } from './policy-keeper.ts';
 import { RouteKeeper } from './route-keeper.ts';
+import { TableKeeper } from './table-keeper.ts';
 import { Shutdown } from './shutdown.ts';
 import { readBootId, readEarlierRun, writeRunRecord } from './run-record.ts';
 
@@ -137,6 +139,20 @@ async function startAgent(flags: AgentFlags, log: Log, shutdown: Shutdown): Prom
     },
     onTopologyChanged: () => running && reconfigure(),
   });
+  const nat = roles.includes('routes')
+    ? new TableKeeper({
+        subject: 'natOutgoing',
+        table: new NftTable({
+          run: nftProcess(),
+          table: natTable,
+          onDrift: (difference) => log.warn({ difference }, 'someone changed the NAT table; it is mended'),
+        }),
+        wanted: () => renderNat(cluster.state),
+        clock: dataplaneClock,
+        log,
+      })
+    : undefined;
+  shutdown.add(() => nat?.close());
   const kube = await openKube(flags, log, () => cluster.state);
   const allocator = new AddressAllocator();
   const node = () => toNodeNetwork(cluster.state, config.inventory, links!);
@@ -188,6 +204,8 @@ async function startAgent(flags: AgentFlags, log: Log, shutdown: Shutdown): Prom
   policy?.onChanges(attached?.changes ?? []);
   policy?.onChanges(cni?.translate(firstPolicyChanges) ?? firstPolicyChanges);
   await policy?.flush();
+  // Before any route is told: the first packet of a connection decides for all of it.
+  await nat?.flush();
 
   let config = toSpeakerSettings(cluster.state, self);
   let configuredAt = startedAt;
@@ -258,6 +276,7 @@ async function startAgent(flags: AgentFlags, log: Log, shutdown: Shutdown): Prom
     config = toSpeakerSettings(cluster.state, self);
     configuredAt = Date.now();
     routes?.setInventory(config.inventory);
+    void nat?.flush();
     blocks?.onBlocksChanged();
     const { added, removed, reset } = speaker.configure(config.settings);
     if (added.length + removed.length + reset.length > 0)
@@ -293,7 +312,11 @@ async function startAgent(flags: AgentFlags, log: Log, shutdown: Shutdown): Prom
     restartInProgress: () => restartInProgress,
     sourceStatus: () => toSourceStatus(flags, source),
     policyCounts: () => ({ policies: cluster.state.networkPolicies.size, pods: cluster.state.pods.size }),
-    ownConditions: () => [...ownConditions, ...(blocks?.lost() ?? []).map((lost) => ({ type: 'BlockLost', ...lost }))],
+    ownConditions: () => [
+      ...ownConditions,
+      ...(blocks?.lost() ?? []).map((lost) => ({ type: 'BlockLost', ...lost })),
+      ...(nat?.failure ? [{ type: 'NatOutgoingFailed', ...nat.failure }] : []),
+    ],
     addresses: () => cni && { usage: cni.usage(), refusals: cni.refusals },
     speaker,
     routes,

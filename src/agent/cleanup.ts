@@ -16,6 +16,7 @@ import {
 } from '../../dataplane/index.ts';
 import { parseCleanupFlags } from '../cli/cleanup-flags.ts';
 import { exitCodes } from '../cli/usage.ts';
+import { natTable } from '../nat/render.ts';
 import { missingCapabilities } from './capabilities.ts';
 import { conflistName, forwarderName, removeFile } from './cni/host-files.ts';
 
@@ -41,8 +42,9 @@ export async function runCleanup(args: readonly string[]): Promise<number> {
     console.log(`devices removed: ${devices.join(', ') || 'none'}`);
     if (podLinks > 0) console.log(`links of pods removed: ${podLinks}; those pods have no network now`);
     await new NftTable({ run: nftProcess() }).remove();
+    await new NftTable({ run: nftProcess(), table: natTable }).remove();
     await removeSourceGuard(nftProcess());
-    console.log('nftables tables inet godwit and inet godwit-pods removed');
+    console.log('nftables tables inet godwit, inet godwit-nat and inet godwit-pods removed');
     removeFolder(stateFolder);
     console.log(`state removed: ${stateFolder}`);
     console.log('left as they are: net.ipv4.ip_forward, net.ipv6.conf.all.forwarding');

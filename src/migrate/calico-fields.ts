@@ -141,12 +141,7 @@ const ipPoolFields = {
   cidr: same,
   vxlanMode: same,
   ipipMode: same,
-  natOutgoing: {
-    kind: 'none',
-    instead:
-      "there is no NAT: packets leave the cluster with the pod's address; let the network route it back, or masquerade outside Godwit",
-    harmless: isDefault(false),
-  },
+  natOutgoing: same,
   disabled: same,
   disableBGPExport: same,
   blockSize: {

@@ -73,7 +73,7 @@ const flags = {
   'peer-router-multihop-ttl': changed('BGPPeer `ebgpMultihop`', 'the same; 0 and 1 are left out'),
   'enable-ibgp': changed('BGPConfiguration `nodeToNodeMeshEnabled`', '`false` becomes `false`'),
   'enable-pod-egress': none(
-    "there is no NAT: packets leave the cluster with the pod's address; let the network route it back, or masquerade outside Godwit",
+    'write an IPPool with the pod range and `natOutgoing: true`: without one packets leave the cluster with the address of the pod',
   ),
   'enable-overlay': none(
     'write an IPPool with the pod range and ipipMode or vxlanMode: without one nothing is tunnelled',

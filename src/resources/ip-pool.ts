@@ -1,7 +1,7 @@
 /**
  * IPPool: a range of pod addresses, how packets to it travel between nodes, and, with `--ipam pools`, which pods have
  * addresses of it.
- * Leaves out: allocation (src/ipam), NAT.
+ * Leaves out: allocation (src/ipam), the rules of NAT (src/nat).
  */
 
 import { z } from 'zod';
@@ -39,6 +39,10 @@ const spec = withRules(
     }),
     disabled: z.boolean().default(false).meta({
       description: 'No tunnels for this pool, and no pod is given an address of it; its range stays reserved.',
+    }),
+    natOutgoing: z.boolean().default(false).meta({
+      description:
+        "Packets from pods of this pool to destinations outside every pool and every Node's addresses leave the node with the node's address (masqueraded).",
     }),
     disableBGPExport: z
       .boolean()

@@ -54,6 +54,8 @@ const handlers = {
   push: ({ text }: { text: string }) => {
     for (const socket of accepted) socket.write(text);
   },
+  /** The other ends' addresses of all connections that this side has accepted, as it sees them. */
+  clients: () => [...accepted].map(({ remoteAddress }) => remoteAddress),
   abortAccepted: () => {
     for (const socket of accepted) socket.resetAndDestroy();
   },

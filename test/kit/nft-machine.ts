@@ -28,7 +28,8 @@ function runChain(ruleset: Ruleset, chain: NftChain, packet: Packet): 'accept' |
     if (verdict.kind === 'verdictMap') {
       const key = fieldOf(verdict.field, packet);
       chosen = key === undefined ? undefined : setOf(ruleset, verdict.map).elements.get(key)?.verdict;
-    } else chosen = verdict;
+    } else if (verdict.kind === 'masquerade') throw new Error('no machine for NAT');
+    else chosen = verdict;
     if (chosen === undefined) continue;
     if (chosen.kind === 'accept' || chosen.kind === 'drop') return chosen.kind;
     const answer = runChain(ruleset, chainOf(ruleset, chosen.chain), packet);
@@ -38,6 +39,7 @@ function runChain(ruleset: Ruleset, chain: NftChain, packet: Packet): 'accept' |
 }
 
 function matchHolds(ruleset: Ruleset, match: NftMatch, packet: Packet): boolean {
+  if (match.kind === 'notInSet') throw new Error('no machine for NAT');
   if (match.kind === 'isOneOf') {
     const value = fieldOf(match.field, packet);
     return value !== undefined && match.values.includes(value);

@@ -133,7 +133,7 @@ function fakeNft(refused: string): NftRunner & { readonly loaded: string[] } {
             elem: [[{ elem: { val: '10.0.0.1', comment: 'ns/pod' } }, { goto: { target: 'a' } }]],
           },
         },
-        { chain: { name: 'base', hook: 'forward', prio: 0 } },
+        { chain: { name: 'base', type: 'filter', hook: 'forward', prio: 0 } },
         { chain: { name: 'a' } },
         { rule: { chain: 'base', expr: [{ vmap: {} }] } },
         {

@@ -4,14 +4,17 @@ import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
 import type { BestPathReader } from '../../../bgp/index.ts';
 import {
+  emptyRuleset,
   KernelError,
   NftError,
+  NftMissing,
   type LinkMonitor,
   type NftTable,
   type RouteTable,
   type TunnelDevices,
 } from '../../../dataplane/index.ts';
 import { PolicyKeeper } from '../../../src/agent/policy-keeper.ts';
+import { TableKeeper } from '../../../src/agent/table-keeper.ts';
 import { RouteKeeper } from '../../../src/agent/route-keeper.ts';
 import { PolicyEngine } from '../../../src/policy/engine.ts';
 import { validateManifest, type ResourceChange } from '../../../src/resources/resource.ts';
@@ -119,6 +122,71 @@ describe('policy', () => {
     await done();
     expect(policy.waitingSince).toBeUndefined();
     policy.close();
+  });
+});
+
+describe('a table that is not always wanted', () => {
+  function keeper(fails: { error?: Error } = {}) {
+    const clock = new TestClock();
+    const done: string[] = [];
+    const state = { wanted: false };
+    const act = async (word: string) => {
+      if (fails.error) throw fails.error;
+      done.push(word);
+      return { kind: 'changed' };
+    };
+    const table = { apply: () => act('apply'), remove: () => act('remove'), verify: () => act('verify') };
+    const nat = new TableKeeper({
+      subject: 'natOutgoing',
+      table: table as unknown as NftTable,
+      wanted: () => (state.wanted ? emptyRuleset : undefined),
+      clock,
+      log,
+    });
+    return { clock, done, state, nat, fails };
+  }
+
+  test('is removed once, with that of an earlier run, and looked after while it is there', async () => {
+    const { clock, done, state, nat } = keeper();
+    await nat.flush();
+    await nat.flush();
+    clock.pass(60_000);
+    expect(done).toEqual(['remove']);
+    state.wanted = true;
+    await nat.flush();
+    clock.pass(10_000);
+    expect(done).toEqual(['remove', 'apply', 'verify']);
+    state.wanted = false;
+    await nat.flush();
+    await nat.flush();
+    clock.pass(60_000);
+    expect(done.slice(3)).toEqual(['remove']);
+    nat.close();
+  });
+
+  test('that nft refuses is told with the time of the first refusal, and tried again', async () => {
+    const { clock, done, state, nat, fails } = keeper({ error: new NftError('nft says no') });
+    state.wanted = true;
+    await nat.flush();
+    const since = clock.time;
+    clock.pass(500);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(nat.failure).toEqual({ message: 'nft says no', since });
+    delete fails.error;
+    clock.pass(1000);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect([nat.failure, done]).toEqual([undefined, ['apply']]);
+    nat.close();
+  });
+
+  test('needs no nft while it is not wanted', async () => {
+    const { state, nat } = keeper({ error: new NftMissing('cannot run nft') });
+    await nat.flush();
+    expect(nat.failure).toBeUndefined();
+    state.wanted = true;
+    await nat.flush();
+    expect(nat.failure).toMatchObject({ message: 'cannot run nft' });
+    nat.close();
   });
 });
 

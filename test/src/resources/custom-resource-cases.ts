@@ -329,7 +329,13 @@ export const cases: readonly Case[] = [
     vxlanMode: 'Always',
     nodeSelector: "rack == '1'",
     disableBGPExport: true,
+    natOutgoing: true,
   }),
+  ...pool(
+    'natOutgoing in words',
+    { cidr: '10.244.0.0/16', natOutgoing: 'yes' },
+    'spec.natOutgoing: "yes" is not true or false',
+  ),
   ...pool('no range', {}, 'spec.cidr: required'),
   ...pool('no CIDR', { cidr: 'pods' }, 'spec.cidr: "pods" is not a CIDR such as 10.0.0.0/16'),
   ...pool('host bits', { cidr: 'fd00::1/64' }, 'spec.cidr: fd00::1/64 has host bits set (write fd00::/64)'),

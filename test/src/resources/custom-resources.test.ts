@@ -60,6 +60,7 @@ test('an IPPool comes out with its defaults and a canonical range', () => {
       vxlanMode: 'Never',
       nodeSelector: 'all()',
       disabled: false,
+      natOutgoing: false,
       disableBGPExport: false,
     },
   });
