@@ -6,7 +6,7 @@
  * Holds: a disabled pool counts as the others do: its pods have their addresses still.
  */
 
-import { families, familyOfText, parseAddress, type Family } from '../../bgp/ip.ts';
+import { families, familyOfText, parsePrefix, type Family } from '../../bgp/ip.ts';
 import {
   plainElement,
   sourceNatPriority,
@@ -74,9 +74,10 @@ export function renderNat({ ipPools, nodes }: Pick<ClusterState, 'ipPools' | 'no
   if (natted.length === 0) return undefined;
   const nodeAddresses = [...nodes.values()]
     .flatMap(({ status }) => status.addresses)
+    .map(({ address }) => `${address}/${words[familyOfText(address)].addressBits}`)
     // Names stand there too.
-    .filter(({ address }) => parseAddress(address) !== undefined)
-    .map(({ address }) => toBlock(`${address}/${words[familyOfText(address)].addressBits}`));
+    .filter((cidr) => parsePrefix(cidr) !== undefined)
+    .map(toBlock);
   const sources = blocksToRanges(natted);
   const inside = blocksToRanges([...pools.map(({ spec }) => toBlock(spec.cidr)), ...nodeAddresses]);
   return {

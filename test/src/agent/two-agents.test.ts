@@ -1,6 +1,6 @@
 /**
  * Two real agents on two hosts with a password between them: what their probes and metrics say; the password's rollover by an
- * edit of the Secrets; a Secret that vanishes; and nothing that either says anywhere holds a password.
+ * edit of the Secrets; a Secret that vanishes; a pool that comes and goes; and nothing that either says anywhere holds a password.
  */
 
 import { spawn, type ChildProcess } from 'node:child_process';
@@ -152,6 +152,25 @@ test('the password changes on both sides, and the session stays', async () => {
     expect(metrics(host)).toMatch(/^godwit_bgp_session_flaps_total\{peer="mesh_[ab]"\} 0$/m);
     expect(metrics(host)).toContain('godwit_bgp_peers{state="established"} 1');
   }
+});
+
+test('a pool with natOutgoing has its table of nftables while it is there', async () => {
+  const tables = () => namespaces.a.exec('nft', 'list', 'tables');
+  expect(tables()).not.toContain('godwit-nat');
+  const manifest = {
+    apiVersion: 'godwit.dev/v1',
+    kind: 'IPPool',
+    metadata: { name: 'natted' },
+    spec: { cidr: '10.245.0.0/16', natOutgoing: true },
+  };
+  const file = join(folder, 'a', 'manifests', 'pool.yaml');
+  writeFileSync(file, JSON.stringify(manifest));
+  await eventually(() => tables().includes('godwit-nat'), { reason: 'the table is there' });
+  const clusterSet = namespaces.a.exec('nft', 'list', 'set', 'inet', 'godwit-nat', 'cluster-4');
+  for (const text of ['10.245.0.0/16', hosts.a, hosts.b]) expect(clusterSet).toContain(text);
+  expect(await ask('a', 'show status')).not.toContain('NatOutgoingFailed');
+  rmSync(file);
+  await eventually(() => !tables().includes('godwit-nat'), { reason: 'the table is gone' });
 });
 
 test('a Secret that vanishes holds the session down, and says why', async () => {

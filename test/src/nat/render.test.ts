@@ -55,10 +55,10 @@ test('ranges that touch are one element, and a node inside a pool none of its ow
   });
 });
 
-test("a node's host name is no address", () => {
-  const named = { ...node('n', '192.0.2.1'), status: { addresses: [{ type: 'Hostname', address: 'n' }] } };
+test.each(['n', 'n.example', 'fe80::1%eth0'])("a node's host name %s is no address", (address) => {
+  const named = { ...node('n', '192.0.2.1'), status: { addresses: [{ type: 'Hostname', address }] } };
   const pool = ours('IPPool', 'a', '{ cidr: 10.1.0.0/16, natOutgoing: true }');
-  expect(elements(pool, named)).toMatchObject({ 'cluster-4': '10.1.0.0/16' });
+  expect(elements(pool, named)).toMatchObject({ 'cluster-4': '10.1.0.0/16', 'cluster-6': '' });
 });
 
 test('the whole table, as nft reads it', () => {
