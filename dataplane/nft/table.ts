@@ -2,7 +2,7 @@
  * One table of ours in the kernel: desired against applied, one transaction a change.
  * Leaves out: when to retry (the caller's backoff) and how nft is reached (run.ts).
  * Holds: other tables are never read or written; a refused transaction leaves the last good ruleset in force; there is no
- * moment without rules, also at the first apply over the table of an earlier process.
+ * moment without rules, also at the first apply over the table of an earlier process (a stand-in judges meanwhile).
  */
 
 import { findDifference } from './compare.ts';
@@ -26,12 +26,14 @@ export type NftApplyResult =
   | { readonly kind: 'unchanged' }
   /** So many commands in one transaction. */
   | { readonly kind: 'changed'; readonly commands: number }
-  /** The whole table made anew, in one transaction. */
+  /** The whole table made anew. */
   | { readonly kind: 'replaced' };
 
 export class NftTable {
   readonly #run: NftRunner;
   readonly #table: string;
+  /** Judges while the table is made anew. */
+  readonly #standIn: string;
   readonly #onDrift: (difference: string) => void;
   /** What the kernel holds by our doing; undefined before the first apply. */
   #applied: Ruleset | undefined;
@@ -41,6 +43,7 @@ export class NftTable {
   constructor(options: NftTableOptions) {
     this.#run = options.run;
     this.#table = options.table ?? 'godwit';
+    this.#standIn = `${this.#table}-stand-in`;
     this.#onDrift = options.onDrift ?? (() => {});
   }
 
@@ -95,14 +98,23 @@ export class NftTable {
   /** Takes the table away. @throws NftError */
   remove(): Promise<void> {
     return this.#inTurn(async () => {
-      await this.#run.load(printRemoval(this.#table));
+      await this.#run.load(printRemoval(this.#table) + printRemoval(this.#standIn));
       this.#applied = undefined;
     });
   }
 
+  /**
+   * A packet looks at the kernel's generation of rules once a chain and once a set, so one that is on its way while a whole table
+   * changes may see neither the old one nor the new one. While our table is made anew, a second one with the same rules judges too.
+   */
   async #replace(ruleset: Ruleset): Promise<NftApplyResult> {
-    await this.#run.load(printReplacement(this.#table, ruleset));
-    this.#applied = ruleset;
+    await this.#run.load(printReplacement(this.#standIn, ruleset));
+    try {
+      await this.#run.load(printReplacement(this.#table, ruleset));
+      this.#applied = ruleset;
+    } finally {
+      await this.#run.load(printRemoval(this.#standIn));
+    }
     return { kind: 'replaced' };
   }
 

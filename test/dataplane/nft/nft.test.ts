@@ -152,12 +152,31 @@ test('a transaction that nft refuses: its words, and the next apply starts from 
   const nft = fakeNft('10.0.0.66');
   const table = new NftTable({ run: nft });
   await table.apply(ruleset);
+  const first = nft.loaded.length;
   const refused = { ...ruleset, sets: new Map([...ruleset.sets, ['peers', set('10.0.0.2', '10.0.0.66')] as const]) };
   await expect(table.apply(refused)).rejects.toThrow('nft refused the transaction: Error: too bad');
   const good = { ...ruleset, sets: new Map([...ruleset.sets, ['peers', set('10.0.0.2', '10.0.0.7')] as const]) };
   expect(await table.apply(good)).toEqual({ kind: 'changed', commands: 1 });
   expect(nft.loaded.at(-1)).toBe('add element inet godwit peers { 10.0.0.7 }\n');
-  expect(nft.loaded).toHaveLength(2);
+  expect(nft.loaded).toHaveLength(first + 1);
+});
+
+test('while the table is made anew, a second one with the same rules judges: it comes before and goes after', async () => {
+  const nft = fakeNft('refuses nothing');
+  await new NftTable({ run: nft }).apply(ruleset);
+  const about = nft.loaded.map((script) => /^delete table inet (\S+)$/m.exec(script)?.[1]);
+  expect(about).toEqual(['godwit-stand-in', 'godwit', 'godwit-stand-in']);
+  const rules = (script: string) => script.split('\n').filter((line) => line.startsWith('add rule'));
+  expect(rules(nft.loaded[0]).map((rule) => rule.replace('godwit-stand-in', 'godwit'))).toEqual(rules(nft.loaded[1]));
+  expect(rules(nft.loaded[0])).not.toEqual([]);
+  expect(rules(nft.loaded[2])).toEqual([]);
+});
+
+test('a table that cannot be made anew leaves no second one behind', async () => {
+  const nft = fakeNft('delete table inet godwit\n');
+  await expect(new NftTable({ run: nft }).apply(ruleset)).rejects.toThrow('nft refused the transaction');
+  expect(nft.loaded.at(-1)).toContain('delete table inet godwit-stand-in');
+  expect(nft.loaded.at(-1)).not.toContain('add rule');
 });
 
 test('a program that is not there is told by its name', async () => {

@@ -480,7 +480,7 @@ describe('changes', () => {
   test('another process takes over without a moment without rules', async () => {
     await apply(denyIngress);
     await endpoints.api.ask('flood', { address: hosts.web.ip, port: 8085 });
-    for (let i = 0; i < 10; i++) {
+    for (let i = 0; i < 40; i++) {
       const takenOver = new NftTable({ run });
       expect(await takenOver.apply(engine.render())).toEqual({ kind: 'replaced' });
     }
