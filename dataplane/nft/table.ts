@@ -109,11 +109,16 @@ export class NftTable {
    */
   async #replace(ruleset: Ruleset): Promise<NftApplyResult> {
     await this.#run.load(printReplacement(this.#standIn, ruleset));
+    const before = this.#applied;
+    // As long as the stand-in judges too, no difference is enough: the next apply must come through here again.
+    this.#applied = undefined;
+    let now = before;
     try {
       await this.#run.load(printReplacement(this.#table, ruleset));
-      this.#applied = ruleset;
+      now = ruleset;
     } finally {
       await this.#run.load(printRemoval(this.#standIn));
+      this.#applied = now;
     }
     return { kind: 'replaced' };
   }

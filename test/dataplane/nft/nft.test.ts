@@ -179,6 +179,24 @@ test('a table that cannot be made anew leaves no second one behind', async () =>
   expect(nft.loaded.at(-1)).not.toContain('add rule');
 });
 
+test('a second table that could not be taken away is made and taken away again by the next apply', async () => {
+  const nft = fakeNft('refuses nothing');
+  let refusals = 1;
+  const run: NftRunner = {
+    ...nft,
+    load: async (script) => {
+      const removal = script.endsWith('delete table inet godwit-stand-in\n');
+      if (removal && refusals-- > 0) throw new NftError('nft refused the transaction', 'Error: busy\n');
+      await nft.load(script);
+    },
+  };
+  const table = new NftTable({ run });
+  await expect(table.apply(ruleset)).rejects.toThrow('busy');
+  expect(await table.apply(ruleset)).toEqual({ kind: 'replaced' });
+  expect(nft.loaded.at(-1)).toBe('add table inet godwit-stand-in\ndelete table inet godwit-stand-in\n');
+  expect(await table.apply(ruleset)).toEqual({ kind: 'unchanged' });
+});
+
 test('a program that is not there is told by its name', async () => {
   const { nftProcess } = await import('../../../dataplane/index.ts');
   await expect(nftProcess(['/nonexistent/nft']).load('')).rejects.toThrow('cannot run /nonexistent/nft');
