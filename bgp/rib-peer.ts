@@ -1,6 +1,7 @@
 /** An established session as the RIB wants to know it. */
 
-import type { RibPeer } from './rib/rib-types.ts';
+import { policyInForce } from './filter/filter.ts';
+import type { RibPeer, RibPolicy } from './rib/rib-types.ts';
 import type { Negotiated } from './session/negotiate.ts';
 import type { Peer } from './session/peer.ts';
 import { extendedMessageLength, maximumMessageLength } from './wire/message.ts';
@@ -21,8 +22,15 @@ export function toRibPeer(peer: Peer, negotiated: Negotiated): RibPeer {
     maximumMessageSize: negotiated.extendedMessage ? extendedMessageLength : maximumMessageLength,
     nextHopMode: neighbor.nextHopMode,
     nextHopSelf: neighbor.nextHopSelf,
+    ...toRibPolicy(peer),
+  };
+}
+
+/** What may change while the session goes on. */
+export function toRibPolicy({ neighbor, peerType }: Peer): RibPolicy {
+  return {
     allowedOwnAs: neighbor.allowedOwnAs,
-    importFilter: neighbor.importFilter,
-    exportFilter: neighbor.exportFilter,
+    importFilter: policyInForce('import', peerType, neighbor.importFilter),
+    exportFilter: policyInForce('export', peerType, neighbor.exportFilter),
   };
 }

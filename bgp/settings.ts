@@ -4,7 +4,7 @@
  */
 
 import type { Family } from './ip.ts';
-import type { RouteFilter } from './filter/filter.ts';
+import type { RoutePolicy } from './filter/filter.ts';
 
 export interface SpeakerSettings {
   readonly asNumber: number;
@@ -63,8 +63,10 @@ export interface NeighborSettings {
   readonly nextHopMode: 'auto' | 'self' | 'keep';
   /** How often our own AS may stand in a received AS_PATH. */
   readonly allowedOwnAs: number;
-  readonly importFilter?: RouteFilter;
-  readonly exportFilter?: RouteFilter;
+  /** Undefined: everything from an iBGP peer, nothing from an eBGP peer (RFC 8212). */
+  readonly importFilter?: RoutePolicy;
+  /** The same for what the peer is told. */
+  readonly exportFilter?: RoutePolicy;
   /** One line on the policy in force, for `show protocols all`. */
   readonly policyText: string;
   readonly description?: string;

@@ -17,7 +17,7 @@ import { BestPathFeed } from './best-path-feed.ts';
 import { RestartDeferral } from './session/deferral.ts';
 import type { Negotiated } from './session/negotiate.ts';
 import { toPeerStatus } from './peer-status.ts';
-import { toRibPeer } from './rib-peer.ts';
+import { toRibPeer, toRibPolicy } from './rib-peer.ts';
 import type { Link } from './session/link.ts';
 import type { PeerHost } from './session/peer.ts';
 import { Peer } from './session/peer.ts';
@@ -373,7 +373,7 @@ export class Speaker {
       } else {
         peer.update(after);
         this.superviseByBfd(peer);
-        if (peer.ribId !== undefined) this.rib.setFilters(peer.ribId, after.importFilter, after.exportFilter);
+        if (peer.ribId !== undefined) this.rib.setPolicy(peer.ribId, toRibPolicy(peer));
       }
     }
     return reset;

@@ -1,5 +1,6 @@
 /**
  * What a route filter is to the RIB: a function from a route to a verdict, with a name for those who ask why.
+ * Implements: RFC 8212 §2 (an eBGP peer without a policy tells and is told nothing).
  * The RIB keeps routes that are rejected; a filter whose `key` is unchanged is not run again.
  */
 
@@ -48,4 +49,26 @@ export interface RouteChanges {
   readonly prependAsPath?: readonly number[];
   readonly localPref?: number;
   readonly med?: number;
+}
+
+/** A policy that is said. `acceptAll`: every route, unchanged; no function is called. */
+export type RoutePolicy = RouteFilter | 'acceptAll';
+
+const noPolicy = {
+  import: rejectAll('no import policy (RFC 8212)'),
+  export: rejectAll('no export policy (RFC 8212)'),
+} as const;
+
+function rejectAll(rule: string): RouteFilter {
+  return { name: rule, key: rule, evaluate: () => ({ kind: 'reject', rule }) };
+}
+
+/** What the settings of a session come to; undefined: every route is accepted, and no function is called. */
+export function policyInForce(
+  direction: 'import' | 'export',
+  peerType: 'iBGP' | 'eBGP',
+  policy: RoutePolicy | undefined,
+): RouteFilter | undefined {
+  if (policy === 'acceptAll') return undefined;
+  return policy ?? (peerType === 'eBGP' ? noPolicy[direction] : undefined);
 }

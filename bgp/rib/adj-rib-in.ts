@@ -21,7 +21,7 @@ import type { AttributePool } from './attribute-pool.ts';
 import { Rung } from './best-path.ts';
 import type { FamilyTable, Judgement } from './family-table.ts';
 import type { PeerEntry } from './peer-table.ts';
-import type { UpdateResult } from './rib-types.ts';
+import type { RibPeer, UpdateResult } from './rib-types.ts';
 import { RouteView } from './route-view.ts';
 import { rowMask } from './rows.ts';
 
@@ -32,6 +32,11 @@ export interface LocalNumbers {
   asNumber: number;
   routerId: number;
   clusterId: number;
+}
+
+/** Everything of a peer that its received routes are judged by: equal keys, equal judgements. */
+export function importKey(peer: RibPeer): string {
+  return JSON.stringify([peer.localAs, peer.allowedOwnAs, peer.importFilter?.key ?? '']);
 }
 
 export class AdjRibIn {
@@ -159,7 +164,7 @@ export class AdjRibIn {
     while (cursor.next()) {
       const { code, valueStart, valueEnd } = cursor;
       if (code === AttributeCode.asPath) {
-        const { allowedOwnAs, localAs } = peer.peer;
+        const { allowedOwnAs = 0, localAs } = peer.peer;
         if (asOccurrences(bytes, valueStart, valueEnd, localAs) > allowedOwnAs) return Rung.ownAsInPath;
         const { asNumber } = this.#local;
         if (asNumber !== localAs && asOccurrences(bytes, valueStart, valueEnd, asNumber) > allowedOwnAs) {

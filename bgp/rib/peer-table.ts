@@ -7,7 +7,7 @@ import { families, parseAddress } from '../ip.ts';
 import type { Family } from '../ip.ts';
 import { readU32 } from '../wire/byte-reader.ts';
 import type { SessionClass } from '../wire/attributes/table.ts';
-import type { RibLocal, RibPeer } from './rib-types.ts';
+import type { RibLocal, RibPeer, RibPolicy } from './rib-types.ts';
 
 export const localPeer = 0;
 
@@ -61,6 +61,10 @@ export class PeerEntry {
     this.#ours = fresh.#ours;
     this.open = true;
     this.updatesSent = 0;
+  }
+
+  setPolicy(policy: RibPolicy): void {
+    this.peer = { ...this.peer, ...policy };
   }
 
   /** Whether the next hop of a canonical set (its length, then its bytes) is one of our own addresses. */

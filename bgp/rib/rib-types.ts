@@ -15,8 +15,16 @@ export interface RibLocal {
   readonly maximumPaths: number;
 }
 
+/** What is asked of a neighbour's routes; may change while the session goes on. */
+export interface RibPolicy {
+  /** How often our own AS may stand in a received AS_PATH; undefined: never. */
+  readonly allowedOwnAs: number | undefined;
+  readonly importFilter: RouteFilter | undefined;
+  readonly exportFilter: RouteFilter | undefined;
+}
+
 /** A neighbour with an established session, as negotiated. */
-export interface RibPeer {
+export interface RibPeer extends Partial<RibPolicy> {
   /** Unique; a peer that returns under its name takes over what was kept of it. */
   readonly name: string;
   readonly address: string;
@@ -38,10 +46,6 @@ export interface RibPeer {
   readonly nextHopMode: 'auto' | 'self' | 'keep';
   /** Next hop where we give ourselves; where missing, `localAddress` if it is of that family. */
   readonly nextHopSelf?: Partial<Record<Family, string>>;
-  /** How often our own AS may stand in a received AS_PATH. */
-  readonly allowedOwnAs: number;
-  readonly importFilter?: RouteFilter;
-  readonly exportFilter?: RouteFilter;
 }
 
 export interface UpdateResult {

@@ -13,12 +13,11 @@
 
 import { families, parseAddress, parsePrefix } from '../ip.ts';
 import type { Family, Prefix } from '../ip.ts';
-import type { RouteFilter } from '../filter/filter.ts';
 import type { OriginatedRoute } from '../settings.ts';
 import type { BestPathChange, RouteStatus } from '../status.ts';
 import { originatedAttributes } from '../wire/attributes/attribute-set.ts';
 import { newPrefixKey, setPrefixKey } from '../wire/nlri.ts';
-import { AdjRibIn } from './adj-rib-in.ts';
+import { AdjRibIn, importKey } from './adj-rib-in.ts';
 import type { LocalNumbers } from './adj-rib-in.ts';
 import { AttributePool } from './attribute-pool.ts';
 import { Rung } from './best-path.ts';
@@ -31,6 +30,7 @@ import type {
   RibFamilyCounters,
   RibLocal,
   RibPeer,
+  RibPolicy,
   RibTotals,
   RouteQuery,
   UpdateResult,
@@ -123,7 +123,8 @@ export class Rib {
    * @throws RangeError where a peer of this name is open
    */
   openPeer(peer: RibPeer): number {
-    const filterBefore = this.#peers.byName(peer.name)?.peer.importFilter?.key;
+    const before = this.#peers.byName(peer.name)?.peer;
+    const judgedOtherwise = before !== undefined && importKey(before) !== importKey(peer);
     const entry = this.#peers.open(peer);
     const memberships: Partial<Record<Family, Membership>> = {};
     for (const family of families) {
@@ -136,7 +137,7 @@ export class Rib {
         log.moveToEnd(endOfRibAfter);
         const member = new GroupMember(entry, log.open(), endOfRibAfter);
         memberships[family] = { group: this.#join(member, table, peer), member };
-        if (entry.families[family].paths > 0 && filterBefore !== peer.importFilter?.key) {
+        if (entry.families[family].paths > 0 && judgedOtherwise) {
           this.#walks.start(judgeWalk(table, this.#adjRibIn, entry));
         }
       }
@@ -191,16 +192,16 @@ export class Rib {
     this.#sweep(this.#tables[family], entry);
   }
 
-  /** Filters whose key changed are run again, in slices of work(); the others change nothing. */
-  setFilters(id: number, importFilter: RouteFilter | undefined, exportFilter: RouteFilter | undefined): void {
+  /** What changed is applied to what the peer sent and to what it was told, in slices of work(); the rest changes nothing. */
+  setPolicy(id: number, policy: RibPolicy): void {
     const entry = this.#peers.get(id);
     const before = entry.peer;
-    entry.peer = { ...before, importFilter, exportFilter };
-    if (before.importFilter?.key !== importFilter?.key) {
+    entry.setPolicy(policy);
+    if (importKey(before) !== importKey(entry.peer)) {
       for (const family of families) this.#walks.start(judgeWalk(this.#tables[family], this.#adjRibIn, entry));
       this.#hintWork();
     }
-    if (before.exportFilter?.key === exportFilter?.key) return;
+    if (groupKey(before) === groupKey(entry.peer)) return;
     const memberships = this.#memberships.get(id) ?? {};
     for (const family of families) {
       const membership = memberships[family];

@@ -32,7 +32,7 @@ const effects = {
   heldDown: 'newSession',
   bfd: 'live',
   nextHopMode: 'newSession',
-  allowedOwnAs: 'newSession',
+  allowedOwnAs: 'live',
   importFilter: 'live',
   exportFilter: 'live',
   policyText: 'live',

@@ -4,7 +4,7 @@
  * Holds: pure, and deterministic down to the order of neighbours: equal states give equal settings.
  */
 
-import type { BfdSettings, NeighborSettings, RouteFilter, SpeakerSettings } from '../../bgp/index.ts';
+import type { BfdSettings, NeighborSettings, RouteFilter, RoutePolicy, SpeakerSettings } from '../../bgp/index.ts';
 import { families } from '../../bgp/ip.ts';
 import { bgpConfigurationOf, type EffectiveBgpConfiguration } from '../resources/bgp-configuration.ts';
 import type { BgpPeer } from '../resources/bgp-peer.ts';
@@ -147,8 +147,8 @@ function isOnLink(peering: Peering): boolean {
 }
 
 interface Policy {
-  readonly importFilter?: RouteFilter;
-  readonly exportFilter?: RouteFilter;
+  readonly importFilter: RoutePolicy;
+  readonly exportFilter: RoutePolicy;
   readonly policyText: string;
 }
 
@@ -161,8 +161,9 @@ function policyOf(peering: Peering, { filters, policies, reflects }: NeighborCon
   const exportFilter = toRouteFilter({ ...request, direction: 'export', defaultPolicy: defaults.exportPolicy });
   const first = names.length === 0 ? '' : `filters ${names.join(', ')}, then `;
   return {
-    ...(importFilter && { importFilter }),
-    ...(exportFilter && { exportFilter }),
+    // RFC 8212: towards an eBGP peer it has to be said that everything is accepted.
+    importFilter: importFilter ?? 'acceptAll',
+    exportFilter: exportFilter ?? 'acceptAll',
     policyText: `import: ${first}${defaults.importText}; export: ${first}${defaults.exportText}`,
   };
 }

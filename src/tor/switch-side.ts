@@ -143,9 +143,10 @@ function sessionsOf(state: ClusterState, peerName: string): Session[] {
     if (address === undefined) return [];
     const speaker = toSpeakerSettings(state, self).settings;
     const settings = speaker.neighbors.find(({ name }) => name === peering.name)!;
+    const policy = settings.exportFilter === 'acceptAll' ? undefined : settings.exportFilter;
     const exported = speaker.originated
       .map(({ prefix }) => prefix)
-      .filter((prefix) => settings.exportFilter?.evaluate(originated(prefix)).kind !== 'reject');
+      .filter((prefix) => policy?.evaluate(originated(prefix)).kind !== 'reject');
     return [
       {
         neighbor: {

@@ -19,6 +19,8 @@ export function neighbor(address: string, remoteAs: number, changes: Partial<Nei
     connectRetrySeconds: 30,
     nextHopMode: 'auto',
     allowedOwnAs: 0,
+    importFilter: 'acceptAll',
+    exportFilter: 'acceptAll',
     policyText: 'everything',
     ...changes,
   };

@@ -2,7 +2,7 @@
 
 import { formatAddress, formatPrefix, maskAddress, parseAddress, parsePrefix } from '../../../bgp/ip.ts';
 import type { Rib } from '../../../bgp/rib/rib.ts';
-import type { RibPeer } from '../../../bgp/rib/rib-types.ts';
+import type { RibPeer, RibPolicy } from '../../../bgp/rib/rib-types.ts';
 
 export const local = { asNumber: 65000, routerId: '10.0.0.254', maximumPaths: 1 } as const;
 
@@ -24,6 +24,11 @@ export function peer(name: string, number: number, differing: Partial<RibPeer> =
     allowedOwnAs: 0,
     ...differing,
   };
+}
+
+/** Nothing is asked but what a test says. */
+export function policy(differing: Partial<RibPolicy> = {}): RibPolicy {
+  return { allowedOwnAs: 0, importFilter: undefined, exportFilter: undefined, ...differing };
 }
 
 export const client = (name: string, number: number, differing: Partial<RibPeer> = {}) =>

@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import { Rib } from '../../../bgp/rib/rib.ts';
 import type { RouteFilter } from '../../../bgp/filter/filter.ts';
-import { Neighbor, announce, client, external, local, peer, settle, withdraw } from './kit.ts';
+import { Neighbor, announce, client, external, local, peer, policy, settle, withdraw } from './kit.ts';
 
 const P = '192.168.1.0/24';
 const Q = '192.168.2.0/24';
@@ -349,10 +349,10 @@ describe('filters', () => {
     expect(y.listen().prefixes()).toEqual([Q]);
     expect([...rib.routes({ filtered: true })]).toMatchObject([{ prefix: P, lostAt: 'filtered', rule: `not ${P}` }]);
     expect(rib.counters(x.id, 'ipv4')).toMatchObject({ imported: 1, filtered: 1 });
-    rib.setFilters(x.id, rejecting('b', Q), undefined);
+    rib.setPolicy(x.id, policy({ importFilter: rejecting('b', Q) }));
     settle(rib);
     expect(y.listen().prefixes()).toEqual([P]);
-    rib.setFilters(x.id, undefined, undefined);
+    rib.setPolicy(x.id, policy());
     settle(rib);
     expect(y.listen().prefixes()).toEqual([P, Q]);
     expect(rib.counters(x.id, 'ipv4')).toMatchObject({ imported: 2, filtered: 0 });
@@ -371,7 +371,7 @@ describe('filters', () => {
     });
     const x = new Neighbor(rib, client('x', 1, { importFilter: counting() }));
     x.says(announce([P]));
-    rib.setFilters(x.id, counting(), undefined);
+    rib.setPolicy(x.id, policy({ importFilter: counting() }));
     settle(rib);
     expect(runs).toBe(1);
   });
@@ -425,10 +425,10 @@ describe('filters', () => {
     ]);
     expect(all.listen().prefixes()).toEqual([P, Q]);
     expect([...rib.routes({ exportedTo: 'out' })]).toMatchObject([{ prefix: P, med: 42, asPath: '65000 65000 65001' }]);
-    rib.setFilters(out.id, undefined, undefined);
+    rib.setPolicy(out.id, policy());
     expect(out.listen().prefixes()).toEqual([P, Q]);
     expect(out.routes.get(P)).not.toHaveProperty('med');
-    rib.setFilters(out.id, undefined, rejecting('none', Q));
+    rib.setPolicy(out.id, policy({ exportFilter: rejecting('none', Q) }));
     expect(out.listen().prefixes()).toEqual([P]);
   });
 });

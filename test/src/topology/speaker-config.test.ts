@@ -61,6 +61,8 @@ describe('the mesh', () => {
       holdTimeSeconds: 90,
       nextHopMode: 'auto',
       allowedOwnAs: 0,
+      importFilter: 'acceptAll',
+      exportFilter: 'acceptAll',
     });
     expect(settings.neighbors[0].ttl).toBeUndefined();
   });
@@ -411,6 +413,8 @@ spec:
         connectRetrySeconds: 5,
         nextHopMode: 'auto',
         allowedOwnAs: 0,
+        importFilter: 'acceptAll',
+        exportFilter: 'acceptAll',
         policyText: 'import: all; export: own pod ranges, and iBGP routes as a route reflector',
       },
     ],
