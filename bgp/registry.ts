@@ -15,6 +15,7 @@ export const CapabilityCode = {
   extendedMessage: 6,
   gracefulRestart: 64,
   fourOctetAs: 65,
+  addPath: 69,
 } as const;
 
 /** Names of capabilities; those that only the peer may have, too. */

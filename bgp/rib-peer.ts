@@ -20,6 +20,7 @@ export function toRibPeer(peer: Peer, negotiated: Negotiated): RibPeer {
     families: negotiated.families,
     fourOctetAs: negotiated.fourOctetAs,
     maximumMessageSize: negotiated.extendedMessage ? extendedMessageLength : maximumMessageLength,
+    addPath: { ...negotiated.addPath, sendMaximum: neighbor.addPaths?.sendMaximum ?? 0 },
     nextHopMode: neighbor.nextHopMode,
     nextHopSelf: neighbor.nextHopSelf,
     ...toRibPolicy(peer),

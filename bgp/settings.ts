@@ -59,6 +59,8 @@ export interface NeighborSettings {
   readonly heldDown?: string;
   /** RFC 5880: a BFD session with the peer's address, whose failure ends the BGP session. */
   readonly bfd?: BfdSettings;
+  /** RFC 7911: several paths of one prefix; undefined: neither offered nor used. */
+  readonly addPaths?: AddPathSettings;
   /** auto: RFC 4271 §5.1.3 (eBGP: self; iBGP: unchanged). */
   readonly nextHopMode: 'auto' | 'self' | 'keep';
   /** How often our own AS may stand in a received AS_PATH. */
@@ -81,6 +83,13 @@ export interface BfdSettings {
   readonly detectMultiplier: number;
   /** RFC 5883 (UDP port 4784, any TTL) instead of RFC 5881 (3784, only from the link). Both sides must agree. */
   readonly multihop: boolean;
+}
+
+export interface AddPathSettings {
+  /** The peer may send us several. */
+  readonly receive: boolean;
+  /** How many it is sent at most, the best ones; Infinity: all; 0: none but the best, the old way. */
+  readonly sendMaximum: number;
 }
 
 export interface OriginatedRoute {

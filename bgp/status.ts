@@ -102,6 +102,8 @@ export interface RouteStatus {
   readonly peerType: 'iBGP' | 'eBGP' | 'local';
   readonly peerAddress: string;
   readonly peerRouterId: string;
+  /** RFC 7911: the path identifier as received, or as told to the peer asked for; undefined: it has none. */
+  readonly pathId?: number;
   readonly nextHop: string;
   readonly origin: 'IGP' | 'EGP' | 'incomplete';
   /** `65001 65000 {64512 64513}` */

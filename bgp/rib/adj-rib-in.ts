@@ -1,7 +1,7 @@
 /**
  * From an UPDATE to rows: decode, judge (loops, next hop, import filter), announce and withdraw.
  * Implements: RFC 4271 §9 (order: withdrawn first), §9.1.2 (AS loop), RFC 4456 §8 (own ORIGINATOR_ID, CLUSTER_LIST),
- *   RFC 7606 §2 (treat-as-withdraw), §5.2 (no prefix to withdraw).
+ *   RFC 7606 §2 (treat-as-withdraw), §5.2 (no prefix to withdraw), RFC 7911 §5 (paths by prefix and identifier).
  * Holds: a refused route keeps its row and its reason, so that it can be shown and judged again without asking the peer.
  */
 
@@ -13,7 +13,7 @@ import { AttributeDecoder } from '../wire/attributes/decode.ts';
 import { AttributeCode } from '../wire/attributes/table.ts';
 import { readU32 } from '../wire/byte-reader.ts';
 import type { ByteWriter } from '../wire/byte-writer.ts';
-import { newPrefixKey, readPrefix } from '../wire/nlri.ts';
+import { newPrefixKey, pathIdSize, readPrefix } from '../wire/nlri.ts';
 import type { PrefixKey } from '../wire/nlri.ts';
 import { newUpdateFields, readUpdateFields } from '../wire/update.ts';
 import { updateError } from '../wire/update-error.ts';
@@ -59,7 +59,7 @@ export class AdjRibIn {
   receive(peer: PeerEntry, body: Uint8Array): UpdateResult {
     const fields = this.#fields;
     const decoder = this.#decoder;
-    readUpdateFields(body, fields);
+    readUpdateFields(body, fields, peer.session.pathIds.ipv4);
     const { withdrawnEnd, attributesStart, attributesEnd } = fields;
     decoder.scan(body, attributesStart, attributesEnd, peer.session);
     const { mpReach, mpUnreach } = decoder;
@@ -110,9 +110,11 @@ export class AdjRibIn {
 
   #withdraw(peer: PeerEntry, family: Family, body: Uint8Array, start: number, end: number): void {
     const table = this.#tables[family];
+    const withPathIds = peer.session.pathIds[family];
     for (let at = start; at < end;) {
-      at = readPrefix(body, at, family, this.#key);
-      table.withdraw(peer, this.#key);
+      const pathId = withPathIds ? readU32(body, at) : 0;
+      at = readPrefix(body, withPathIds ? at + pathIdSize : at, family, this.#key);
+      table.withdraw(peer, this.#key, pathId);
     }
   }
 
@@ -121,10 +123,12 @@ export class AdjRibIn {
     const table = this.#tables[family];
     const attributes = this.#pool.intern(set.buffer, 0, set.length);
     const exclusion = this.#exclusionOf(peer, attributes);
+    const withPathIds = peer.session.pathIds[family];
     for (let at = start; at < end;) {
-      at = readPrefix(body, at, family, this.#key);
+      const pathId = withPathIds ? readU32(body, at) : 0;
+      at = readPrefix(body, withPathIds ? at + pathIdSize : at, family, this.#key);
       this.#judge(peer, family, attributes, exclusion);
-      table.announce(peer, this.#key, attributes, this.#judgement);
+      table.announce(peer, this.#key, pathId, attributes, this.#judgement);
     }
     this.#pool.release(attributes);
   }

@@ -72,6 +72,8 @@ const ladder = [
     rank: attribute((pool, id) => pool.chunk(id).clusterListLength[id & rowMask]),
   },
   { name: 'lowerPeerAddress', rfc: '4271 §9.1.2.2 g', stays: hasLowestPeerAddress },
+  // RFC 7911 leaves it open; what follows the identifier of one peer is the same whatever came first.
+  { name: 'lowerPathId', rfc: '7911 §3', rank: ({ paths }, path) => paths.pathIdOf(path) },
 ] as const satisfies readonly Rung[];
 
 /** Paths equal up to and including this rung may share the traffic. */
@@ -140,7 +142,7 @@ function byLastRungs(tables: DecisionTables, a: number, b: number): number {
     const difference = rung.rank(tables, a) - rung.rank(tables, b);
     if (difference !== 0) return difference;
   }
-  return comparePeers(tables, a, b);
+  return comparePeers(tables, a, b) || tables.paths.pathIdOf(a) - tables.paths.pathIdOf(b);
 }
 
 /** Of each candidate: its rank at the rung looked at, or whether it stays. Reused, since rungs are climbed all the time. */

@@ -75,14 +75,15 @@ export class FamilyTable {
 
   /**
    * The peer announced a prefix. A route equal to the one held only becomes fresh.
+   * @param pathId RFC 7911; 0 where the peer writes none
    * @param attributes the received set; the path takes a reference of its own
    */
-  announce(peer: PeerEntry, key: PrefixKey, attributes: number, judgement: Judgement): void {
+  announce(peer: PeerEntry, key: PrefixKey, pathId: number, attributes: number, judgement: Judgement): void {
     const prefix = this.prefixes.findOrAdd(key);
     const counts = peer.families[this.family];
-    let path = this.#pathOf(prefix, peer.id);
+    let path = this.#pathOf(prefix, peer.id, pathId);
     if (path === 0) {
-      path = this.paths.add(prefix, peer.id, attributes, counts.epoch);
+      path = this.paths.add(prefix, peer.id, pathId, attributes, counts.epoch);
       this.pool.retain(attributes);
       counts.paths++;
       counts.fresh++;
@@ -111,10 +112,10 @@ export class FamilyTable {
     this.#rejudge(path, judgement, false);
   }
 
-  withdraw(peer: PeerEntry, key: PrefixKey): void {
+  withdraw(peer: PeerEntry, key: PrefixKey, pathId: number): void {
     const prefix = this.prefixes.find(key);
     if (prefix === 0) return;
-    const path = this.#pathOf(prefix, peer.id);
+    const path = this.#pathOf(prefix, peer.id, pathId);
     if (path !== 0) this.removePath(path);
   }
 
@@ -147,12 +148,12 @@ export class FamilyTable {
     this.onChange();
   }
 
-  #pathOf(prefix: number, peer: number): number {
+  #pathOf(prefix: number, peer: number, pathId: number): number {
     let path = this.firstPath(prefix);
     while (path !== 0) {
       const chunk = this.paths.chunk(path);
       const row = path & rowMask;
-      if (chunk.peer[row] === peer) return path;
+      if (chunk.peer[row] === peer && (chunk.pathId === undefined ? 0 : chunk.pathId[row]) === pathId) return path;
       path = chunk.next[row];
     }
     return 0;

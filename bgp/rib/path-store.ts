@@ -1,5 +1,5 @@
 /**
- * Paths as rows of numbers. The columns that only filters need are made when a filter first decides.
+ * Paths as rows of numbers. Columns that only some need (filters, several paths of one peer) are made when first written.
  * Holds: the paths of a prefix are a list that starts with its best path.
  */
 
@@ -15,6 +15,8 @@ class PathChunk {
   readonly rung = new Uint8Array(chunkRows);
   /** The path is stale where this is not its peer's present epoch. */
   readonly epoch = new Uint8Array(chunkRows);
+  /** RFC 7911: the path identifier as received; 0 also where the peer writes none. */
+  pathId: Uint32Array | undefined;
   /** After the import filter, where that changed them; else 0. */
   changed: Uint32Array | undefined;
   /** The import filter's rule that decided, by number; 0: none. */
@@ -45,7 +47,7 @@ export class PathStore {
     return chunk !== undefined && chunk.prefix[id & rowMask] !== 0;
   }
 
-  add(prefix: number, peer: number, attributes: number, epoch: number): number {
+  add(prefix: number, peer: number, pathId: number, attributes: number, epoch: number): number {
     const id = this.#rows.allocate();
     const chunk = this.chunk(id);
     const row = id & rowMask;
@@ -55,6 +57,8 @@ export class PathStore {
     if (chunk.epoch[row] !== epoch) chunk.epoch[row] = epoch;
     clear(chunk.rung, row);
     clear(chunk.next, row);
+    if (pathId !== 0) (chunk.pathId ??= new Uint32Array(chunkRows))[row] = pathId;
+    else if (chunk.pathId !== undefined) clear(chunk.pathId, row);
     if (chunk.changed !== undefined) clear(chunk.changed, row);
     if (chunk.rule !== undefined) clear(chunk.rule, row);
     return id;
@@ -70,6 +74,11 @@ export class PathStore {
     const chunk = this.chunk(id);
     const row = id & rowMask;
     return (chunk.changed !== undefined && chunk.changed[row]) || chunk.attributes[row];
+  }
+
+  /** RFC 7911: as received. */
+  pathIdOf(id: number): number {
+    return this.chunk(id).pathId?.[id & rowMask] ?? 0;
   }
 
   changedOf(id: number): number {

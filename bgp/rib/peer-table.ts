@@ -46,7 +46,7 @@ export class PeerEntry {
     this.external = peer.peerType === 'eBGP';
     this.routerId = identifier(peer.remoteRouterId);
     this.address = parseAddress(peer.address) ?? new Uint8Array(4);
-    this.session = { external: this.external, fourOctetAs: peer.fourOctetAs };
+    this.session = sessionClass(peer);
     this.#ours = ownAddresses(peer);
   }
 
@@ -93,6 +93,15 @@ export function identifier(text: string): number {
 function ownAddresses(peer: RibPeer): Uint8Array[] {
   const texts = new Set([peer.localAddress, ...Object.values(peer.nextHopSelf ?? {})]);
   return [...texts].map(parseAddress).filter((bytes) => bytes !== undefined);
+}
+
+function sessionClass({ peerType, fourOctetAs, addPath }: RibPeer): SessionClass {
+  const hasPathIds = (family: Family) => addPath?.receive.includes(family) ?? false;
+  return {
+    external: peerType === 'eBGP',
+    fourOctetAs,
+    pathIds: { ipv4: hasPathIds('ipv4'), ipv6: hasPathIds('ipv6') },
+  };
 }
 
 function newPeerFamily(): PeerFamily {

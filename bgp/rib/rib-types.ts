@@ -43,9 +43,20 @@ export interface RibPeer extends Partial<RibPolicy> {
   readonly fourOctetAs: boolean;
   /** Longest message in bytes that we may send: 4096, or 65535 with RFC 8654. */
   readonly maximumMessageSize: number;
+  /** RFC 7911, as negotiated; undefined: one path a prefix, in both directions. */
+  readonly addPath?: RibAddPath;
   readonly nextHopMode: 'auto' | 'self' | 'keep';
   /** Next hop where we give ourselves; where missing, `localAddress` if it is of that family. */
   readonly nextHopSelf?: Partial<Record<Family, string>>;
+}
+
+export interface RibAddPath {
+  /** Families in which the peer sends several paths of a prefix, with path identifiers. */
+  readonly receive: readonly Family[];
+  /** Families in which it is sent several. */
+  readonly send: readonly Family[];
+  /** How many of a prefix at most; Infinity: all. */
+  readonly sendMaximum: number;
 }
 
 export interface UpdateResult {

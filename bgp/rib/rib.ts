@@ -218,13 +218,13 @@ export class Rib {
     const sets = routes.map((route) => originatedAttributes(route.communities ?? []));
     const local = this.#peers.local;
     for (const text of this.#originated.keys()) {
-      if (!wanted.has(text)) this.#tables[this.#setKey(toPrefix(text))].withdraw(local, this.#key);
+      if (!wanted.has(text)) this.#tables[this.#setKey(toPrefix(text))].withdraw(local, this.#key, 0);
     }
     this.#originated = new Map(routes.map((route) => [route.prefix, route]));
     for (const [i, route] of routes.entries()) {
       const family = this.#setKey(wanted.get(route.prefix)!);
       const set = this.#pool.intern(sets[i], 0, sets[i].length);
-      this.#tables[family].announce(local, this.#key, set, { exclusion: 0, changed: 0, rule: '' });
+      this.#tables[family].announce(local, this.#key, 0, set, { exclusion: 0, changed: 0, rule: '' });
       this.#pool.release(set);
     }
     this.#hintWork();
@@ -485,7 +485,7 @@ export class Rib {
     const path = table.bestPath(prefix);
     if (membership === undefined || path === 0 || !membership.member.told.has(prefix)) return [];
     const attributes = membership.group.toldAttributes(path);
-    return attributes === undefined ? [] : [routeStatus(table, path, source, attributes)];
+    return attributes === undefined ? [] : [routeStatus(table, path, source, { attributes, pathId: undefined })];
   }
 
   #setKey(prefix: Prefix): Family {

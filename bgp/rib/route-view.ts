@@ -84,22 +84,26 @@ function peerType(peer: PeerEntry): 'iBGP' | 'eBGP' | 'local' {
   return peer.id === localPeer ? 'local' : peer.peer.peerType;
 }
 
+/** As a peer was told it. */
+export interface ToldRoute {
+  readonly attributes: AttributeView;
+  /** RFC 7911; undefined: it was told without. */
+  readonly pathId: number | undefined;
+}
+
 /**
  * @param sourceName of an originated route
- * @param attributes shown instead of the path's own, for what a peer was told
+ * @param told what a peer was told of it: shown instead of the path's own
  */
-export function routeStatus(
-  table: FamilyTable,
-  path: number,
-  sourceName: string,
-  attributes: AttributeView = table.pool.view(table.paths.attributesOf(path)),
-): RouteStatus {
+export function routeStatus(table: FamilyTable, path: number, sourceName: string, told?: ToldRoute): RouteStatus {
   const chunk = table.paths.chunk(path);
   const row = path & rowMask;
   const peer = table.peers.get(chunk.peer[row]);
   const rung = chunk.rung[row];
   const lostAt = rungName(rung);
   const rule = table.paths.ruleOf(path);
+  const attributes = told?.attributes ?? table.pool.view(table.paths.attributesOf(path));
+  const pathId = told === undefined ? receivedPathId(table, path, peer) : told.pathId;
   return {
     family: table.family,
     prefix: table.prefixes.text(chunk.prefix[row]),
@@ -107,6 +111,7 @@ export function routeStatus(
     peerType: peerType(peer),
     peerAddress: peer.peer.address,
     peerRouterId: peer.peer.remoteRouterId,
+    ...(pathId === undefined ? {} : { pathId }),
     nextHop: attributes.nextHop,
     origin: attributes.origin,
     asPath: attributes.asPathText,
@@ -121,6 +126,12 @@ export function routeStatus(
     ...(rule === '' ? {} : { rule }),
     stale: table.isStale(path),
   };
+}
+
+function receivedPathId(table: FamilyTable, path: number, peer: PeerEntry): number | undefined {
+  const pathId = table.paths.pathIdOf(path);
+  // A path may be kept from an earlier session, which had them.
+  return pathId > 0 || peer.session.pathIds[table.family] ? pathId : undefined;
 }
 
 export function bestPathValue(table: FamilyTable, path: number, sourceName: string): BestPath {

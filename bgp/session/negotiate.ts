@@ -1,13 +1,14 @@
 /**
  * Two OPENs make a session: what we offer, what the peer's OPEN must be, and what both can do.
  * Implements: RFC 4271 §6.2; RFC 6286 §2.2 (identifiers); RFC 6793 §4 (4-octet AS); RFC 5492 §5 and RFC 4760 §8 (families);
- * RFC 7607 (AS 0); RFC 4724 §3.
+ * RFC 7607 (AS 0); RFC 4724 §3; RFC 7911 §4, §5 (each direction and family by itself).
  */
 
 import type { Family } from '../ip.ts';
 import { compareBytes, formatAddress } from '../ip.ts';
 import { addressFamilyNumber, CapabilityCode, ErrorCode, OpenError, unicast } from '../registry.ts';
-import type { Capabilities, GracefulRestartCapability } from '../wire/capabilities.ts';
+import type { AddPathSettings } from '../settings.ts';
+import type { AddPathEntry, Capabilities, GracefulRestartCapability } from '../wire/capabilities.ts';
 import type { Open } from '../wire/open.ts';
 import { asNumberField } from '../wire/open.ts';
 import { ProtocolError } from '../wire/protocol-error.ts';
@@ -28,6 +29,7 @@ export interface LocalOffer {
   readonly restarting: boolean;
   /** The F bit of every family. */
   readonly forwardingPreserved: boolean;
+  readonly addPaths?: AddPathSettings;
 }
 
 export interface Negotiated {
@@ -41,10 +43,19 @@ export interface Negotiated {
   readonly routeRefresh: boolean;
   /** The peer's capability, where we offered ours. */
   readonly gracefulRestart: GracefulRestartCapability | undefined;
+  readonly addPath: AddPathFamilies;
   /** 0: no keepalives, no hold timer. */
   readonly holdTimeSeconds: number;
   readonly keepaliveTimeSeconds: number;
   readonly remoteCapabilities: Capabilities;
+}
+
+/** RFC 7911: in which families the NLRI of UPDATEs has path identifiers. */
+export interface AddPathFamilies {
+  /** Of the peer's. */
+  readonly receive: readonly Family[];
+  /** Of ours. */
+  readonly send: readonly Family[];
 }
 
 export function toOpen(offer: LocalOffer): Open {
@@ -62,6 +73,7 @@ export function toOpen(offer: LocalOffer): Open {
         restartTimeSeconds === 0
           ? undefined
           : { restarting, restartTimeSeconds, families: families.map((family) => ({ family, forwardingPreserved })) },
+      addPath: offeredAddPath(offer),
       others: [],
     },
   };
@@ -76,15 +88,17 @@ export function negotiate(offer: LocalOffer, open: Open): Negotiated {
   if (open.holdTimeSeconds === 1 || open.holdTimeSeconds === 2) {
     throw openError(OpenError.unacceptableHoldTime, `a hold time of ${open.holdTimeSeconds} s; 0 or at least 3`);
   }
+  const families = commonFamilies(offer, capabilities);
   const holdTimeSeconds = Math.min(offer.holdTimeSeconds, open.holdTimeSeconds);
   return {
     remoteAs,
     remoteRouterId: formatAddress(open.bgpIdentifier),
-    families: commonFamilies(offer, capabilities),
+    families,
     fourOctetAs: capabilities.fourOctetAs !== undefined,
     extendedMessage: capabilities.extendedMessage,
     routeRefresh: capabilities.routeRefresh,
     gracefulRestart: offer.restartTimeSeconds === 0 ? undefined : capabilities.gracefulRestart,
+    addPath: commonAddPath(offer, families, capabilities),
     holdTimeSeconds,
     keepaliveTimeSeconds: keepaliveTime(offer, holdTimeSeconds),
     remoteCapabilities: capabilities,
@@ -120,6 +134,23 @@ function commonFamilies(offer: LocalOffer, remote: Capabilities): Family[] {
   ]);
   const message = `none of our address families (${offer.families.join(', ')}) is offered`;
   throw openError(OpenError.unsupportedCapability, message, Uint8Array.from(data));
+}
+
+function offeredAddPath({ addPaths, families }: LocalOffer): AddPathEntry[] {
+  const receive = addPaths?.receive ?? false;
+  const send = (addPaths?.sendMaximum ?? 0) > 0;
+  return receive || send ? families.map((family) => ({ family, receive, send })) : [];
+}
+
+function commonAddPath(offer: LocalOffer, families: readonly Family[], remote: Capabilities): AddPathFamilies {
+  const ours = offeredAddPath(offer);
+  const both = (we: 'receive' | 'send', they: 'receive' | 'send') =>
+    families.filter(
+      (family) =>
+        ours.some((entry) => entry.family === family && entry[we]) &&
+        remote.addPath.some((entry) => entry.family === family && entry[they]),
+    );
+  return { receive: both('receive', 'send'), send: both('send', 'receive') };
 }
 
 /** Never longer than a third of the hold time: RFC 4271 §4.4. */

@@ -324,6 +324,7 @@ export class Peer implements Sleeper, LinkOwner {
       restarting: speaker.restarting,
       // A session that is lost while we run on loses no forwarding state.
       forwardingPreserved: speaker.forwardingPreserved || this.hasBeenEstablished,
+      addPaths: neighbor.addPaths,
     };
   }
 

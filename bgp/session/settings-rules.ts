@@ -31,6 +31,8 @@ const effects = {
   password: 'live',
   heldDown: 'newSession',
   bfd: 'live',
+  // A capability (RFC 7911 §4), and which of the peer's update groups it is in.
+  addPaths: 'newSession',
   nextHopMode: 'newSession',
   allowedOwnAs: 'live',
   importFilter: 'live',

@@ -1,7 +1,7 @@
 /**
  * Capabilities in an OPEN: what a speaker can do beyond RFC 4271.
  * Implements: RFC 5492 (the parameter), RFC 4760 §8 (multiprotocol), RFC 2918 §2 (route refresh), RFC 6793 §3 (4-octet AS),
- * RFC 8654 §3 (extended message), RFC 4724 §3 (graceful restart).
+ * RFC 8654 §3 (extended message), RFC 4724 §3 (graceful restart), RFC 7911 §4 (ADD-PATH).
  * Leaves out: every other capability; it is kept by its number, to be shown.
  */
 
@@ -25,8 +25,17 @@ export interface Capabilities {
   /** The AS number in the capability; undefined: 2-octet AS numbers only. */
   readonly fourOctetAs: number | undefined;
   readonly gracefulRestart: GracefulRestartCapability | undefined;
+  /** RFC 7911; one entry a family, empty: no such capability. */
+  readonly addPath: readonly AddPathEntry[];
   /** Codes that came and are none of ours. */
   readonly others: readonly number[];
+}
+
+/** What the sender of the capability is able to do with several paths of one prefix. */
+export interface AddPathEntry {
+  readonly family: Family;
+  readonly receive: boolean;
+  readonly send: boolean;
 }
 
 export interface GracefulRestartCapability {
@@ -47,7 +56,7 @@ export function encodeCapabilities(capabilities: Capabilities): Uint8Array {
   }
   if (capabilities.routeRefresh) bytes.push(CapabilityCode.routeRefresh, 0);
   if (capabilities.extendedMessage) bytes.push(CapabilityCode.extendedMessage, 0);
-  const { gracefulRestart, fourOctetAs } = capabilities;
+  const { gracefulRestart, fourOctetAs, addPath } = capabilities;
   if (gracefulRestart !== undefined) {
     const { restarting, restartTimeSeconds: time, families } = gracefulRestart;
     bytes.push(CapabilityCode.gracefulRestart, 2 + families.length * 4);
@@ -59,6 +68,10 @@ export function encodeCapabilities(capabilities: Capabilities): Uint8Array {
   if (fourOctetAs !== undefined) {
     bytes.push(CapabilityCode.fourOctetAs, 4);
     bytes.push(fourOctetAs >>> 24, (fourOctetAs >>> 16) & 0xff, (fourOctetAs >>> 8) & 0xff, fourOctetAs & 0xff);
+  }
+  if (addPath.length > 0) bytes.push(CapabilityCode.addPath, addPath.length * 4);
+  for (const { family, receive, send } of addPath) {
+    bytes.push(0, addressFamilyNumber[family], unicast, (receive ? receiveBit : 0) | (send ? sendBit : 0));
   }
   return Uint8Array.from(bytes);
 }
@@ -74,6 +87,7 @@ export function decodeCapabilities(parameters: readonly Uint8Array[]): Capabilit
   let extendedMessage = false;
   let fourOctetAs: number | undefined;
   let gracefulRestart: GracefulRestartCapability | undefined;
+  let addPath: readonly AddPathEntry[] = [];
   const others: number[] = [];
   for (const [code, value] of capabilitiesIn(parameters)) {
     switch (code) {
@@ -100,11 +114,15 @@ export function decodeCapabilities(parameters: readonly Uint8Array[]): Capabilit
         checkLength(code, value, value.length === 4);
         fourOctetAs = ((value[0] << 24) | (value[1] << 16) | (value[2] << 8) | value[3]) >>> 0;
         break;
+      case CapabilityCode.addPath:
+        checkLength(code, value, value.length > 0 && value.length % 4 === 0);
+        addPath = decodeAddPath(value) ?? addPath;
+        break;
       default:
         if (!others.includes(code)) others.push(code);
     }
   }
-  return { families, routeRefresh, extendedMessage, fourOctetAs, gracefulRestart, others };
+  return { families, routeRefresh, extendedMessage, fourOctetAs, gracefulRestart, addPath, others };
 }
 
 /** One line a capability, as a person reads it. */
@@ -116,8 +134,17 @@ export function formatCapabilities(capabilities: Capabilities): string[] {
   const { gracefulRestart, fourOctetAs } = capabilities;
   if (gracefulRestart !== undefined) lines.push(formatGracefulRestart(gracefulRestart));
   if (fourOctetAs !== undefined) lines.push(`${capabilityNames[CapabilityCode.fourOctetAs]} ${fourOctetAs}`);
+  if (capabilities.addPath.length > 0) {
+    lines.push(capabilityNames[CapabilityCode.addPath]);
+    lines.push(`  RX:${familiesThat('receive', capabilities)}`, `  TX:${familiesThat('send', capabilities)}`);
+  }
   for (const code of capabilities.others) lines.push(capabilityNames[code] ?? `capability ${code}`);
   return lines;
+}
+
+/** As BIRD lists them: each with a blank before it. */
+function familiesThat(direction: 'receive' | 'send', { addPath }: Capabilities): string {
+  return addPath.map((entry) => (entry[direction] ? ` ${entry.family}` : '')).join('');
 }
 
 const familyNames = { ipv4: 'IPv4', ipv6: 'IPv6' } as const satisfies Record<Family, string>;
@@ -134,6 +161,27 @@ function formatGracefulRestart(capability: GracefulRestartCapability): string {
 /** In the first octet of the capability, above the time's high bits. */
 const restartBit = 0x80;
 const forwardingBit = 0x80;
+
+/** RFC 7911 §4, the Send/Receive field: 1 receive, 2 send, 3 both. */
+const receiveBit = 1;
+const sendBit = 2;
+
+/** @returns undefined where the capability is not to be understood: RFC 7911 §4, any other value of Send/Receive. */
+function decodeAddPath(value: Uint8Array): AddPathEntry[] | undefined {
+  const entries = new Map<Family, AddPathEntry>();
+  for (let at = 0; at < value.length; at += 4) {
+    const directions = value[at + 3];
+    if (directions < receiveBit || directions > (receiveBit | sendBit)) return undefined;
+    const family = familyOfNumbers((value[at] << 8) | value[at + 1], value[at + 2]);
+    if (family === undefined) continue;
+    entries.set(family, {
+      family,
+      receive: (directions & receiveBit) !== 0,
+      send: (directions & sendBit) !== 0,
+    });
+  }
+  return [...entries.values()];
+}
 
 function decodeGracefulRestart(value: Uint8Array): GracefulRestartCapability {
   const families: { family: Family; forwardingPreserved: boolean }[] = [];

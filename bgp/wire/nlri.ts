@@ -1,7 +1,6 @@
 /**
  * Prefixes on the wire: a length in bits and as many bytes as it needs.
- * Implements: RFC 4271 §4.3 (withdrawn routes, NLRI), RFC 4760 §5, RFC 7606 §5.3 (syntax).
- * Leaves out: path identifiers (RFC 7911).
+ * Implements: RFC 4271 §4.3 (withdrawn routes, NLRI), RFC 4760 §5, RFC 7606 §5.3 (syntax), RFC 7911 §3 (path identifiers).
  * Holds: bits after the length are cleared; a prefix is the same whatever the sender left in them.
  */
 
@@ -18,11 +17,26 @@ export function newPrefixKey(): PrefixKey {
   return { words: new Uint32Array(4), length: 0 };
 }
 
-/** @returns why the bytes are not a list of prefixes, or undefined where they are. */
-export function nlriProblem(bytes: Uint8Array, start: number, end: number, family: Family): string | undefined {
+/** RFC 7911 §3: bytes of the path identifier that stands before each prefix, where that was negotiated. */
+export const pathIdSize = 4;
+
+/**
+ * @param withPathIds a path identifier stands before each prefix
+ * @returns why the bytes are not a list of prefixes, or undefined where they are.
+ */
+export function nlriProblem(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  family: Family,
+  withPathIds: boolean,
+): string | undefined {
   const longest = addressLength[family] * 8;
+  const before = withPathIds ? pathIdSize : 0;
   let at = start;
   while (at < end) {
+    at += before;
+    if (at >= end) return 'the last path identifier has no prefix';
     const length = bytes[at];
     if (length > longest) return `prefix length ${length} is more than ${longest}`;
     at += 1 + ((length + 7) >> 3);

@@ -27,8 +27,11 @@ export function newUpdateFields(): UpdateFields {
   return { withdrawnEnd: 2, attributesStart: 4, attributesEnd: 4 };
 }
 
-/** @throws ProtocolError where the lengths contradict each other or a prefix of the two IPv4 fields is malformed. */
-export function readUpdateFields(body: Uint8Array, into: UpdateFields): void {
+/**
+ * @param withPathIds the prefixes of the two IPv4 fields have path identifiers (RFC 7911)
+ * @throws ProtocolError where the lengths contradict each other or a prefix of the two IPv4 fields is malformed.
+ */
+export function readUpdateFields(body: Uint8Array, into: UpdateFields, withPathIds: boolean): void {
   if (body.length < 4) throw updateError('malformedAttributeList', `${body.length} bytes are no UPDATE`);
   const withdrawnEnd = 2 + readU16(body, 0);
   if (withdrawnEnd + 2 > body.length) {
@@ -37,9 +40,9 @@ export function readUpdateFields(body: Uint8Array, into: UpdateFields): void {
   const attributesEnd = withdrawnEnd + 2 + readU16(body, withdrawnEnd);
   if (attributesEnd > body.length) throw updateError('malformedAttributeList', 'the attributes run past the message');
   // RFC 7606 §3 i, j: without readable prefixes nothing can be treated as withdrawn.
-  const withdrawn = nlriProblem(body, 2, withdrawnEnd, 'ipv4');
+  const withdrawn = nlriProblem(body, 2, withdrawnEnd, 'ipv4', withPathIds);
   if (withdrawn !== undefined) throw updateError('invalidNetworkField', `withdrawn routes: ${withdrawn}`);
-  const nlri = nlriProblem(body, attributesEnd, body.length, 'ipv4');
+  const nlri = nlriProblem(body, attributesEnd, body.length, 'ipv4', withPathIds);
   if (nlri !== undefined) throw updateError('invalidNetworkField', `NLRI: ${nlri}`);
   into.withdrawnEnd = withdrawnEnd;
   into.attributesStart = withdrawnEnd + 2;

@@ -36,7 +36,7 @@ export class AttributeDecoder {
   othersThanUnreach = 0;
 
   #bytes: Uint8Array = new Uint8Array(0);
-  #session: SessionClass = { external: false, fourOctetAs: true };
+  #session: SessionClass = { external: false, fourOctetAs: true, pathIds: { ipv4: false, ipv6: false } };
   /** By code: where the value lies; valid where #seen holds this message's number. */
   #starts = new Uint32Array(256);
   #ends = new Uint32Array(256);
@@ -161,7 +161,7 @@ export class AttributeDecoder {
     const into = code === AttributeCode.mpReach ? this.mpReach : this.mpUnreach;
     const read = code === AttributeCode.mpReach ? readMpReach : readMpUnreach;
     const { name } = attributeTable[code];
-    const problem = read(bytes, start, end, into);
+    const problem = read(bytes, start, end, into, this.#session);
     if (problem !== undefined) {
       throw updateError('optionalAttributeError', `${name}: ${problem}`, bytes.subarray(at, end));
     }

@@ -11,6 +11,7 @@ import { familyOfNumbers } from '../../registry.ts';
 import { readU16 } from '../byte-reader.ts';
 import { nlriProblem } from '../nlri.ts';
 import { ipv4NextHopProblem } from './table.ts';
+import type { SessionClass } from './table.ts';
 
 /** Offsets into the UPDATE; reused for each message. */
 export interface MpRoutes {
@@ -26,7 +27,13 @@ export function newMpRoutes(): MpRoutes {
 }
 
 /** @returns what makes the attribute unreadable, or undefined; a family that is not ours leaves `into.family` undefined. */
-export function readMpReach(bytes: Uint8Array, start: number, end: number, into: MpRoutes): string | undefined {
+export function readMpReach(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  into: MpRoutes,
+  { pathIds }: SessionClass,
+): string | undefined {
   const family = familyOfNumbers(readU16(bytes, start), bytes[start + 2]);
   into.family = undefined;
   if (family === undefined) return undefined;
@@ -39,16 +46,22 @@ export function readMpReach(bytes: Uint8Array, start: number, end: number, into:
   // One reserved byte (once the number of SNPAs) follows the next hop.
   into.nlriStart = start + 5 + length;
   into.nlriEnd = end;
-  return nlriProblem(bytes, into.nlriStart, end, family);
+  return nlriProblem(bytes, into.nlriStart, end, family, pathIds[family]);
 }
 
 /** @returns what makes the attribute unreadable, or undefined; a family that is not ours leaves `into.family` undefined. */
-export function readMpUnreach(bytes: Uint8Array, start: number, end: number, into: MpRoutes): string | undefined {
+export function readMpUnreach(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  into: MpRoutes,
+  { pathIds }: SessionClass,
+): string | undefined {
   into.family = familyOfNumbers(readU16(bytes, start), bytes[start + 2]);
   if (into.family === undefined) return undefined;
   into.nlriStart = start + 3;
   into.nlriEnd = end;
-  return nlriProblem(bytes, into.nlriStart, end, into.family);
+  return nlriProblem(bytes, into.nlriStart, end, into.family, pathIds[into.family]);
 }
 
 /** Why packets cannot be sent to the next hop at `at`, whoever it is; undefined where they can. */

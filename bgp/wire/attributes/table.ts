@@ -4,6 +4,7 @@
  * Leaves out: attributes of other families' features (PMSI tunnel, AIGP, …): unknown ones are passed on or dropped by their flags.
  */
 
+import type { Family } from '../../ip.ts';
 import { readU32 } from '../byte-reader.ts';
 import { asPathProblem } from './as-path.ts';
 
@@ -36,6 +37,8 @@ export interface SessionClass {
   readonly external: boolean;
   /** RFC 6793: AS numbers have four octets on this session. */
   readonly fourOctetAs: boolean;
+  /** RFC 7911: families in whose prefixes the peer writes path identifiers. */
+  readonly pathIds: Readonly<Record<Family, boolean>>;
 }
 
 export interface AttributeEntry {

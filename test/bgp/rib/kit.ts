@@ -1,6 +1,7 @@
 /** UPDATE bodies by hand, and a neighbour that believes what it is told: an encoder and a decoder apart from the product's. */
 
 import { formatAddress, formatPrefix, maskAddress, parseAddress, parsePrefix } from '../../../bgp/ip.ts';
+import type { Family } from '../../../bgp/ip.ts';
 import type { Rib } from '../../../bgp/rib/rib.ts';
 import type { RibPeer, RibPolicy } from '../../../bgp/rib/rib-types.ts';
 
@@ -67,10 +68,16 @@ export function attribute(flags: number, code: number, value: readonly number[])
     : [flags, code, value.length, ...value];
 }
 
+/** @param prefixes where it has one, the path identifier follows: `10.0.0.0/8#7` */
 function nlri(prefixes: readonly string[]): number[] {
   return prefixes.flatMap((text) => {
-    const prefix = parsePrefix(text)!;
-    return [prefix.length, ...prefix.bytes.subarray(0, Math.ceil(prefix.length / 8))];
+    const [prefixText, pathId] = text.split('#');
+    const prefix = parsePrefix(prefixText)!;
+    return [
+      ...(pathId === undefined ? [] : u32(Number(pathId))),
+      prefix.length,
+      ...prefix.bytes.subarray(0, Math.ceil(prefix.length / 8)),
+    ];
   });
 }
 
@@ -133,6 +140,7 @@ export interface Told {
 
 /** Who hears UPDATEs: keeps what it is told; throws where it is told nonsense. */
 export class Receiver {
+  /** By prefix; where it is told several paths, by `PREFIX#IDENTIFIER`. */
   readonly routes = new Map<string, Told>();
   readonly endOfRib: string[] = [];
   messages = 0;
@@ -141,11 +149,23 @@ export class Receiver {
   readonly name: string;
   #maximum: number;
   #asSize: 2 | 4;
+  #pathIds: readonly Family[];
 
-  constructor({ name, maximumMessageSize = 4096, fourOctetAs = true }: Partial<RibPeer> & Pick<RibPeer, 'name'>) {
+  constructor({
+    name,
+    maximumMessageSize = 4096,
+    fourOctetAs = true,
+    addPath,
+  }: Partial<RibPeer> & Pick<RibPeer, 'name'>) {
+    this.#pathIds = addPath?.send ?? [];
     this.name = name;
     this.#maximum = maximumMessageSize;
     this.#asSize = fourOctetAs ? 4 : 2;
+  }
+
+  /** What it was told of one prefix, in whatever order. */
+  paths(prefix: string): Told[] {
+    return [...this.routes].filter(([key]) => key.split('#')[0] === prefix).map(([, told]) => told);
   }
 
   prefixes(): string[] {
@@ -227,14 +247,18 @@ export class Receiver {
   }
 
   #gone(bytes: Uint8Array, size: 4 | 16): void {
-    for (const prefix of prefixesIn(bytes, size)) {
+    for (const prefix of prefixesIn(bytes, size, this.#hasPathIds(size))) {
       this.withdrawals++;
       if (!this.routes.delete(prefix)) throw new Error(`${this.name}: ${prefix} withdrawn though never told`);
     }
   }
 
+  #hasPathIds(size: 4 | 16): boolean {
+    return this.#pathIds.includes(size === 4 ? 'ipv4' : 'ipv6');
+  }
+
   #comes(bytes: Uint8Array, size: 4 | 16, told: Told): void {
-    for (const prefix of prefixesIn(bytes, size)) {
+    for (const prefix of prefixesIn(bytes, size, this.#hasPathIds(size))) {
       this.announcements++;
       this.routes.set(prefix, told);
     }
@@ -271,15 +295,22 @@ function word(bytes: Uint8Array, at: number): number {
   return (bytes[at] << 8) | bytes[at + 1];
 }
 
-function prefixesIn(bytes: Uint8Array, size: 4 | 16): string[] {
+function prefixesIn(bytes: Uint8Array, size: 4 | 16, withPathIds: boolean): string[] {
   const found: string[] = [];
   for (let at = 0; at < bytes.length;) {
+    const pathId = withPathIds ? `#${word(bytes, at) * 65_536 + word(bytes, at + 2)}` : '';
+    if (withPathIds) at += 4;
     const length = bytes[at];
     const count = Math.ceil(length / 8);
     if (at + 1 + count > bytes.length) throw new Error('NLRI cut off');
     const address = new Uint8Array(size);
     address.set(bytes.subarray(at + 1, at + 1 + count));
-    found.push(formatPrefix({ family: size === 4 ? 'ipv4' : 'ipv6', bytes: maskAddress(address, length), length }));
+    const prefix = {
+      family: size === 4 ? ('ipv4' as const) : ('ipv6' as const),
+      bytes: maskAddress(address, length),
+      length,
+    };
+    found.push(formatPrefix(prefix) + pathId);
     at += 1 + count;
   }
   return found;

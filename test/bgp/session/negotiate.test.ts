@@ -24,6 +24,7 @@ const oldSpeaker: Capabilities = {
   extendedMessage: false,
   fourOctetAs: undefined,
   gracefulRestart: undefined,
+  addPath: [],
   others: [],
 };
 
@@ -82,6 +83,48 @@ test('graceful restart counts only where we offer it ourselves', () => {
   expect(
     negotiate({ ...ours, restartTimeSeconds: 0 }, theirs({}, { gracefulRestart })).gracefulRestart,
   ).toBeUndefined();
+});
+
+describe('RFC 7911 §5: several paths only where one side sends and the other receives, by family', () => {
+  const both = { receive: true, sendMaximum: Infinity };
+  const entry = (family: 'ipv4' | 'ipv6', receive: boolean, send: boolean) => ({ family, receive, send });
+  test.each<[string, LocalOffer['addPaths'], Capabilities['addPath'], string[], string[]]>([
+    [
+      'both directions',
+      both,
+      [entry('ipv4', true, true), entry('ipv6', true, true)],
+      ['ipv4', 'ipv6'],
+      ['ipv4', 'ipv6'],
+    ],
+    ['each its own', both, [entry('ipv4', true, false), entry('ipv6', false, true)], ['ipv6'], ['ipv4']],
+    ['we only receive', { receive: true, sendMaximum: 0 }, [entry('ipv4', true, true)], ['ipv4'], []],
+    ['we only send', { receive: false, sendMaximum: 2 }, [entry('ipv4', true, true)], [], ['ipv4']],
+    ['both only receive', { receive: true, sendMaximum: 0 }, [entry('ipv4', true, false)], [], []],
+    ['the peer has no such capability', both, [], [], []],
+    ['we offer none', undefined, [entry('ipv4', true, true)], [], []],
+  ])('%s', (_, addPaths, addPath, receive, send) => {
+    const open = theirs({}, { families: ['ipv4', 'ipv6'], addPath });
+    expect(negotiate({ ...ours, addPaths }, open).addPath).toEqual({ receive, send });
+  });
+
+  test('not of a family that is not common to both', () => {
+    const open = theirs({}, { families: ['ipv4'], addPath: [entry('ipv6', true, true)] });
+    expect(negotiate({ ...ours, addPaths: both }, open).addPath).toEqual({ receive: [], send: [] });
+  });
+
+  test('the capability that we send', () => {
+    const capability = (addPaths: LocalOffer['addPaths']) => toOpen({ ...ours, addPaths }).capabilities.addPath;
+    expect(capability(undefined)).toEqual([]);
+    expect(capability({ receive: false, sendMaximum: 0 })).toEqual([]);
+    expect(capability({ receive: true, sendMaximum: 0 })).toEqual([
+      entry('ipv4', true, false),
+      entry('ipv6', true, false),
+    ]);
+    expect(capability({ receive: false, sendMaximum: 3 })).toEqual([
+      entry('ipv4', false, true),
+      entry('ipv6', false, true),
+    ]);
+  });
 });
 
 describe('RFC 4271 §6.2: an OPEN that does not suit', () => {

@@ -9,9 +9,10 @@ import { ByteWriter } from '../../../bgp/wire/byte-writer.ts';
 import { ProtocolError } from '../../../bgp/wire/protocol-error.ts';
 import { hex, toHex } from '../rib/kit.ts';
 
-const internal = { external: false, fourOctetAs: true };
-const external = { external: true, fourOctetAs: true };
-const old = { external: true, fourOctetAs: false };
+const pathIds = { ipv4: false, ipv6: false };
+const internal = { external: false, fourOctetAs: true, pathIds };
+const external = { external: true, fourOctetAs: true, pathIds };
+const old = { external: true, fourOctetAs: false, pathIds };
 
 const origin = '40 01 01 00';
 const asPath = '40 02 06 02 01 0000fde9';
@@ -285,7 +286,11 @@ test('any bytes as attributes: nothing but ProtocolError leaves the decoder, and
         ),
       ),
   );
-  const session = fc.record({ external: fc.boolean(), fourOctetAs: fc.boolean() });
+  const session = fc.record({
+    external: fc.boolean(),
+    fourOctetAs: fc.boolean(),
+    pathIds: fc.record({ ipv4: fc.boolean(), ipv6: fc.boolean() }),
+  });
   const decoder = new AttributeDecoder();
   fc.assert(
     fc.property(fc.array(piece, { maxLength: 8 }), session, (pieces, session) => {

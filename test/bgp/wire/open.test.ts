@@ -13,6 +13,7 @@ const noCapabilities: Capabilities = {
   extendedMessage: false,
   fourOctetAs: undefined,
   gracefulRestart: undefined,
+  addPath: [],
   others: [],
 };
 
@@ -32,10 +33,10 @@ const vectors: { name: string; body: string; open: Open; once?: 'decode' }[] = [
     once: 'decode',
   },
   {
-    name: 'RFC 5492 with IPv4 and IPv6, refresh, extended message, graceful restart (R, F) and AS 65536',
-    body: `04 5ba0 005a c0000201 24 02 22
+    name: 'RFC 5492 with IPv4 and IPv6, refresh, extended message, graceful restart (R, F), AS 65536 and ADD-PATH',
+    body: `04 5ba0 005a c0000201 2e 02 2c
       01 04 0001 00 01  01 04 0002 00 01  02 00  06 00
-      40 0a 8078 0001 01 80 0002 01 00  41 04 00010000`,
+      40 0a 8078 0001 01 80 0002 01 00  41 04 00010000  45 08 0001 01 01 0002 01 03`,
     open: {
       asNumberField: 23456,
       holdTimeSeconds: 90,
@@ -53,6 +54,10 @@ const vectors: { name: string; body: string; open: Open; once?: 'decode' }[] = [
             { family: 'ipv6', forwardingPreserved: false },
           ],
         },
+        addPath: [
+          { family: 'ipv4', receive: true, send: false },
+          { family: 'ipv6', receive: true, send: true },
+        ],
         others: [],
       },
     },
@@ -65,6 +70,28 @@ const vectors: { name: string; body: string; open: Open; once?: 'decode' }[] = [
       holdTimeSeconds: 180,
       bgpIdentifier: Uint8Array.of(192, 0, 2, 1),
       capabilities: { ...noCapabilities, families: [], routeRefresh: true, fourOctetAs: 65001, others: [0x46] },
+    },
+    once: 'decode',
+  },
+  {
+    name: 'RFC 7911 §4: ADD-PATH of a family that is not ours, and a family named twice: the last counts',
+    body: `${head} 10 02 0e 45 0c 0001 80 03 0001 01 01 0001 01 02`,
+    open: {
+      asNumberField: 65001,
+      holdTimeSeconds: 180,
+      bgpIdentifier: Uint8Array.of(192, 0, 2, 1),
+      capabilities: { ...noCapabilities, addPath: [{ family: 'ipv4', receive: false, send: true }] },
+    },
+    once: 'decode',
+  },
+  {
+    name: 'RFC 7911 §4: another value of Send/Receive: the capability is ignored',
+    body: `${head} 0c 02 0a 45 08 0001 01 03 0002 01 04`,
+    open: {
+      asNumberField: 65001,
+      holdTimeSeconds: 180,
+      bgpIdentifier: Uint8Array.of(192, 0, 2, 1),
+      capabilities: noCapabilities,
     },
     once: 'decode',
   },
@@ -99,6 +126,8 @@ describe('RFC 4271 §6.2: what is no OPEN', () => {
     ['a capability longer than its parameter', `${head} 04 02 02 41 04`, 0, ''],
     ['a 4-octet AS capability of 2 octets', `${head} 06 02 04 41 02 fde9`, 0, ''],
     ['a graceful restart capability of 3 octets', `${head} 07 02 05 40 03 007800`, 0, ''],
+    ['an ADD-PATH capability of 6 octets', `${head} 0a 02 08 45 06 000101030001`, 0, ''],
+    ['an empty ADD-PATH capability', `${head} 04 02 02 45 00`, 0, ''],
     ['extended parameters that are cut off', `${head} ff ff 00`, 0, ''],
   ])('%s', (_, body, subcode, data) => {
     let thrown: unknown;
@@ -133,6 +162,10 @@ test('what is encoded is decoded to the same', () => {
         }),
       }),
       { nil: undefined },
+    ),
+    addPath: fc.uniqueArray(
+      fc.record({ family, receive: fc.boolean(), send: fc.boolean() }).filter(({ receive, send }) => receive || send),
+      { selector: (entry) => entry.family },
     ),
     others: fc.constant([]),
   });
@@ -172,6 +205,9 @@ test('capabilities are told in words', () => {
     'extended message',
     'graceful restart 120 s, restarting (R), IPv4 forwarding preserved (F), IPv6',
     '4-octet AS number 65536',
+    'ADD-PATH',
+    '  RX: ipv4 ipv6',
+    '  TX: ipv6',
   ]);
   expect(formatCapabilities({ ...noCapabilities, others: [70, 200] })).toEqual([
     'enhanced route refresh',

@@ -122,7 +122,9 @@ test('a prefix is the same whatever bits follow its length, and comes back as it
       const family = ipv6 ? 'ipv6' : 'ipv4';
       const length = ipv6 ? bits : bits % 33;
       const bytes = Uint8Array.from([length, ...address.subarray(0, Math.ceil(length / 8))]);
-      expect(nlriProblem(bytes, 0, bytes.length, family)).toBeUndefined();
+      expect(nlriProblem(bytes, 0, bytes.length, family, false)).toBeUndefined();
+      const withPathId = Uint8Array.from([0, 0, 0, 7, ...bytes]);
+      expect(nlriProblem(withPathId, 0, withPathId.length, family, true)).toBeUndefined();
       expect(readPrefix(bytes, 0, family, key)).toBe(bytes.length);
       const out = new Uint8Array(17);
       expect(writePrefix(out, 0, key.words, 0, length)).toBe(bytes.length);
