@@ -8,7 +8,7 @@ import { toOpen } from './session/negotiate.ts';
 import type { Peer } from './session/peer.ts';
 
 /** What the RIB knows of the peer; undefined: it has nothing of it. */
-export interface PeerRoutes {
+export interface PeerRoutesStatus {
   counters(family: Family): RibFamilyCounters;
   readonly updatesSent: number;
 }
@@ -17,7 +17,7 @@ const none: RibFamilyCounters = { imported: 0, filtered: 0, exported: 0, stale: 
 
 export function toPeerStatus(
   peer: Peer,
-  routes: PeerRoutes | undefined,
+  routes: PeerRoutesStatus | undefined,
   { weRestart, bfd }: { readonly weRestart: boolean; readonly bfd: BfdStatus | undefined },
 ): PeerStatus {
   const { neighbor, session, counters, connection } = peer;
@@ -75,7 +75,7 @@ function gracefulRestartState(peer: Peer, weRestart: boolean): PeerStatus['grace
   return weRestart ? 'weRestart' : 'ready';
 }
 
-function familyStatus(peer: Peer, family: Family, routes: PeerRoutes | undefined): FamilyStatus {
+function familyStatus(peer: Peer, family: Family, routes: PeerRoutesStatus | undefined): FamilyStatus {
   const { imported, filtered, exported, stale, endOfRibSent } = routes?.counters(family) ?? none;
   const established = peer.state === 'established';
   return {

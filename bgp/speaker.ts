@@ -15,14 +15,14 @@ import { Rib } from './rib/rib.ts';
 import type { BestPathReader, RibLocal, RibTotals, RouteQuery } from './rib/rib-types.ts';
 import { BestPathFeed } from './best-path-feed.ts';
 import { RestartDeferral } from './session/deferral.ts';
-import type { Negotiated } from './session/negotiate.ts';
+import { Listener } from './listener.ts';
+import { PeerRoutes } from './peer-routes.ts';
 import { toPeerStatus } from './peer-status.ts';
-import { toRibPeer, toRibPolicy } from './rib-peer.ts';
+import { toRibPolicy } from './rib-peer.ts';
 import type { Link } from './session/link.ts';
-import type { PeerHost } from './session/peer.ts';
+import type { PeerHost } from './session/peer-host.ts';
 import { Peer } from './session/peer.ts';
-import type { LeaveCause, StopReason } from './session/session.ts';
-import { keysOf } from './session/keys.ts';
+import type { StopReason } from './session/session.ts';
 import { checkNeighbors, identityChanged, needsNewSession, offersGracefulRestart } from './session/settings-rules.ts';
 import { memberOf, Ranges } from './session/ranges.ts';
 import type { NeighborSettings, SpeakerSettings } from './settings.ts';
@@ -38,22 +38,20 @@ export class Speaker {
   private readonly driver: Driver;
   private readonly clock: Clock;
   private readonly host: PeerHost;
+  private readonly listener: Listener;
   private readonly work: WorkOrder;
   private readonly bfd: BfdSessions;
-  private rib: Rib;
+  private readonly peerRoutes: PeerRoutes;
 
   private readonly peersByName = new Map<string, Peer>();
   private readonly peersByAddress = new Map<string, Peer>();
-  private readonly peersByRibId = new Map<number, Peer>();
   private ranges: Ranges;
   private readonly turns: Turns<Peer>;
   private readonly feeds = new Set<BestPathFeed>();
 
   private deferral: RestartDeferral | undefined;
   private running = false;
-  private listening: Promise<void> = Promise.resolve();
   private bestPathsArrived = false;
-  private listens = false;
 
   constructor(options: SpeakerOptions) {
     checkNeighbors(options.settings.neighbors);
@@ -63,6 +61,11 @@ export class Speaker {
     this.driver = options.driver;
     this.clock = options.clock;
     this.host = this.makeHost();
+    this.listener = new Listener(options.driver, {
+      settings: () => this.settings,
+      accept: (connection) => this.accept(connection),
+      failed: (reason) => this.emit({ kind: 'listenFailed', reason }),
+    });
     this.work = new WorkOrder(options.clock);
     this.bfd = this.makeBfdSessions();
     this.turns = new Turns(options.driver, options.clock, {
@@ -70,12 +73,16 @@ export class Speaker {
       deadline: () => this.deferral?.deadline ?? Infinity,
       work: () => this.workOn(),
     });
-    this.rib = this.makeRib();
+    this.peerRoutes = this.makePeerRoutes();
+  }
+
+  private get rib(): Rib {
+    return this.peerRoutes.rib;
   }
 
   /** Listens and starts every peer. @throws an Error where the port is taken. */
   async start(): Promise<void> {
-    await this.listen();
+    await this.listener.start();
     this.running = true;
     const now = this.clock.now();
     this.rib.setOriginated(this.settings.originated);
@@ -91,7 +98,7 @@ export class Speaker {
 
   /** Whether it accepts connections where the settings want it to. */
   get isListening(): boolean {
-    return this.listens;
+    return this.listener.isListening;
   }
 
   /**
@@ -108,26 +115,21 @@ export class Speaker {
     else this.rib.setLocal(this.ribLocal());
     this.ranges = ranges;
     if (!this.running) return { added: [], removed: [], reset: [] };
-    this.setKeys();
+    this.listener.setKeys();
     this.rib.setOriginated(settings.originated);
     const removed = this.removePeers();
     const reset = this.updatePeers(newIdentity);
     const added = this.addPeers();
     if (this.ranges.isEmpty) this.deferral?.noMemberExpected();
-    // One after the other, however quickly the settings change.
-    if (before.listenPort !== settings.listenPort) this.listening = this.listening.then(() => this.listenAnew());
+    if (before.listenPort !== settings.listenPort) this.listener.startAnew();
     this.turns.request();
     return { added, removed, reset };
   }
 
   peers(): PeerStatus[] {
     return [...this.peersByName.values()].map((peer) => {
-      const id = peer.ribId;
-      const routes =
-        id === undefined
-          ? undefined
-          : { counters: (family: Family) => this.rib.counters(id, family), updatesSent: this.rib.updatesSent(id) };
-      return toPeerStatus(peer, routes, { weRestart: this.deferral !== undefined, bfd: this.bfd.status(peer.address) });
+      const bfd = this.bfd.status(peer.address);
+      return toPeerStatus(peer, this.peerRoutes.status(peer), { weRestart: this.deferral !== undefined, bfd });
     });
   }
 
@@ -174,17 +176,17 @@ export class Speaker {
       case 'disable':
         peer.disabled = true;
         peer.stop({ subcode: Cease.administrativeShutdown, text });
-        this.dropStale(peer, peer.restart.forget());
+        this.peerRoutes.forgetStale(peer);
         this.superviseByBfd(peer);
         break;
       case 'restart':
         peer.reset({ subcode: Cease.administrativeReset, text });
         break;
       case 'refreshIn':
-        this.refreshIn(peer);
+        this.peerRoutes.refreshIn(peer);
         break;
       case 'refreshOut':
-        for (const family of this.negotiatedOf(peer).families) this.rib.requestRefresh(ribIdOf(peer), family);
+        this.peerRoutes.refreshOut(peer);
         break;
       default:
         unreachable(action);
@@ -199,14 +201,13 @@ export class Speaker {
   async stop(mode: 'restart' | 'shutdown', text = ''): Promise<void> {
     if (!this.running) return;
     this.running = false;
-    this.listens = false;
     this.turns.stop();
+    const listening = this.listener.stop();
     for (const peer of this.peersByName.values()) {
       if (mode === 'shutdown') peer.stop({ subcode: Cease.administrativeShutdown, text });
       else peer.abandon();
     }
-    await this.listening;
-    await this.driver.stopListening();
+    await listening;
     await this.driver.flushed();
     await this.bfd.stop();
   }
@@ -227,14 +228,14 @@ export class Speaker {
       inputArrived: (link, bytes) => this.inputArrived(link, bytes),
       inputTaken: (bytes) => this.work.inputTaken(bytes),
       outputDrained: (peer) => this.outputArrived(peer),
-      sessionEstablished: (peer, negotiated) => this.sessionEstablished(peer, negotiated),
-      sessionLeft: (peer, negotiated, cause) => this.sessionLeft(peer, negotiated, cause),
+      sessionEstablished: (peer, negotiated) => this.peerRoutes.sessionEstablished(peer, negotiated),
+      sessionLeft: (peer, negotiated, cause) => this.peerRoutes.sessionLeft(peer, negotiated, cause),
       attemptFailed: (peer) => {
         this.deferral?.peerUnavailable(peer.name);
         this.checkDeferral();
       },
-      deliverUpdate: (peer, body) => this.deliverUpdate(peer, body),
-      deliverRouteRefresh: (peer, family) => this.deliverRouteRefresh(peer, family),
+      deliverUpdate: (peer, body) => this.peerRoutes.deliverUpdate(peer, body),
+      deliverRouteRefresh: (peer, family) => this.peerRoutes.deliverRouteRefresh(peer, family),
       deadlineChanged: (peer) => this.deadlineChanged(peer),
     };
   }
@@ -251,12 +252,24 @@ export class Speaker {
     });
   }
 
+  private makePeerRoutes(): PeerRoutes {
+    const host = {
+      clock: this.clock,
+      deferral: () => this.deferral,
+      checkDeferral: () => this.checkDeferral(),
+      emit: (event: SpeakerEvent) => this.emit(event),
+      outputArrived: (peer: Peer) => this.outputArrived(peer),
+      requestTurn: () => this.turns.request(),
+    };
+    return new PeerRoutes(host, this.makeRib());
+  }
+
   private makeRib(): Rib {
     // A random seed: no peer can choose prefixes whose hashes collide.
     const seed = Math.floor((this.options.random ?? Math.random)() * 2 ** 32);
     const rib = new Rib({ local: this.ribLocal(), seed });
     rib.onOutput = (id) => {
-      const peer = this.peersByRibId.get(id);
+      const peer = this.peerRoutes.peerOf(id);
       if (peer !== undefined) this.outputArrived(peer);
     };
     rib.onBestPaths = () => {
@@ -270,40 +283,6 @@ export class Speaker {
   private ribLocal(): RibLocal {
     const { asNumber, routerId, clusterId, maximumPaths } = this.settings;
     return { asNumber, routerId, clusterId, maximumPaths };
-  }
-
-  private async listen(): Promise<void> {
-    const port = this.settings.listenPort;
-    this.listens = port === undefined;
-    if (port === undefined) return;
-    // Known before the first connection, and told once there is a socket that could refuse them.
-    this.driver.setKeys(keysOf(this.settings.neighbors));
-    const onFailed = (reason: string) => this.emit({ kind: 'listenFailed', reason });
-    await this.driver.listen(port, (connection) => this.accept(connection), onFailed);
-    this.setKeys();
-    this.listens = true;
-  }
-
-  /** One that the system refuses costs the connections that the peer makes: ours carry their key themselves. */
-  private setKeys(): void {
-    const [first, ...others] = this.driver.setKeys(keysOf(this.settings.neighbors));
-    if (first === undefined) return;
-    const whose = first.prefixLength === undefined ? first.address : `${first.address}/${first.prefixLength}`;
-    const more = others.length === 0 ? '' : ` and ${others.length} more`;
-    this.emit({
-      kind: 'listenFailed',
-      reason: `a connection from ${whose}${more}: the TCP MD5 key is refused: ${first.reason}`,
-    });
-  }
-
-  private async listenAnew(): Promise<void> {
-    if (!this.running) return;
-    try {
-      await this.driver.stopListening();
-      await this.listen();
-    } catch (error) {
-      this.emit({ kind: 'listenFailed', reason: error instanceof Error ? error.message : String(error) });
-    }
   }
 
   // Peers, as the settings want them.
@@ -352,7 +331,7 @@ export class Speaker {
 
   private removePeer(peer: Peer, reason: StopReason): void {
     peer.stop(reason);
-    this.dropStale(peer, peer.restart.forget());
+    this.peerRoutes.forgetStale(peer);
     this.turns.forget(peer);
     this.deferral?.peerUnavailable(peer.name);
     this.peersByName.delete(peer.name);
@@ -382,7 +361,7 @@ export class Speaker {
   private resetPeer(peer: Peer, after: NeighborSettings): void {
     if (needsNewAddress(peer, after)) this.forgetAddress(peer);
     peer.stop(stopReason(Cease.otherConfigurationChange));
-    this.dropStale(peer, peer.restart.forget());
+    this.peerRoutes.forgetStale(peer);
     peer.update(after);
     this.peersByAddress.set(peer.address, peer);
     if (!peer.disabled) peer.start();
@@ -400,15 +379,10 @@ export class Speaker {
   /** Our AS number or identifier is another: every attribute in the RIB was judged by the old one. */
   private changeIdentity(): void {
     const old = this.rib;
-    this.rib = this.makeRib();
+    this.peerRoutes.replaceRib(this.makeRib());
     if (this.deferral !== undefined) this.rib.setDeferral(true);
     for (const feed of this.feeds) feed.moveTo(this.rib, old);
-    this.peersByRibId.clear();
-    for (const peer of this.peersByName.values()) {
-      peer.restart.forget();
-      peer.ribId = undefined;
-      peer.stop(stopReason(Cease.otherConfigurationChange));
-    }
+    for (const peer of this.peersByName.values()) peer.stop(stopReason(Cease.otherConfigurationChange));
     this.bestPathsArrived = true;
   }
 
@@ -445,86 +419,6 @@ export class Speaker {
     return this.addPeer(memberOf(range, address), range.name);
   }
 
-  // What sessions report.
-
-  private sessionEstablished(peer: Peer, negotiated: Negotiated): void {
-    const id = this.rib.openPeer(toRibPeer(peer, negotiated));
-    if (peer.ribId !== undefined) this.peersByRibId.delete(peer.ribId);
-    peer.ribId = id;
-    this.peersByRibId.set(id, peer);
-    for (const family of peer.restart.sessionReturned(negotiated, this.clock.now())) this.rib.dropStale(id, family);
-    this.deferral?.sessionEstablished(peer.name, negotiated, this.clock.now());
-    this.emit({ kind: 'peerEstablished', peer: peer.name });
-    if (this.rib.hasOutput(id)) this.outputArrived(peer);
-    this.checkDeferral();
-  }
-
-  private sessionLeft(peer: Peer, negotiated: Negotiated, cause: LeaveCause): void {
-    const id = peer.ribId;
-    // Undefined: the RIB that it was in is gone.
-    if (id !== undefined) {
-      const keep = peer.restart.sessionLeft(negotiated, cause, this.clock.now());
-      peer.updatesSentBefore += this.rib.updatesSent(id);
-      this.rib.closePeer(id, keep);
-      if (keep.length === 0) this.forgetRibId(peer);
-    }
-    // It was there a moment ago and may be back at once: it is waited for once more.
-    this.deferral?.peerExpected(peer.name, peer.neighbor.passive, this.clock.now());
-    const reason =
-      cause === 'connectionReplaced' ? 'replaced by a new connection of the peer' : (peer.lastError ?? cause);
-    this.emit({ kind: 'peerDown', peer: peer.name, reason });
-    this.turns.request();
-  }
-
-  private deliverUpdate(peer: Peer, body: Uint8Array): void {
-    const result = this.rib.receiveUpdate(ribIdOf(peer), body);
-    if (result.treatedAsWithdraw !== undefined) {
-      peer.treatedAsWithdrawn++;
-      peer.lastTreatedAsWithdrawn = result.treatedAsWithdraw;
-    }
-    if (result.endOfRib !== undefined) this.endOfRibReceived(peer, result.endOfRib);
-  }
-
-  private endOfRibReceived(peer: Peer, family: Family): void {
-    peer.endOfRibReceived.add(family);
-    this.rib.endOfRib(ribIdOf(peer), family);
-    peer.restart.endOfRibReceived(family);
-    this.emit({ kind: 'endOfRib', peer: peer.name, family });
-    this.deferral?.endOfRibReceived(peer.name, family);
-    this.checkDeferral();
-  }
-
-  private deliverRouteRefresh(peer: Peer, family: Family): void {
-    if (!this.negotiatedOf(peer).families.includes(family)) return;
-    this.rib.requestRefresh(ribIdOf(peer), family);
-    this.outputArrived(peer);
-  }
-
-  private refreshIn(peer: Peer): void {
-    const negotiated = this.negotiatedOf(peer);
-    if (!negotiated.routeRefresh) throw new Error(`${peer.name} does not support route refresh`);
-    for (const family of negotiated.families) peer.sendRouteRefresh(family);
-  }
-
-  private negotiatedOf(peer: Peer): Negotiated {
-    const { negotiated } = peer.session;
-    if (peer.state !== 'established' || negotiated === undefined) throw new Error(`${peer.name} is not established`);
-    return negotiated;
-  }
-
-  private dropStale(peer: Peer, families: readonly Family[]): void {
-    const id = peer.ribId;
-    if (id === undefined || families.length === 0) return;
-    for (const family of families) this.rib.dropStale(id, family);
-    if (peer.state !== 'established' && !peer.restart.active) this.forgetRibId(peer);
-    this.turns.request();
-  }
-
-  private forgetRibId(peer: Peer): void {
-    if (peer.ribId !== undefined) this.peersByRibId.delete(peer.ribId);
-    peer.ribId = undefined;
-  }
-
   private checkDeferral(): void {
     if (this.deferral === undefined || !this.running || !this.deferral.isOver(this.clock.now())) return;
     this.deferral = undefined;
@@ -556,7 +450,7 @@ export class Speaker {
 
   private wake(peer: Peer, now: number): void {
     if (this.peersByName.get(peer.name) !== peer) return;
-    this.dropStale(peer, peer.restart.timeReached(now));
+    this.peerRoutes.timeReached(peer, now);
     if (peer.expiresAt <= now) this.removePeer(peer, stopReason(Cease.peerDeconfigured));
     else peer.timeReached(now);
   }
@@ -574,11 +468,6 @@ export class Speaker {
 
 function needsNewAddress(peer: Peer, { remote }: NeighborSettings): boolean {
   return remote.kind !== 'address' || remote.address !== peer.address;
-}
-
-function ribIdOf(peer: Peer): number {
-  if (peer.ribId === undefined) throw new Error(`${peer.name} has no place in the RIB`);
-  return peer.ribId;
 }
 
 function stopReason(subcode: number): StopReason {

@@ -5,15 +5,13 @@
  * Holds: at most one of its sessions is established; at most two connections are open.
  */
 
-import type { Clock, Connection, ConnectionHandler, HopLimit, SignatureDrops } from '../driver.ts';
+import type { Connection, HopLimit, SignatureDrops } from '../driver.ts';
 import { connectionTimedOut } from '../driver.ts';
 import type { Family } from '../ip.ts';
-import { parseAddress } from '../ip.ts';
 import { Cease } from '../registry.ts';
 import type { NeighborSettings } from '../settings.ts';
 import type { SessionState } from '../status.ts';
 import { unreachable } from '../unreachable.ts';
-import { maximumRestartTimeSeconds } from '../wire/capabilities.ts';
 import type { Open } from '../wire/open.ts';
 import { ProtocolError } from '../wire/protocol-error.ts';
 import { encodeRouteRefresh } from '../wire/route-refresh.ts';
@@ -21,48 +19,14 @@ import { resolveCollision } from './collision.ts';
 import { PeerRestart } from './graceful-restart.ts';
 import type { LinkOwner } from './link.ts';
 import { Link } from './link.ts';
+import { localAsOf, localOffer } from './local-offer.ts';
 import type { LocalOffer, Negotiated } from './negotiate.ts';
-import type {
-  LeaveCause,
-  SessionAction,
-  SessionCounters,
-  SessionEvent,
-  SessionOptions,
-  StopReason,
-} from './session.ts';
+import type { PeerHost } from './peer-host.ts';
+import type { SessionAction, SessionCounters, SessionEvent, SessionOptions, StopReason } from './session.ts';
 import { attemptTimedOut, Session } from './session.ts';
 import { signatureHint } from './signature-hint.ts';
 import { sendHoldTimeSeconds } from './timers.ts';
 import type { Sleeper } from './wake-queue.ts';
-
-/** What a peer needs of the speaker. */
-export interface PeerHost {
-  readonly clock: Clock;
-  random(): number;
-  /** Our AS number and identifier, the time we ask for, and whether we are in a restart. */
-  speaker(): {
-    readonly asNumber: number;
-    readonly routerId: string;
-    readonly restartTimeSeconds: number;
-    readonly restarting: boolean;
-    readonly forwardingPreserved: boolean;
-  };
-  connect(peer: Peer, handler: ConnectionHandler): Connection;
-  signatureDrops(): SignatureDrops;
-  inputArrived(link: Link, bytes: number): void;
-  /** Input that was read, or is not going to be. */
-  inputTaken(bytes: number): void;
-  outputDrained(peer: Peer): void;
-  sessionEstablished(peer: Peer, negotiated: Negotiated): void;
-  sessionLeft(peer: Peer, negotiated: Negotiated, cause: LeaveCause): void;
-  /** No connection could be had, or a NOTIFICATION ended it: the peer is not to be expected at once. */
-  attemptFailed(peer: Peer): void;
-  /** @throws ProtocolError */
-  deliverUpdate(peer: Peer, body: Uint8Array): void;
-  deliverRouteRefresh(peer: Peer, family: Family): void;
-  /** A deadline of the peer may have come nearer. */
-  deadlineChanged(peer: Peer): void;
-}
 
 export class Peer implements Sleeper, LinkOwner {
   readonly name: string;
@@ -142,7 +106,7 @@ export class Peer implements Sleeper, LinkOwner {
   }
 
   get localAs(): number {
-    return this.neighbor.localAs ?? this.host.speaker().asNumber;
+    return localAsOf(this.neighbor, this.host.speaker());
   }
 
   get peerType(): 'iBGP' | 'eBGP' {
@@ -308,24 +272,7 @@ export class Peer implements Sleeper, LinkOwner {
 
   /** What our next OPEN would say. */
   localOffer(): LocalOffer {
-    const { neighbor } = this;
-    const speaker = this.host.speaker();
-    return {
-      localAs: this.localAs,
-      bgpIdentifier: identifierBytes(speaker.routerId),
-      remoteAs: neighbor.remoteAs,
-      families: neighbor.families,
-      holdTimeSeconds: neighbor.holdTimeSeconds,
-      keepaliveTimeSeconds: neighbor.keepaliveTimeSeconds,
-      restartTimeSeconds: Math.min(
-        maximumRestartTimeSeconds,
-        neighbor.gracefulRestartSeconds ?? speaker.restartTimeSeconds,
-      ),
-      restarting: speaker.restarting,
-      // A session that is lost while we run on loses no forwarding state.
-      forwardingPreserved: speaker.forwardingPreserved || this.hasBeenEstablished,
-      addPaths: neighbor.addPaths,
-    };
+    return localOffer(this.neighbor, this.host.speaker(), this.hasBeenEstablished);
   }
 
   private get staleUntil(): number {
@@ -499,10 +446,4 @@ const memberLingerMilliseconds = 60_000;
 
 function isOpen(state: SessionState): boolean {
   return state === 'openSent' || state === 'openConfirm' || state === 'established';
-}
-
-function identifierBytes(routerId: string): Uint8Array {
-  const bytes = parseAddress(routerId);
-  if (bytes?.length !== 4) throw new Error(`router id ${routerId}: not an IPv4 address`);
-  return bytes;
 }

@@ -1,0 +1,166 @@
+/**
+ * Between sessions and the RIB: what a session, its messages and its end do to the routes of its peer.
+ * Implements: RFC 4724 §4.2 in its outline (with session/graceful-restart.ts), RFC 2918 §4.
+ * Leaves out: the routes themselves (rib/), when the speaker itself decides (session/deferral.ts).
+ * Holds: a peer has a number in the RIB just while it has a session or routes that are kept.
+ */
+
+import type { Clock } from './driver.ts';
+import type { Family } from './ip.ts';
+import type { PeerRoutesStatus } from './peer-status.ts';
+import { toRibPeer } from './rib-peer.ts';
+import type { Rib } from './rib/rib.ts';
+import type { RestartDeferral } from './session/deferral.ts';
+import type { Negotiated } from './session/negotiate.ts';
+import type { Peer } from './session/peer.ts';
+import type { LeaveCause } from './session/session.ts';
+import type { SpeakerEvent } from './speaker-types.ts';
+
+/** What it needs of the speaker. */
+export interface PeerRoutesHost {
+  readonly clock: Clock;
+  /** Undefined: the speaker is not in a restart. */
+  deferral(): RestartDeferral | undefined;
+  /** Something that the deferral waits for may have come. */
+  checkDeferral(): void;
+  emit(event: SpeakerEvent): void;
+  outputArrived(peer: Peer): void;
+  requestTurn(): void;
+}
+
+export class PeerRoutes {
+  private readonly host: PeerRoutesHost;
+  private ribInForce: Rib;
+  private readonly peersByRibId = new Map<number, Peer>();
+
+  constructor(host: PeerRoutesHost, rib: Rib) {
+    this.host = host;
+    this.ribInForce = rib;
+  }
+
+  get rib(): Rib {
+    return this.ribInForce;
+  }
+
+  /** Every peer's routes were judged by what no longer holds: nothing of the RIB before is kept. */
+  replaceRib(rib: Rib): void {
+    for (const peer of this.peersByRibId.values()) {
+      peer.restart.forget();
+      peer.ribId = undefined;
+    }
+    this.peersByRibId.clear();
+    this.ribInForce = rib;
+  }
+
+  peerOf(ribId: number): Peer | undefined {
+    return this.peersByRibId.get(ribId);
+  }
+
+  status({ ribId }: Peer): PeerRoutesStatus | undefined {
+    if (ribId === undefined) return undefined;
+    const { rib } = this;
+    return { counters: (family) => rib.counters(ribId, family), updatesSent: rib.updatesSent(ribId) };
+  }
+
+  sessionEstablished(peer: Peer, negotiated: Negotiated): void {
+    const now = this.host.clock.now();
+    const id = this.rib.openPeer(toRibPeer(peer, negotiated));
+    if (peer.ribId !== undefined) this.peersByRibId.delete(peer.ribId);
+    peer.ribId = id;
+    this.peersByRibId.set(id, peer);
+    for (const family of peer.restart.sessionReturned(negotiated, now)) this.rib.dropStale(id, family);
+    this.host.deferral()?.sessionEstablished(peer.name, negotiated, now);
+    this.host.emit({ kind: 'peerEstablished', peer: peer.name });
+    if (this.rib.hasOutput(id)) this.host.outputArrived(peer);
+    this.host.checkDeferral();
+  }
+
+  sessionLeft(peer: Peer, negotiated: Negotiated, cause: LeaveCause): void {
+    const now = this.host.clock.now();
+    const id = peer.ribId;
+    // Undefined: the RIB that it was in is gone.
+    if (id !== undefined) {
+      const keep = peer.restart.sessionLeft(negotiated, cause, now);
+      peer.updatesSentBefore += this.rib.updatesSent(id);
+      this.rib.closePeer(id, keep);
+      if (keep.length === 0) this.forgetRibId(peer);
+    }
+    // It was there a moment ago and may be back at once: it is waited for once more.
+    this.host.deferral()?.peerExpected(peer.name, peer.neighbor.passive, now);
+    const reason =
+      cause === 'connectionReplaced' ? 'replaced by a new connection of the peer' : (peer.lastError ?? cause);
+    this.host.emit({ kind: 'peerDown', peer: peer.name, reason });
+    this.host.requestTurn();
+  }
+
+  /** @throws ProtocolError */
+  deliverUpdate(peer: Peer, body: Uint8Array): void {
+    const result = this.rib.receiveUpdate(ribIdOf(peer), body);
+    if (result.treatedAsWithdraw !== undefined) {
+      peer.treatedAsWithdrawn++;
+      peer.lastTreatedAsWithdrawn = result.treatedAsWithdraw;
+    }
+    if (result.endOfRib !== undefined) this.endOfRibReceived(peer, result.endOfRib);
+  }
+
+  deliverRouteRefresh(peer: Peer, family: Family): void {
+    if (!negotiatedOf(peer).families.includes(family)) return;
+    this.rib.requestRefresh(ribIdOf(peer), family);
+    this.host.outputArrived(peer);
+  }
+
+  /** @throws an Error where the peer is not established or knows no route refresh. */
+  refreshIn(peer: Peer): void {
+    const negotiated = negotiatedOf(peer);
+    if (!negotiated.routeRefresh) throw new Error(`${peer.name} does not support route refresh`);
+    for (const family of negotiated.families) peer.sendRouteRefresh(family);
+  }
+
+  /** @throws an Error where the peer is not established. */
+  refreshOut(peer: Peer): void {
+    for (const family of negotiatedOf(peer).families) this.rib.requestRefresh(ribIdOf(peer), family);
+  }
+
+  /** The times of what is kept of the peer, where they have come. */
+  timeReached(peer: Peer, now: number): void {
+    this.dropStale(peer, peer.restart.timeReached(now));
+  }
+
+  /** The peer is not to come back, or not as it was. */
+  forgetStale(peer: Peer): void {
+    this.dropStale(peer, peer.restart.forget());
+  }
+
+  private endOfRibReceived(peer: Peer, family: Family): void {
+    peer.endOfRibReceived.add(family);
+    this.rib.endOfRib(ribIdOf(peer), family);
+    peer.restart.endOfRibReceived(family);
+    this.host.emit({ kind: 'endOfRib', peer: peer.name, family });
+    this.host.deferral()?.endOfRibReceived(peer.name, family);
+    this.host.checkDeferral();
+  }
+
+  private dropStale(peer: Peer, families: readonly Family[]): void {
+    const id = peer.ribId;
+    if (id === undefined || families.length === 0) return;
+    for (const family of families) this.rib.dropStale(id, family);
+    if (peer.state !== 'established' && !peer.restart.active) this.forgetRibId(peer);
+    this.host.requestTurn();
+  }
+
+  private forgetRibId(peer: Peer): void {
+    if (peer.ribId !== undefined) this.peersByRibId.delete(peer.ribId);
+    peer.ribId = undefined;
+  }
+}
+
+function negotiatedOf(peer: Peer): Negotiated {
+  const { negotiated } = peer.session;
+  if (peer.state !== 'established' || negotiated === undefined) throw new Error(`${peer.name} is not established`);
+  return negotiated;
+}
+
+function ribIdOf(peer: Peer): number {
+  if (peer.ribId === undefined) throw new Error(`${peer.name} has no place in the RIB`);
+  return peer.ribId;
+}

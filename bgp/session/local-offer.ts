@@ -1,0 +1,52 @@
+/**
+ * What we offer a neighbour: its settings, where it has any, else the speaker's.
+ * Implements: RFC 4724 §4.1 and §4.2 (the R and F bits from the first OPEN on).
+ */
+
+import { parseAddress } from '../ip.ts';
+import type { NeighborSettings } from '../settings.ts';
+import { maximumRestartTimeSeconds } from '../wire/capabilities.ts';
+import type { LocalOffer } from './negotiate.ts';
+
+/** Our AS number and identifier, the time we ask for, and whether we are in a restart. */
+export interface OfferingSpeaker {
+  readonly asNumber: number;
+  /** IPv4 form. */
+  readonly routerId: string;
+  readonly restartTimeSeconds: number;
+  readonly restarting: boolean;
+  readonly forwardingPreserved: boolean;
+}
+
+export function localAsOf(neighbor: NeighborSettings, speaker: OfferingSpeaker): number {
+  return neighbor.localAs ?? speaker.asNumber;
+}
+
+/** @param hasBeenEstablished since we started: a session that is lost while we run on loses no forwarding state. */
+export function localOffer(
+  neighbor: NeighborSettings,
+  speaker: OfferingSpeaker,
+  hasBeenEstablished: boolean,
+): LocalOffer {
+  return {
+    localAs: localAsOf(neighbor, speaker),
+    bgpIdentifier: identifierBytes(speaker.routerId),
+    remoteAs: neighbor.remoteAs,
+    families: neighbor.families,
+    holdTimeSeconds: neighbor.holdTimeSeconds,
+    keepaliveTimeSeconds: neighbor.keepaliveTimeSeconds,
+    restartTimeSeconds: Math.min(
+      maximumRestartTimeSeconds,
+      neighbor.gracefulRestartSeconds ?? speaker.restartTimeSeconds,
+    ),
+    restarting: speaker.restarting,
+    forwardingPreserved: speaker.forwardingPreserved || hasBeenEstablished,
+    addPaths: neighbor.addPaths,
+  };
+}
+
+function identifierBytes(routerId: string): Uint8Array {
+  const bytes = parseAddress(routerId);
+  if (bytes?.length !== 4) throw new Error(`router id ${routerId}: not an IPv4 address`);
+  return bytes;
+}
