@@ -59,6 +59,7 @@ async function openSession(
     bgpIdentifier: identifier,
     remoteAs: asNumber,
     families,
+    extendedNextHop: false,
     holdTimeSeconds: 180,
     keepaliveTimeSeconds: undefined,
     restartTimeSeconds: 0,

@@ -25,6 +25,8 @@ function peer(name: string, number: number): RibPeer {
     reflectorClient: true,
     families: ['ipv4'],
     fourOctetAs: true,
+    extendedNextHop: false,
+    ipv6NextHopForIpv4: false,
     maximumMessageSize: 4096,
     nextHopMode: 'auto',
     allowedOwnAs: 0,

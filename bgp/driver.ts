@@ -121,6 +121,13 @@ export interface HopLimit {
   readonly minimumTtl?: number;
 }
 
+/** RFC 2545 §3: a next hop that only neighbours on the link can use. */
+export interface SharedLink {
+  readonly interfaceName: string;
+  /** Ours on it, canonical text without the interface; undefined: it has none. */
+  readonly linkLocalAddress: string | undefined;
+}
+
 export interface Connection {
   readonly direction: 'incoming' | 'outgoing';
   /** Canonical text. */
@@ -128,6 +135,8 @@ export interface Connection {
   readonly remotePort: number;
   /** Known once connected. */
   readonly localAddress: string | undefined;
+  /** The link that both ends are on, where that can be told: by a link-local address, or by a subnet of ours that holds both. */
+  readonly link: SharedLink | undefined;
   /** Whom to tell from now on; an accepted connection reads nothing before it has one. */
   setHandler(handler: ConnectionHandler): void;
   /** @throws an Error where the system refuses the option. */

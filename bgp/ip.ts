@@ -58,6 +58,29 @@ export function canonicalAddress(text: string): string | undefined {
   return bytes && formatAddress(bytes);
 }
 
+/**
+ * RFC 4007 §11: a link-local address means something on one link alone, and is written with the interface: `fe80::1%eth0`.
+ * @returns the parts of such a text; an address of another kind has no scope.
+ */
+export function splitScope(text: string): { readonly address: string; readonly scope: string | undefined } {
+  const at = text.indexOf('%');
+  return at < 0 ? { address: text, scope: undefined } : { address: text.slice(0, at), scope: text.slice(at + 1) };
+}
+
+/** @returns the canonical text of an address, with its interface where it is link-local and has one; or undefined where it is none. */
+export function canonicalScopedAddress(text: string): string | undefined {
+  const { address, scope } = splitScope(text);
+  const bytes = parseAddress(address);
+  if (bytes === undefined || scope === '') return undefined;
+  if (scope === undefined) return formatAddress(bytes);
+  return isLinkLocal(bytes) ? `${formatAddress(bytes)}%${scope}` : undefined;
+}
+
+/** RFC 4291 §2.5.6: fe80::/10. @param at where 16 bytes of IPv6 begin, or 4 of IPv4, which are never meant */
+export function isLinkLocal(bytes: Uint8Array, at = 0): boolean {
+  return bytes.length - at >= addressLength.ipv6 && bytes[at] === 0xfe && (bytes[at + 1] & 0xc0) === 0x80;
+}
+
 /** @returns the canonical text of a prefix (host bits cleared), or undefined where it is none. */
 export function canonicalPrefix(text: string): string | undefined {
   const prefix = parsePrefix(text);

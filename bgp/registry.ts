@@ -12,6 +12,7 @@ export const MessageType = { open: 1, update: 2, notification: 3, keepalive: 4, 
 export const CapabilityCode = {
   multiprotocol: 1,
   routeRefresh: 2,
+  extendedNextHop: 5,
   extendedMessage: 6,
   gracefulRestart: 64,
   fourOctetAs: 65,

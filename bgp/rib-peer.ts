@@ -1,6 +1,7 @@
 /** An established session as the RIB wants to know it. */
 
 import { policyInForce } from './filter/filter.ts';
+import { splitScope } from './ip.ts';
 import type { RibPeer, RibPolicy } from './rib/rib-types.ts';
 import type { Negotiated } from './session/negotiate.ts';
 import type { Peer } from './session/peer.ts';
@@ -19,6 +20,9 @@ export function toRibPeer(peer: Peer, negotiated: Negotiated): RibPeer {
     reflectorClient: neighbor.reflectorClient,
     families: negotiated.families,
     fourOctetAs: negotiated.fourOctetAs,
+    extendedNextHop: negotiated.extendedNextHop,
+    ipv6NextHopForIpv4: neighbor.extendedNextHop === 'always' || splitScope(peer.address).scope !== undefined,
+    link: connection?.link,
     maximumMessageSize: negotiated.extendedMessage ? extendedMessageLength : maximumMessageLength,
     addPath: { ...negotiated.addPath, sendMaximum: neighbor.addPaths?.sendMaximum ?? 0 },
     nextHopMode: neighbor.nextHopMode,

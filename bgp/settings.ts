@@ -25,7 +25,7 @@ export interface SpeakerSettings {
 export interface NeighborSettings {
   /** Unique; what `show protocols` prints. Members of a range are named `NAME-ADDRESS`. */
   readonly name: string;
-  /** Either one address (canonical text) or a range whose members are accepted (then passive). */
+  /** Either one address (canonical text, a link-local one with its interface: `fe80::1%eth0`) or a range whose members are accepted (then passive). */
   readonly remote:
     | { readonly kind: 'address'; readonly address: string; readonly port: number }
     | { readonly kind: 'range'; readonly prefix: string };
@@ -42,6 +42,11 @@ export interface NeighborSettings {
   /** RFC 4456: the peer is our client. */
   readonly reflectorClient: boolean;
   readonly families: readonly Family[];
+  /**
+   * RFC 8950, IPv4 routes with an IPv6 next hop. Undefined: offered on sessions over IPv6, and used where we have no IPv4 address to give or
+   * the session runs between link-local addresses. always: offered and used; never: not offered.
+   */
+  readonly extendedNextHop?: 'always' | 'never';
   /** Seconds, 0 or at least 3 (RFC 4271 §4.2). */
   readonly holdTimeSeconds: number;
   /** Seconds; undefined: a third of the negotiated hold time. */

@@ -104,7 +104,10 @@ export interface RouteStatus {
   readonly peerRouterId: string;
   /** RFC 7911: the path identifier as received, or as told to the peer asked for; undefined: it has none. */
   readonly pathId?: number;
+  /** The global one where there are two. */
   readonly nextHop: string;
+  /** RFC 2545 §3: beside the global one or alone, with its interface: `fe80::1%eth0`. */
+  readonly linkLocalNextHop?: string;
   readonly origin: 'IGP' | 'EGP' | 'incomplete';
   /** `65001 65000 {64512 64513}` */
   readonly asPath: string;
@@ -116,7 +119,7 @@ export interface RouteStatus {
   readonly clusterList: readonly string[];
   /** The best path, or one that shares the kernel route with it. */
   readonly selected: 'best' | 'multipath' | 'no';
-  /** Why not: the rung of the decision where it lost ('shorterAsPath'…), 'filtered', 'nextHopDown'. */
+  /** Why not: the rung of the decision where it lost ('shorterAsPath'…), 'filtered', 'nextHopOffLink'…. */
   readonly lostAt?: string;
   /** The rule of the filter that decided, where one did. */
   readonly rule?: string;
@@ -131,6 +134,7 @@ export interface BestPathChange {
 }
 
 export interface BestPath {
+  /** A link-local one has its interface: `fe80::1%eth0`. */
   readonly nextHop: string;
   readonly peerName: string;
   /** 'local': originated by this speaker. */

@@ -5,7 +5,7 @@
  * counts, so that a BGP next hop is never resolved through a BGP route.
  */
 
-import { families, familyOf, formatAddress, maskAddress, parseAddress, type Family } from '../bgp/ip.ts';
+import { families, familyOf, formatAddress, maskAddress, parseAddress, splitScope, type Family } from '../bgp/ip.ts';
 import type { Clock } from './clock.ts';
 import { Coalesced } from './coalesced.ts';
 import { readInterfaceAddress, writeDumpAddresses, type AddressMessage } from './netlink/address.ts';
@@ -143,12 +143,15 @@ export class LinkMonitor {
   }
 
   /**
-   * How the kernel reaches the address right now through connected and static routes: the longest match, then the least metric.
+   * How the kernel reaches the address right now through connected and static routes: the longest match, then the least metric; a
+   * link-local address (`fe80::1%eth0`) over its interface, where that is up.
    * @returns undefined where no such route leads there, or the best one discards.
    */
   resolve(address: string): ResolvedNextHop | undefined {
-    const bytes = parseAddress(address);
+    const { address: plain, scope } = splitScope(address);
+    const bytes = parseAddress(plain);
     if (bytes === undefined) return undefined;
+    if (scope !== undefined) return this.#isUp(scope) ? { interfaceName: scope, connected: true } : undefined;
     this.#resolution ??= this.#indexRoutes();
     for (const { length, routes } of this.#resolution[familyOf(bytes)]) {
       const route = routes.get(formatAddress(maskAddress(bytes, length)));
@@ -161,6 +164,12 @@ export class LinkMonitor {
         : { interfaceName, gateway: hop.gateway, connected: false };
     }
     return undefined;
+  }
+
+  #isUp(name: string): boolean {
+    const index = this.indexOf(name);
+    const link = index === undefined ? undefined : this.#links.get(index);
+    return link !== undefined && isUp(link);
   }
 
   #indexRoutes(): Record<Family, LengthTable[]> {

@@ -7,7 +7,7 @@
 
 import { readFileSync } from 'node:fs';
 import type { PeerKey, SignatureDrops } from '../driver.ts';
-import { familyOfText, parseAddress } from '../ip.ts';
+import { familyOfText, parseAddress, splitScope } from '../ip.ts';
 import { setOptionBytes } from './socket-options.ts';
 
 /** linux/tcp.h: struct tcp_md5sig. The address is a sockaddr_storage. */
@@ -32,7 +32,8 @@ const md5sigExtended = 32;
  * @throws an Error with the errno's name as its code: ENOMEM where net.core.optmem_max holds no more keys.
  */
 export function setSignatureKey(fd: number, { address, prefixLength, key }: PeerKey): void {
-  const bytes = parseAddress(address);
+  // The kernel compares addresses alone: one link-local address on two links has one key.
+  const bytes = parseAddress(splitScope(address).address);
   if (bytes === undefined) throw new Error(`${address} is no address`);
   const family = familyOfText(address);
   const structure = Buffer.alloc(layout.size);

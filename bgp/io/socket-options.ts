@@ -8,7 +8,7 @@
 import koffi from 'koffi';
 import type { HopLimit } from '../driver.ts';
 import type { Family } from '../ip.ts';
-import { parseAddress } from '../ip.ts';
+import { parseAddress, splitScope } from '../ip.ts';
 
 const libc = koffi.load(null);
 const socketCall: (domain: number, type: number, protocol: number) => number = libc.func('int socket(int, int, int)');
@@ -25,6 +25,7 @@ const attachFilterCall: (fd: number, level: number, name: number, program: Filte
 const bindCall: (fd: number, address: Uint8Array, length: number) => number = libc.func(
   'int bind(int, const void *, uint32_t)',
 );
+const indexCall: (name: string) => number = libc.func('unsigned int if_nametoindex(const char *)');
 const closeCall: (fd: number) => number = libc.func('int close(int)');
 
 const errnoNames = new Map(Object.entries(koffi.os.errno).map(([name, number]) => [number, name]));
@@ -115,9 +116,10 @@ export function dropBelowTtl(fd: number, family: Family, minimumTtl: number): vo
     throw systemError('setsockopt SO_ATTACH_FILTER');
 }
 
-/** An IPv6 socket takes no IPv4 with it. @throws an Error with the errno's name. */
+/** An IPv6 socket takes no IPv4 with it. @param address a link-local one has its interface @throws an Error with the errno's name. */
 export function bindSocket(fd: number, family: Family, address: string, port: number): void {
-  const bytes = parseAddress(address);
+  const { address: plain, scope } = splitScope(address);
+  const bytes = parseAddress(plain);
   if (bytes === undefined) throw new Error(`${address}: not an address`);
   // struct sockaddr_in, sockaddr_in6.
   const name = new Uint8Array(family === 'ipv4' ? 16 : 28);
@@ -125,8 +127,16 @@ export function bindSocket(fd: number, family: Family, address: string, port: nu
   view.setUint16(0, domains[family], hostIsLittleEndian);
   view.setUint16(2, port);
   name.set(bytes, family === 'ipv4' ? 4 : 8);
+  if (scope !== undefined) view.setUint32(24, interfaceIndex(scope), hostIsLittleEndian);
   if (family === 'ipv6') setOption(fd, ipv6Only, 1);
   if (bindCall(fd, name, name.length) < 0) throw systemError('bind');
+}
+
+/** @throws an Error with the errno's name: ENODEV where there is no such interface. */
+function interfaceIndex(name: string): number {
+  const index = indexCall(name);
+  if (index === 0) throw systemError(`interface ${name}`);
+  return index;
 }
 
 const hostIsLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;

@@ -4,10 +4,11 @@
  */
 
 import type { Socket } from 'node:net';
-import type { Connection, ConnectionHandler, HopLimit } from '../driver.ts';
+import type { Connection, ConnectionHandler, HopLimit, SharedLink } from '../driver.ts';
 import { connectionTimedOut } from '../driver.ts';
-import { canonicalAddress, familyOfText } from '../ip.ts';
+import { canonicalScopedAddress, familyOfText } from '../ip.ts';
 import { setSignatureKey } from './md5-signature.ts';
+import { sharedLink } from './shared-link.ts';
 import { setHopLimit, setTrafficClass } from './socket-options.ts';
 
 /** How long a connection that we end may take to send its last bytes: milliseconds. */
@@ -54,6 +55,10 @@ export class TcpConnection implements Connection {
     });
     // Listening to 'data' has made it flow; what comes before there is a handler has to wait.
     if (remote.direction === 'incoming') socket.pause();
+  }
+
+  get link(): SharedLink | undefined {
+    return this.localAddress === undefined ? undefined : sharedLink(this.localAddress, this.remoteAddress);
   }
 
   get unsentBytes(): number {
@@ -167,5 +172,5 @@ export function reasonOf(error: Error): string {
 }
 
 function canonicalOf(address: string | undefined): string | undefined {
-  return address === undefined ? undefined : canonicalAddress(address);
+  return address === undefined ? undefined : canonicalScopedAddress(address);
 }

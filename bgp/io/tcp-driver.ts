@@ -19,7 +19,7 @@ import type {
   PeerKey,
   SignatureDrops,
 } from '../driver.ts';
-import { canonicalAddress, familyOfText } from '../ip.ts';
+import { canonicalScopedAddress, familyOfText } from '../ip.ts';
 import { ListenKeys } from './listen-keys.ts';
 import { readSignatureDrops, setSignatureKey } from './md5-signature.ts';
 import { closeSocket, makeSocket, setHopLimit, setTrafficClass } from './socket-options.ts';
@@ -142,7 +142,7 @@ export class TcpDriver implements Driver {
   ): Promise<void> {
     const server = createServer({ pauseOnConnect: true, noDelay: true });
     server.on('connection', (socket) => {
-      const remoteAddress = canonicalAddress(socket.remoteAddress ?? '');
+      const remoteAddress = canonicalScopedAddress(socket.remoteAddress ?? '');
       // Gone between the kernel's accept and ours.
       if (remoteAddress === undefined || socket.remotePort === undefined) {
         socket.destroy();

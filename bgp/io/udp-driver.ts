@@ -1,7 +1,6 @@
 /**
  * Datagrams for BFD, over node:dgram.
  * Implements: RFC 5881 §4 (source ports), §5 and RFC 5082 (TTL 255 sent and checked), by the kernel.
- * Leaves out: which interface a packet came in by: what a link-local address means is not known here.
  * Holds: what has arrived is told before the alarm that was due while it waited.
  */
 
@@ -10,7 +9,7 @@ import { createSocket } from 'node:dgram';
 import { setTimeout as rest } from 'node:timers/promises';
 import type { DatagramDriver, DatagramSender, SenderRequest } from '../driver.ts';
 import type { Family } from '../ip.ts';
-import { canonicalAddress, familyOfText } from '../ip.ts';
+import { canonicalScopedAddress, familyOfText } from '../ip.ts';
 import {
   bindSocket,
   closeSocket,
@@ -69,7 +68,7 @@ export class UdpDriver implements DatagramDriver {
     }
     for (const socket of made) {
       socket.on('message', (bytes, { address }) => {
-        const from = canonicalAddress(address);
+        const from = canonicalScopedAddress(address);
         if (from !== undefined) onReceived(from, bytes);
       });
     }

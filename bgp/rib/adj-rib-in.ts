@@ -5,6 +5,7 @@
  * Holds: a refused route keeps its row and its reason, so that it can be shown and judged again without asking the peer.
  */
 
+import { addressLength, isLinkLocal } from '../ip.ts';
 import type { Family } from '../ip.ts';
 import type { RouteFilter } from '../filter/filter.ts';
 import { asOccurrences } from '../wire/attributes/as-path.ts';
@@ -88,7 +89,7 @@ export class AdjRibIn {
       if (hasClassic) this.#announce(peer, 'ipv4', decoder.classicSet(), body, attributesEnd, body.length);
       if (hasMp) {
         const family = mpReach.family!;
-        this.#announce(peer, family, decoder.mpReachSet(family), body, mpReach.nlriStart, mpReach.nlriEnd);
+        this.#announce(peer, family, decoder.mpReachSet(), body, mpReach.nlriStart, mpReach.nlriEnd);
       }
     }
     if (reason === undefined && decoder.discarded === undefined) return nothingSpecial;
@@ -182,6 +183,9 @@ export class AdjRibIn {
         }
       }
     }
-    return peer.isOurAddress(bytes, start) ? Rung.nextHopIsOurs : 0;
+    if (peer.isOurAddress(bytes, start)) return Rung.nextHopIsOurs;
+    // RFC 2545 §3: a link-local next hop has a meaning only between neighbours on one link.
+    const linkLocalOnly = bytes[start] === addressLength.ipv6 && isLinkLocal(bytes, start + 1);
+    return linkLocalOnly && peer.peer.link === undefined ? Rung.nextHopOffLink : 0;
   }
 }

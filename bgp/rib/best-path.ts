@@ -90,6 +90,7 @@ export const Rung = {
   ownOriginatorId: 34,
   ownClusterId: 35,
   nextHopIsOurs: 36,
+  nextHopOffLink: 37,
 } as const;
 
 const excluded: Readonly<Record<number, string>> = {
@@ -98,6 +99,7 @@ const excluded: Readonly<Record<number, string>> = {
   [Rung.ownOriginatorId]: 'ownOriginatorId',
   [Rung.ownClusterId]: 'ownClusterId',
   [Rung.nextHopIsOurs]: 'nextHopIsOurs',
+  [Rung.nextHopOffLink]: 'nextHopOffLink',
 };
 
 /** Where a path lost, or why it takes no part; undefined: it is selected. */
@@ -124,16 +126,21 @@ export function decide(tables: DecisionTables, candidates: number[], maximumPath
 
 /** The equal paths next in order become multipath, each with a next hop of its own. */
 function shareWithBest(tables: DecisionTables, best: number, equal: number[], maximumPaths: number): void {
-  const { paths, pool } = tables;
   const selected = [best];
   equal.sort((a, b) => byLastRungs(tables, a, b));
   for (const path of equal) {
     if (selected.length === maximumPaths) return;
-    const attributes = paths.attributesOf(path);
-    if (selected.some((other) => pool.sameNextHop(paths.attributesOf(other), attributes))) continue;
+    if (selected.some((other) => sameNextHop(tables, other, path))) continue;
     setRung(tables, path, Rung.multipath);
     selected.push(path);
   }
+}
+
+/** Equal link-local next hops are two where they are on two links. */
+function sameNextHop(tables: DecisionTables, a: number, b: number): boolean {
+  const { paths, pool, peers } = tables;
+  if (!pool.sameNextHop(paths.attributesOf(a), paths.attributesOf(b))) return false;
+  return peers.get(peerOf(tables, a)).scope === peers.get(peerOf(tables, b)).scope;
 }
 
 function byLastRungs(tables: DecisionTables, a: number, b: number): number {

@@ -3,7 +3,7 @@
  * Holds: a number is given anew only when no path carries it.
  */
 
-import { families, parseAddress } from '../ip.ts';
+import { addressLength, families, parseAddress, splitScope } from '../ip.ts';
 import type { Family } from '../ip.ts';
 import { readU32 } from '../wire/byte-reader.ts';
 import type { SessionClass } from '../wire/attributes/table.ts';
@@ -34,6 +34,8 @@ export class PeerEntry {
   external: boolean;
   routerId: number;
   address: Uint8Array;
+  /** The interface, where the session runs between link-local addresses. */
+  scope: string | undefined;
   session: SessionClass;
   /** Our addresses on the session: a next hop among them would send packets in a circle. */
   #ours: Uint8Array[];
@@ -45,7 +47,9 @@ export class PeerEntry {
     this.peer = peer;
     this.external = peer.peerType === 'eBGP';
     this.routerId = identifier(peer.remoteRouterId);
-    this.address = parseAddress(peer.address) ?? new Uint8Array(4);
+    const { address, scope } = splitScope(peer.address);
+    this.address = parseAddress(address) ?? new Uint8Array(4);
+    this.scope = scope;
     this.session = sessionClass(peer);
     this.#ours = ownAddresses(peer);
   }
@@ -57,6 +61,7 @@ export class PeerEntry {
     this.external = fresh.external;
     this.routerId = fresh.routerId;
     this.address = fresh.address;
+    this.scope = fresh.scope;
     this.session = fresh.session;
     this.#ours = fresh.#ours;
     this.open = true;
@@ -67,13 +72,13 @@ export class PeerEntry {
     this.peer = { ...this.peer, ...policy };
   }
 
-  /** Whether the next hop of a canonical set (its length, then its bytes) is one of our own addresses. */
+  /** Whether the next hop of a canonical set (its length, then its bytes), or one of two, is one of our own addresses. */
   isOurAddress(set: Uint8Array, start: number): boolean {
+    const length = set[start];
     for (const address of this.#ours) {
-      if (set[start] !== address.length) continue;
-      let i = 0;
-      while (i < address.length && set[start + 1 + i] === address[i]) i++;
-      if (i === address.length) return true;
+      if (address.length === addressLength.ipv4 ? length !== addressLength.ipv4 : length < addressLength.ipv6) continue;
+      if (startsWith(set, start + 1, address)) return true;
+      if (length > address.length && startsWith(set, start + 1 + address.length, address)) return true;
     }
     return false;
   }
@@ -81,6 +86,11 @@ export class PeerEntry {
   get idle(): boolean {
     return !this.open && families.every((family) => this.families[family].paths === 0);
   }
+}
+
+function startsWith(bytes: Uint8Array, at: number, address: Uint8Array): boolean {
+  for (let i = 0; i < address.length; i++) if (bytes[at + i] !== address[i]) return false;
+  return true;
 }
 
 /** 32 bits of an identifier in IPv4 form. */
@@ -91,15 +101,21 @@ export function identifier(text: string): number {
 }
 
 function ownAddresses(peer: RibPeer): Uint8Array[] {
-  const texts = new Set([peer.localAddress, ...Object.values(peer.nextHopSelf ?? {})]);
+  const { localAddress, nextHopSelf = {}, link } = peer;
+  const texts = new Set([
+    splitScope(localAddress).address,
+    ...Object.values(nextHopSelf),
+    link?.linkLocalAddress ?? '',
+  ]);
   return [...texts].map(parseAddress).filter((bytes) => bytes !== undefined);
 }
 
-function sessionClass({ peerType, fourOctetAs, addPath }: RibPeer): SessionClass {
+function sessionClass({ peerType, fourOctetAs, extendedNextHop, addPath }: RibPeer): SessionClass {
   const hasPathIds = (family: Family) => addPath?.receive.includes(family) ?? false;
   return {
     external: peerType === 'eBGP',
     fourOctetAs,
+    extendedNextHop,
     pathIds: { ipv4: hasPathIds('ipv4'), ipv6: hasPathIds('ipv6') },
   };
 }
@@ -121,6 +137,8 @@ export function ourselves(local: RibLocal): RibPeer {
     reflectorClient: false,
     families,
     fourOctetAs: true,
+    extendedNextHop: false,
+    ipv6NextHopForIpv4: false,
     maximumMessageSize: 4096,
     nextHopMode: 'auto',
     allowedOwnAs: 0,

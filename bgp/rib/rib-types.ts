@@ -1,5 +1,6 @@
 /** What the RIB is told and what it answers: values only. Addresses and identifiers are canonical text. */
 
+import type { SharedLink } from '../driver.ts';
 import type { Family } from '../ip.ts';
 import type { BestPathChange } from '../status.ts';
 import type { RouteFilter } from '../filter/filter.ts';
@@ -28,7 +29,7 @@ export interface RibPeer extends Partial<RibPolicy> {
   /** Unique; a peer that returns under its name takes over what was kept of it. */
   readonly name: string;
   readonly address: string;
-  /** Our end of the session. */
+  /** Our end of the session; link-local addresses, both ends', have their interface: `fe80::1%eth0`. */
   readonly localAddress: string;
   readonly remoteAs: number;
   readonly localAs: number;
@@ -41,6 +42,12 @@ export interface RibPeer extends Partial<RibPolicy> {
   readonly families: readonly Family[];
   /** Both support RFC 6793. */
   readonly fourOctetAs: boolean;
+  /** Both support RFC 8950: IPv4 routes may have an IPv6 next hop. */
+  readonly extendedNextHop: boolean;
+  /** Where we give ourselves as next hop of IPv4 routes, it is our IPv6 address, if `extendedNextHop` allows it. */
+  readonly ipv6NextHopForIpv4: boolean;
+  /** The link that both ends are on, where that is known. */
+  readonly link?: SharedLink;
   /** Longest message in bytes that we may send: 4096, or 65535 with RFC 8654. */
   readonly maximumMessageSize: number;
   /** RFC 7911, as negotiated; undefined: one path a prefix, in both directions. */

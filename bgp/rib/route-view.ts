@@ -2,7 +2,7 @@
  * Routes as filters and people see them: text made on demand from the tables.
  */
 
-import { formatAddress } from '../ip.ts';
+import { addressLength, formatAddress, isLinkLocal } from '../ip.ts';
 import type { Family } from '../ip.ts';
 import type { FilteredRoute } from '../filter/filter.ts';
 import type { BestPath, RouteStatus } from '../status.ts';
@@ -113,6 +113,7 @@ export function routeStatus(table: FamilyTable, path: number, sourceName: string
     peerRouterId: peer.peer.remoteRouterId,
     ...(pathId === undefined ? {} : { pathId }),
     nextHop: attributes.nextHop,
+    ...linkLocalNextHop(attributes, peer),
     origin: attributes.origin,
     asPath: attributes.asPathText,
     localPref: attributes.localPref,
@@ -134,11 +135,29 @@ function receivedPathId(table: FamilyTable, path: number, peer: PeerEntry): numb
   return pathId > 0 || peer.session.pathIds[table.family] ? pathId : undefined;
 }
 
+/** With the interface that it is on. */
+function linkLocalNextHop(attributes: AttributeView, peer: PeerEntry): Pick<RouteStatus, 'linkLocalNextHop'> {
+  const address = attributes.linkLocalNextHop;
+  const scope = peer.peer.link?.interfaceName;
+  if (address === undefined) return {};
+  return { linkLocalNextHop: scope === undefined ? address : `${address}%${scope}` };
+}
+
+/**
+ * Where packets go: to the link-local next hop where there is no other or the session runs between link-local addresses, for then
+ * nothing says that the global one is on any subnet of ours.
+ */
+function gateway(attributes: AttributeView, peer: PeerEntry): string {
+  const isOnly = attributes.bytes[0] === addressLength.ipv6 && isLinkLocal(attributes.bytes, 1);
+  const preferred = isOnly || peer.scope !== undefined;
+  return (preferred ? linkLocalNextHop(attributes, peer).linkLocalNextHop : undefined) ?? attributes.nextHop;
+}
+
 export function bestPathValue(table: FamilyTable, path: number, sourceName: string): BestPath {
   const peer = table.peers.get(table.paths.chunk(path).peer[path & rowMask]);
   const attributes = table.pool.view(table.paths.attributesOf(path));
   return {
-    nextHop: attributes.nextHop,
+    nextHop: gateway(attributes, peer),
     peerName: peer.id === localPeer ? sourceName : peer.peer.name,
     peerType: peerType(peer),
     originatorId: attributes.originatorId,

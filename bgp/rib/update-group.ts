@@ -6,14 +6,14 @@
  *   where an announcement was.
  */
 
-import { addressLength, families, parseAddress } from '../ip.ts';
+import { addressLength, families, familyOfText, isLinkLocal, parseAddress, splitScope } from '../ip.ts';
 import type { Family } from '../ip.ts';
 import { AttributeView, applyRouteChanges } from '../wire/attributes/attribute-set.ts';
 import { writeOutgoing } from '../wire/attributes/outgoing.ts';
 import type { OutgoingForm } from '../wire/attributes/outgoing.ts';
 import { ByteWriter } from '../wire/byte-writer.ts';
 import { newPrefixKey } from '../wire/nlri.ts';
-import { endOfRibMessage } from '../wire/update.ts';
+import { endOfRibMessage, isInNextHopAttribute } from '../wire/update.ts';
 import type { LocalNumbers } from './adj-rib-in.ts';
 import { AttributeTrait } from './attribute-pool.ts';
 import type { Position } from './change-log.ts';
@@ -26,7 +26,7 @@ import type { RibPeer } from './rib-types.ts';
 import { RouteView } from './route-view.ts';
 import { rowMask } from './rows.ts';
 import { ToldPrefixes } from './told.ts';
-import { UpdatePacker, hasNextHopAttribute, packWithdraws } from './update-packer.ts';
+import { UpdatePacker, packWithdraws } from './update-packer.ts';
 import type { Packed } from './update-packer.ts';
 
 /** Packed segments kept for members that lag a little, in bytes. */
@@ -44,6 +44,7 @@ export function groupKey(peer: RibPeer): string {
     peer.reflectorClient,
     peer.localAs,
     peer.fourOctetAs,
+    peer.extendedNextHop,
     peer.maximumMessageSize,
     peer.nextHopMode,
     ...families.map((family) => ownNextHop(peer, family)),
@@ -51,12 +52,33 @@ export function groupKey(peer: RibPeer): string {
   ]);
 }
 
-/** The address that we give as next hop where we give ourselves; undefined: we have none of that family there. */
-function ownNextHop(peer: RibPeer, family: Family): string | undefined {
-  const given = peer.nextHopSelf?.[family];
+/** What we give as next hop where we give ourselves: one address, or a global and a link-local one; none: we have none that the peer could use. */
+function ownNextHop(peer: RibPeer, family: Family): readonly string[] {
+  if (family === 'ipv6') return ownIpv6NextHop(peer);
+  const ipv4 = ownAddress(peer, 'ipv4');
+  const ipv6 = peer.extendedNextHop ? ownIpv6NextHop(peer) : [];
+  const useIpv6 = ipv6.length > 0 && (peer.ipv6NextHopForIpv4 || ipv4 === undefined);
+  return useIpv6 ? ipv6 : ipv4 === undefined ? [] : [ipv4];
+}
+
+/** RFC 2545 §3: the link-local address where the peer and the global one are on one link; it is all there is where we have no other. */
+function ownIpv6NextHop(peer: RibPeer): readonly string[] {
+  const { address, scope } = splitScope(peer.localAddress);
+  const global = ownAddress(peer, 'ipv6');
+  const linkLocal = scope !== undefined ? address : global === address ? peer.link?.linkLocalAddress : undefined;
+  return [global, linkLocal].filter((text) => text !== undefined);
+}
+
+function ownAddress({ nextHopSelf, localAddress }: RibPeer, family: Family): string | undefined {
+  const given = nextHopSelf?.[family];
   if (given !== undefined) return given;
-  const isIpv6 = peer.localAddress.includes(':');
-  return isIpv6 === (family === 'ipv6') ? peer.localAddress : undefined;
+  return familyOfText(localAddress) === family && splitScope(localAddress).scope === undefined
+    ? localAddress
+    : undefined;
+}
+
+function concatenate(texts: readonly string[]): Uint8Array {
+  return Uint8Array.from(texts.flatMap((text) => [...(parseAddress(text) ?? [])]));
 }
 
 /** A stretch of the change log, packed. */
@@ -103,8 +125,8 @@ export class UpdateGroup {
   #peer: RibPeer;
   #class: Exclude<PeerClass, 'local'>;
   #ownNextHop: Uint8Array | undefined;
-  /** The next hop of the set looked at last. */
-  #nextHop: Uint8Array;
+  /** The next hop of the set looked at last, by its length. */
+  #nextHops = { 4: new Uint8Array(4), 16: new Uint8Array(16) };
   #segments: Segment[] = [];
   #scratch = new Uint32Array(256);
 
@@ -115,8 +137,7 @@ export class UpdateGroup {
     this.#peer = peer;
     this.#class = peer.peerType === 'eBGP' ? 'external' : peer.reflectorClient ? 'client' : 'nonClient';
     const own = ownNextHop(peer, table.family);
-    this.#nextHop = new Uint8Array(addressLength[table.family]);
-    this.#ownNextHop = own === undefined ? undefined : parseAddress(own);
+    this.#ownNextHop = own.length === 0 ? undefined : concatenate(own);
   }
 
   add(member: GroupMember): void {
@@ -312,14 +333,14 @@ export class UpdateGroup {
   }
 
   #encode = (attributes: number, source: number, variant: 0 | 1, into: ByteWriter): Uint8Array | undefined => {
-    const { pool, peers, family } = this.table;
+    const { pool, peers } = this.table;
     const peer = peers.get(source);
     const nextHop = this.#nextHopFor(attributes, peer);
     if (nextHop === undefined) return undefined;
     const start = pool.startOf(attributes);
     const bytes = pool.bufferOf(attributes);
     const form = this.#formFor(peer, attributes, variant);
-    const inAttribute = hasNextHopAttribute(family) ? nextHop : undefined;
+    const inAttribute = isInNextHopAttribute(nextHop) ? nextHop : undefined;
     writeOutgoing(into, bytes, start, start + pool.lengthOf(attributes), inAttribute, form);
     return nextHop;
   };
@@ -333,12 +354,16 @@ export class UpdateGroup {
     const start = pool.startOf(attributes);
     const bytes = pool.bufferOf(attributes);
     const length = bytes[start];
-    const { nextHopMode, peerType } = this.#peer;
+    const { nextHopMode, peerType, extendedNextHop } = this.#peer;
     const self = source.id === localPeer || nextHopMode === 'self' || (nextHopMode === 'auto' && peerType === 'eBGP');
-    if (self || length === 0) return this.#ownNextHop;
-    const nextHop = this.#nextHop;
-    for (let i = 0; i < nextHop.length; i++) nextHop[i] = bytes[start + 1 + i];
-    return nextHop;
+    // Only neighbours on its link can use a link-local next hop: for all others it is us.
+    const linkLocalOnly = length === addressLength.ipv6 && isLinkLocal(bytes, start + 1);
+    if (self || length === 0 || linkLocalOnly) return this.#ownNextHop;
+    if (length === addressLength.ipv4) return copyInto(this.#nextHops[4], bytes, start + 1);
+    // RFC 8950 §4: not to a peer that would not understand it.
+    if (this.table.family === 'ipv4' && !extendedNextHop) return undefined;
+    // RFC 2545 §3: the link-local one beside it is for its own link.
+    return copyInto(this.#nextHops[16], bytes, start + 1);
   }
 
   #formFor(source: PeerEntry, attributes: number, medWasSet: 0 | 1): OutgoingForm {
@@ -424,6 +449,11 @@ const theFirst: readonly number[] = [0];
 const none: readonly number[] = [];
 const packRunOfWithdraws = 16_384;
 const filterKey = newPrefixKey();
+
+function copyInto(to: Uint8Array, bytes: Uint8Array, at: number): Uint8Array {
+  for (let i = 0; i < to.length; i++) to[i] = bytes[at + i];
+  return to;
+}
 
 function classOf(peer: PeerEntry): PeerClass {
   if (peer.id === localPeer) return 'local';

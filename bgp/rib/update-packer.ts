@@ -4,7 +4,6 @@
  * Holds: every message has one source, so that it can be left out for exactly that peer.
  */
 
-import type { Family } from '../ip.ts';
 import { ByteWriter } from '../wire/byte-writer.ts';
 import { wirePrefixSize, writePrefix } from '../wire/nlri.ts';
 import {
@@ -104,7 +103,7 @@ export class UpdatePacker {
   }
 
   /**
-   * @param encode writes the attributes of a set for these peers and answers the next hop for MP_REACH_NLRI;
+   * @param encode writes the attributes of a set for these peers and answers the next hop (see writeAnnounceHead);
    *   undefined where the set cannot be told to them
    * @param untold hears the prefixes that no message can carry
    */
@@ -126,7 +125,8 @@ export class UpdatePacker {
       attributes.reset();
       const variant = this.#bucketSources[bucket] >>> 16 === 0 ? 0 : 1;
       const nextHop = encode(this.#bucketAttributes[bucket], source, variant, attributes);
-      const room = maximumMessageSize - announceOverhead(table.family) - attributes.length;
+      const overhead = nextHop === undefined ? 0 : announceOverhead(nextHop);
+      const room = maximumMessageSize - overhead - attributes.length;
       let entry = this.#bucketFirst[bucket];
       while (entry >= 0) {
         const start = ordered;
@@ -146,7 +146,7 @@ export class UpdatePacker {
         const at = beginUpdate(out);
         writeAnnounceHead(out, table.family, attributes, nextHop, length);
         writePrefixes(out, table, this.#order, start, ordered, length);
-        writeAnnounceTail(out, table.family, attributes);
+        writeAnnounceTail(out, nextHop, attributes);
         endMessage(out, at);
         messages++;
         if (run?.source !== source) {
@@ -212,9 +212,4 @@ function writePrefixes(
     const row = id & rowMask;
     to = writePrefix(buffer, to, chunk.words, row * wordCount, chunk.lengths[row]);
   }
-}
-
-/** Families whose prefixes lie in MP_REACH_NLRI, so that NEXT_HOP is not written. */
-export function hasNextHopAttribute(family: Family): boolean {
-  return family === 'ipv4';
 }

@@ -3,7 +3,7 @@
  * Implements: RFC 4724 §4.1 and §4.2 (the R and F bits from the first OPEN on).
  */
 
-import { parseAddress } from '../ip.ts';
+import { familyOfText, parseAddress } from '../ip.ts';
 import type { NeighborSettings } from '../settings.ts';
 import { maximumRestartTimeSeconds } from '../wire/capabilities.ts';
 import type { LocalOffer } from './negotiate.ts';
@@ -33,6 +33,7 @@ export function localOffer(
     bgpIdentifier: identifierBytes(speaker.routerId),
     remoteAs: neighbor.remoteAs,
     families: neighbor.families,
+    extendedNextHop: offersExtendedNextHop(neighbor),
     holdTimeSeconds: neighbor.holdTimeSeconds,
     keepaliveTimeSeconds: neighbor.keepaliveTimeSeconds,
     restartTimeSeconds: Math.min(
@@ -43,6 +44,12 @@ export function localOffer(
     forwardingPreserved: speaker.forwardingPreserved || hasBeenEstablished,
     addPaths: neighbor.addPaths,
   };
+}
+
+/** Between IPv4 addresses, an IPv6 next hop would be a surprise. */
+function offersExtendedNextHop({ extendedNextHop, remote }: NeighborSettings): boolean {
+  if (extendedNextHop !== undefined) return extendedNextHop === 'always';
+  return familyOfText(remote.kind === 'address' ? remote.address : remote.prefix) === 'ipv6';
 }
 
 function identifierBytes(routerId: string): Uint8Array {

@@ -1,7 +1,7 @@
 /**
  * Two OPENs make a session: what we offer, what the peer's OPEN must be, and what both can do.
  * Implements: RFC 4271 §6.2; RFC 6286 §2.2 (identifiers); RFC 6793 §4 (4-octet AS); RFC 5492 §5 and RFC 4760 §8 (families);
- * RFC 7607 (AS 0); RFC 4724 §3; RFC 7911 §4, §5 (each direction and family by itself).
+ * RFC 7607 (AS 0); RFC 4724 §3; RFC 7911 §4, §5 (each direction and family by itself); RFC 8950 §4.
  */
 
 import type { Family } from '../ip.ts';
@@ -20,6 +20,8 @@ export interface LocalOffer {
   readonly bgpIdentifier: Uint8Array;
   readonly remoteAs: number;
   readonly families: readonly Family[];
+  /** RFC 8950: whether IPv4 routes may have an IPv6 next hop on the session. */
+  readonly extendedNextHop: boolean;
   readonly holdTimeSeconds: number;
   /** Undefined: a third of the negotiated hold time. */
   readonly keepaliveTimeSeconds: number | undefined;
@@ -38,6 +40,8 @@ export interface Negotiated {
   readonly remoteRouterId: string;
   readonly families: readonly Family[];
   readonly fourOctetAs: boolean;
+  /** Both sides offered it. */
+  readonly extendedNextHop: boolean;
   readonly extendedMessage: boolean;
   /** The peer understands ROUTE-REFRESH. */
   readonly routeRefresh: boolean;
@@ -67,6 +71,7 @@ export function toOpen(offer: LocalOffer): Open {
     capabilities: {
       families,
       routeRefresh: true,
+      extendedNextHop: offersExtendedNextHop(offer),
       extendedMessage: true,
       fourOctetAs: offer.localAs,
       gracefulRestart:
@@ -95,6 +100,7 @@ export function negotiate(offer: LocalOffer, open: Open): Negotiated {
     remoteRouterId: formatAddress(open.bgpIdentifier),
     families,
     fourOctetAs: capabilities.fourOctetAs !== undefined,
+    extendedNextHop: offersExtendedNextHop(offer) && capabilities.extendedNextHop,
     extendedMessage: capabilities.extendedMessage,
     routeRefresh: capabilities.routeRefresh,
     gracefulRestart: offer.restartTimeSeconds === 0 ? undefined : capabilities.gracefulRestart,
@@ -103,6 +109,10 @@ export function negotiate(offer: LocalOffer, open: Open): Negotiated {
     keepaliveTimeSeconds: keepaliveTime(offer, holdTimeSeconds),
     remoteCapabilities: capabilities,
   };
+}
+
+function offersExtendedNextHop({ extendedNextHop, families }: LocalOffer): boolean {
+  return extendedNextHop && families.includes('ipv4');
 }
 
 function checkAsNumber(offer: LocalOffer, remoteAs: number): void {

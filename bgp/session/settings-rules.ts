@@ -22,6 +22,7 @@ const effects = {
   passive: 'live',
   reflectorClient: 'newSession',
   families: 'newSession',
+  extendedNextHop: 'newSession',
   holdTimeSeconds: 'newSession',
   keepaliveTimeSeconds: 'newSession',
   connectRetrySeconds: 'live',

@@ -1,7 +1,7 @@
 /**
  * Capabilities in an OPEN: what a speaker can do beyond RFC 4271.
  * Implements: RFC 5492 (the parameter), RFC 4760 §8 (multiprotocol), RFC 2918 §2 (route refresh), RFC 6793 §3 (4-octet AS),
- * RFC 8654 §3 (extended message), RFC 4724 §3 (graceful restart), RFC 7911 §4 (ADD-PATH).
+ * RFC 8950 §4 (extended next hop), RFC 8654 §3 (extended message), RFC 4724 §3 (graceful restart), RFC 7911 §4 (ADD-PATH).
  * Leaves out: every other capability; it is kept by its number, to be shown.
  */
 
@@ -15,12 +15,15 @@ import {
   OpenError,
   unicast,
 } from '../registry.ts';
+import { readU16 } from './byte-reader.ts';
 import { ProtocolError } from './protocol-error.ts';
 
 export interface Capabilities {
   /** Undefined: no multiprotocol capability at all, which means IPv4 unicast (RFC 4760 §8). */
   readonly families: readonly Family[] | undefined;
   readonly routeRefresh: boolean;
+  /** IPv4 unicast with IPv6 next hops: the one pair that RFC 8950 leaves to unicast. */
+  readonly extendedNextHop: boolean;
   readonly extendedMessage: boolean;
   /** The AS number in the capability; undefined: 2-octet AS numbers only. */
   readonly fourOctetAs: number | undefined;
@@ -55,6 +58,10 @@ export function encodeCapabilities(capabilities: Capabilities): Uint8Array {
     bytes.push(CapabilityCode.multiprotocol, 4, 0, addressFamilyNumber[family], 0, unicast);
   }
   if (capabilities.routeRefresh) bytes.push(CapabilityCode.routeRefresh, 0);
+  if (capabilities.extendedNextHop) {
+    const { ipv4, ipv6 } = addressFamilyNumber;
+    bytes.push(CapabilityCode.extendedNextHop, extendedNextHopEntry, 0, ipv4, 0, unicast, 0, ipv6);
+  }
   if (capabilities.extendedMessage) bytes.push(CapabilityCode.extendedMessage, 0);
   const { gracefulRestart, fourOctetAs, addPath } = capabilities;
   if (gracefulRestart !== undefined) {
@@ -84,6 +91,7 @@ export function encodeCapabilities(capabilities: Capabilities): Uint8Array {
 export function decodeCapabilities(parameters: readonly Uint8Array[]): Capabilities {
   let families: Family[] | undefined;
   let routeRefresh = false;
+  let extendedNextHop = false;
   let extendedMessage = false;
   let fourOctetAs: number | undefined;
   let gracefulRestart: GracefulRestartCapability | undefined;
@@ -101,6 +109,10 @@ export function decodeCapabilities(parameters: readonly Uint8Array[]): Capabilit
       case CapabilityCode.routeRefresh:
         checkLength(code, value, value.length === 0);
         routeRefresh = true;
+        break;
+      case CapabilityCode.extendedNextHop:
+        checkLength(code, value, value.length % extendedNextHopEntry === 0);
+        extendedNextHop ||= hasIpv4OverIpv6(value);
         break;
       case CapabilityCode.extendedMessage:
         checkLength(code, value, value.length === 0);
@@ -122,7 +134,16 @@ export function decodeCapabilities(parameters: readonly Uint8Array[]): Capabilit
         if (!others.includes(code)) others.push(code);
     }
   }
-  return { families, routeRefresh, extendedMessage, fourOctetAs, gracefulRestart, addPath, others };
+  return {
+    families,
+    routeRefresh,
+    extendedNextHop,
+    extendedMessage,
+    fourOctetAs,
+    gracefulRestart,
+    addPath,
+    others,
+  };
 }
 
 /** One line a capability, as a person reads it. */
@@ -130,6 +151,7 @@ export function formatCapabilities(capabilities: Capabilities): string[] {
   const lines: string[] = [];
   for (const family of capabilities.families ?? []) lines.push(`${familyNames[family]} unicast`);
   if (capabilities.routeRefresh) lines.push(capabilityNames[CapabilityCode.routeRefresh]);
+  if (capabilities.extendedNextHop) lines.push(capabilityNames[CapabilityCode.extendedNextHop]);
   if (capabilities.extendedMessage) lines.push(capabilityNames[CapabilityCode.extendedMessage]);
   const { gracefulRestart, fourOctetAs } = capabilities;
   if (gracefulRestart !== undefined) lines.push(formatGracefulRestart(gracefulRestart));
@@ -181,6 +203,17 @@ function decodeAddPath(value: Uint8Array): AddPathEntry[] | undefined {
     });
   }
   return [...entries.values()];
+}
+
+/** AFI, SAFI and next hop's AFI, two octets each. */
+const extendedNextHopEntry = 6;
+
+function hasIpv4OverIpv6(value: Uint8Array): boolean {
+  for (let at = 0; at < value.length; at += extendedNextHopEntry) {
+    const family = familyOfNumbers(readU16(value, at), readU16(value, at + 2));
+    if (family === 'ipv4' && readU16(value, at + 4) === addressFamilyNumber.ipv6) return true;
+  }
+  return false;
 }
 
 function decodeGracefulRestart(value: Uint8Array): GracefulRestartCapability {

@@ -1,7 +1,7 @@
 /**
  * The UPDATE message: its three fields, its header, End-of-RIB.
  * Implements: RFC 4271 §4.1 (header), §4.3 (UPDATE), §6.3 (lengths, network field); RFC 4724 §2 (End-of-RIB);
- *   RFC 4760 §3, §4 (prefixes inside attributes); RFC 7606 §5.1 (MP_REACH_NLRI leads).
+ *   RFC 4760 §3, §4 (prefixes inside attributes); RFC 8950 §3 (IPv4 prefixes with an IPv6 next hop); RFC 7606 §5.1 (MP_REACH_NLRI leads).
  */
 
 import { addressLength } from '../ip.ts';
@@ -61,10 +61,15 @@ export function endMessage(writer: ByteWriter, at: number): void {
   writer.patchU16(at + 16, writer.length - at);
 }
 
+/** An IPv4 next hop stands in NEXT_HOP, and its prefixes end the message; any other stands before its prefixes in MP_REACH_NLRI. */
+export function isInNextHopAttribute(nextHop: Uint8Array): boolean {
+  return nextHop.length === addressLength.ipv4;
+}
+
 /** What a message takes besides its attributes and prefixes, where it announces. */
-export function announceOverhead(family: Family): number {
-  // IPv6: flags, code, two bytes of length, AFI, SAFI, next hop with its length, reserved byte.
-  return headerLength + 4 + (family === 'ipv4' ? 0 : 4 + 3 + 1 + addressLength.ipv6 + 1);
+export function announceOverhead(nextHop: Uint8Array): number {
+  // MP_REACH_NLRI: flags, code, two bytes of length, AFI, SAFI, next hop with its length, reserved byte.
+  return headerLength + 4 + (isInNextHopAttribute(nextHop) ? 0 : 4 + 3 + 1 + nextHop.length + 1);
 }
 
 /** What a message takes besides its prefixes, where it withdraws. */
@@ -73,9 +78,9 @@ export function withdrawOverhead(family: Family): number {
 }
 
 /**
- * Everything of an announcing message but its prefixes, in two parts: `before` them and `after` them. IPv4 prefixes end the
- * message; IPv6 prefixes lie in MP_REACH_NLRI, which leads the attributes.
- * @param nextHop of IPv6 prefixes
+ * Everything of an announcing message but its prefixes, in two parts: `before` them and `after` them. With an IPv4 next hop the prefixes
+ * end the message; else they lie in MP_REACH_NLRI, which leads the attributes.
+ * @param nextHop 4 bytes, which `attributes` has already; 16; or 32 (RFC 2545 §3)
  */
 export function writeAnnounceHead(
   writer: ByteWriter,
@@ -85,7 +90,7 @@ export function writeAnnounceHead(
   nlriLength: number,
 ): void {
   writer.u16(0);
-  if (family === 'ipv4') {
+  if (isInNextHopAttribute(nextHop)) {
     writer.u16(attributes.length);
     writer.bytes(attributes.buffer, 0, attributes.length);
     return;
@@ -103,8 +108,8 @@ export function writeAnnounceHead(
 }
 
 /** What follows the prefixes of an announcing message. */
-export function writeAnnounceTail(writer: ByteWriter, family: Family, attributes: ByteWriter): void {
-  if (family === 'ipv6') writer.bytes(attributes.buffer, 0, attributes.length);
+export function writeAnnounceTail(writer: ByteWriter, nextHop: Uint8Array, attributes: ByteWriter): void {
+  if (!isInNextHopAttribute(nextHop)) writer.bytes(attributes.buffer, 0, attributes.length);
 }
 
 export function writeWithdrawHead(writer: ByteWriter, family: Family, nlriLength: number): void {

@@ -1,11 +1,12 @@
 /**
  * From BGP next hops to what the kernel is told: gateway, interface, tunnel, preferred source; or why it cannot be.
- * Implements: RFC 4271 §5.1.3 and §9.1.2.1 (recursive lookup), through the kernel's connected and static routes alone.
+ * Implements: RFC 4271 §5.1.3 and §9.1.2.1 (recursive lookup), through the kernel's connected and static routes alone; RFC 8950 §3 (IPv4
+ *   routes with an IPv6 next hop); RFC 2545 §3 (link-local ones lie on their interface).
  * Leaves out: which paths are best (bgp/rib), and when to tell the kernel (route-programmer.ts).
  * Holds: the answer depends on family, pool and next hops, not on the prefix: 200,000 routes share a few answers.
  */
 
-import { familyOfText, type Family } from '../../bgp/ip.ts';
+import { familyOfText, splitScope, type Family } from '../../bgp/ip.ts';
 import type { KernelNextHop } from '../../dataplane/index.ts';
 import { isIpv4Mapped, tunnelAddressOf, type ClusterNode, type Inventory, type Pool } from '../topology/inventory.ts';
 import { unreachable } from '../unreachable.ts';
@@ -100,13 +101,16 @@ function directHop(family: Family, nextHop: string, way: ReturnType<Underlay['re
   if (isIpv4Mapped(nextHop)) {
     return { problem: `next hop ${nextHop} has no IPv6 address: its IPv6 routes need a pool with vxlanMode Always` };
   }
-  if (familyOfText(nextHop) !== family) {
-    return { problem: `next hop ${nextHop} is of the other family: RFC 8950 routes cannot be programmed` };
+  // RFC 8950 gives IPv4 routes IPv6 next hops; the kernel knows no other mixture.
+  if (family === 'ipv6' && familyOfText(nextHop) === 'ipv4') {
+    return { problem: `next hop ${nextHop} is an IPv4 address: no IPv6 route can lead there` };
   }
+  const { address, scope } = splitScope(nextHop);
   if (way === undefined) {
-    return { problem: `next hop ${nextHop} is on no connected subnet, and no static route leads to it` };
+    const why = scope === undefined ? 'no static route leads to it' : `there is no interface ${scope}, or it is down`;
+    return { problem: `next hop ${nextHop} is on no connected subnet, and ${why}` };
   }
-  return { gateway: way.gateway ?? nextHop, interfaceName: way.interfaceName };
+  return { gateway: way.gateway ?? address, interfaceName: way.interfaceName };
 }
 
 function ipipHop(node: ClusterNode, { inventory, tunnelSupport }: ForwardingContext): HopDecision['hop'] {

@@ -79,6 +79,13 @@ test('resolution: connected subnets and static routes, the longest match, the le
   expect(links.resolve('fd03::1')).toBeUndefined();
 });
 
+test('a link-local address is resolved by its interface, while that is up', async () => {
+  expect(links.resolve('fe80::1%eth0')).toEqual({ interfaceName: 'eth0', connected: true });
+  expect(links.resolve('fe80::1%none')).toBeUndefined();
+  here.ip('link set eth0 down');
+  await eventually(() => links.resolve('fe80::1%eth0') === undefined, { reason: 'the link is down' });
+});
+
 test('resolution never goes through a routing daemon: not ours, not another', () => {
   for (const [i, protocol] of ['167', 'bird', 'bgp', '80'].entries()) {
     here.ip(`route add 10.3.0.0/24 via 10.0.0.2 proto ${protocol} metric ${i + 1}`);

@@ -109,6 +109,35 @@ describe('what is desired is in the kernel', () => {
     expect(table.totals()).toEqual({ desired: 3, actual: 3, adopted: 0, pending: 0, failures: 0 });
   });
 
+  test('RFC 8950: IPv4 by IPv6 gateways, link-local ones too, alone, several, mixed; read back, replaced, adopted', () => {
+    const lan = (gateway: string, interfaceName: string) => ({ gateway, interfaceName });
+    const [left, right] = [lan('fe80::a', 'eth0'), lan('fe80::a', 'eth1')];
+    table.setDesired({ prefix: '10.244.1.0/24', kind: 'unicast', nextHops: [left] });
+    table.setDesired({ prefix: '10.244.2.0/24', kind: 'unicast', nextHops: [right, left] });
+    table.setDesired({ prefix: '10.244.3.0/24', kind: 'unicast', nextHops: [left, lan('10.0.1.2', 'eth1')] });
+    table.setDesired({ prefix: 'fd01:2::/64', kind: 'unicast', nextHops: [left, right] });
+    applyAll();
+    expect(table.failures()).toEqual([]);
+    expect(ours()).toEqual([
+      '10.244.1.0/24 via inet6 fe80::a dev eth0 metric 1670',
+      '10.244.2.0/24 metric 1670 | nexthop via inet6 fe80::a dev eth1 weight 1 | nexthop via inet6 fe80::a dev eth0 weight 1',
+      '10.244.3.0/24 metric 1670 | nexthop via inet6 fe80::a dev eth0 weight 1 | nexthop via 10.0.1.2 dev eth1 weight 1',
+      'fd01:2::/64 metric 1670 | nexthop via fe80::a dev eth0 weight 1 | nexthop via fe80::a dev eth1 weight 1',
+    ]);
+    table.adopt();
+    expect(table.totals()).toEqual({ desired: 4, actual: 4, adopted: 0, pending: 0, failures: 0 });
+    table.setDesired({ prefix: '10.244.2.0/24', kind: 'unicast', nextHops: [right] });
+    table.setDesired({ prefix: '10.244.1.0/24', kind: 'unicast', nextHops: [left, right] });
+    applyAll();
+    expect(table.failures()).toEqual([]);
+    expect(ours().slice(0, 2)).toEqual([
+      '10.244.1.0/24 metric 1670 | nexthop via inet6 fe80::a dev eth0 weight 1 | nexthop via inet6 fe80::a dev eth1 weight 1',
+      '10.244.2.0/24 via inet6 fe80::a dev eth1 metric 1670',
+    ]);
+    const next = openTable();
+    expect(next.adopt()).toBe(4);
+  });
+
   test('replaced in place: other gateway, more paths, fewer, another kind, and back', () => {
     const steps: [KernelRoute, string][] = [
       [via('10.9.0.0/24', '10.0.0.2'), '10.9.0.0/24 via 10.0.0.2 dev eth0 metric 1670'],
@@ -301,6 +330,27 @@ describe('repair', () => {
     // IPv6 deletes the addresses of a link that goes down, and makes none of them again.
     here.ip('link set eth0 up');
     here.ip('addr add fd00::1/64 dev eth0 nodad');
+    await repaired();
+    expect(table.failures()).toEqual([]);
+  });
+
+  test('IPv4 routes by IPv6 gateways come back too: deleted by another, and with their link', async () => {
+    const right = { gateway: 'fe80::a', interfaceName: 'eth1' };
+    table.setDesired({ prefix: '10.5.3.0/24', kind: 'unicast', nextHops: [right] });
+    table.setDesired({
+      prefix: '10.5.4.0/24',
+      kind: 'unicast',
+      nextHops: [right, { ...right, interfaceName: 'eth0' }],
+    });
+    applyAll();
+    before = ours();
+    expect(before).toHaveLength(6);
+    here.ip('route del 10.5.4.0/24 metric 1670');
+    await repaired();
+    here.ip('link set eth1 down');
+    await eventually(() => table.failures().some(({ prefix }) => prefix === '10.5.3.0/24'), { reason: 'seen as lost' });
+    here.ip('link set eth1 up');
+    here.ip('addr add fd00:1::1/64 dev eth1 nodad');
     await repaired();
     expect(table.failures()).toEqual([]);
   });

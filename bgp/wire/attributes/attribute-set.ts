@@ -1,14 +1,14 @@
 /**
  * A set of path attributes as the RIB keeps it: canonical bytes, so that equal sets are equal byte strings.
  *
- *     next hop length (0: ourselves, 4, 16) | next hop | attributes in ascending order of their codes
+ *     next hop length (0: ourselves, 4, 16, 32) | next hop | attributes in ascending order of their codes
  *
  * Each attribute has its flags (as the table says, plus the partial bit), code, length (extended only where it must be) and
  * value. Left out: NEXT_HOP, MP_REACH_NLRI, MP_UNREACH_NLRI, AS4_PATH, AS4_AGGREGATOR. AS numbers have four octets.
  * Implements: RFC 4271 §4.3 (attribute header), §5 (order); RFC 1997 and RFC 8092 (community text).
  */
 
-import { formatAddress } from '../../ip.ts';
+import { addressLength, formatAddress, isLinkLocal } from '../../ip.ts';
 import type { RouteChanges } from '../../filter/filter.ts';
 import { ByteWriter } from '../byte-writer.ts';
 import { readU16, readU32 } from '../byte-reader.ts';
@@ -74,9 +74,15 @@ export class AttributeView {
     this.bytes = bytes;
   }
 
-  /** 4 or 16 bytes; empty: ourselves. */
+  /** 4 or 16 bytes, the global address where there are two; empty: ourselves. */
   get nextHopBytes(): Uint8Array {
-    return this.bytes.subarray(1, 1 + this.bytes[0]);
+    return this.bytes.subarray(1, 1 + Math.min(this.bytes[0], addressLength.ipv6));
+  }
+
+  /** RFC 2545 §3: the link-local next hop, beside a global one or alone. */
+  get linkLocalNextHop(): string | undefined {
+    const bytes = this.bytes[0] === 32 ? this.bytes.subarray(17, 33) : this.nextHopBytes;
+    return isLinkLocal(bytes) ? formatAddress(bytes) : undefined;
   }
 
   get nextHop(): string {

@@ -7,14 +7,13 @@
  */
 
 import { addressLength } from '../../ip.ts';
-import type { Family } from '../../ip.ts';
 import { asTrans } from '../../registry.ts';
 import { readU16 } from '../byte-reader.ts';
 import { ByteWriter } from '../byte-writer.ts';
 import { updateError } from '../update-error.ts';
 import { asPathLength, mergeAs4Path, widenAsPath } from './as-path.ts';
 import { writeAttributeHeader } from './attribute-set.ts';
-import { mpNextHopProblem, newMpRoutes, readMpReach, readMpUnreach } from './mp-reach.ts';
+import { mpNextHopProblem, newMpRoutes, normalizeNextHop, readMpReach, readMpUnreach } from './mp-reach.ts';
 import type { MpRoutes } from './mp-reach.ts';
 import { AttributeCode, AttributeFlag, attributeEntries, attributeTable } from './table.ts';
 import type { AttributeEntry, SessionClass } from './table.ts';
@@ -36,7 +35,12 @@ export class AttributeDecoder {
   othersThanUnreach = 0;
 
   #bytes: Uint8Array = new Uint8Array(0);
-  #session: SessionClass = { external: false, fourOctetAs: true, pathIds: { ipv4: false, ipv6: false } };
+  #session: SessionClass = {
+    external: false,
+    fourOctetAs: true,
+    extendedNextHop: false,
+    pathIds: { ipv4: false, ipv6: false },
+  };
   /** By code: where the value lies; valid where #seen holds this message's number. */
   #starts = new Uint32Array(256);
   #ends = new Uint32Array(256);
@@ -88,12 +92,12 @@ export class AttributeDecoder {
 
   /** The canonical set for prefixes of the NLRI field; `missing(true)` must have found nothing. Valid until the next call. */
   classicSet(): ByteWriter {
-    return this.#compose(this.#starts[AttributeCode.nextHop], 'ipv4');
+    return this.#compose(this.#starts[AttributeCode.nextHop], addressLength.ipv4);
   }
 
   /** The canonical set for the prefixes of MP_REACH_NLRI. Valid until the next call. */
-  mpReachSet(family: Family): ByteWriter {
-    return this.#compose(this.mpReach.nextHopStart, family);
+  mpReachSet(): ByteWriter {
+    return this.#compose(this.mpReach.nextHopStart, this.mpReach.nextHopLength);
   }
 
   #attribute(at: number, flags: number, code: number, start: number, end: number): void {
@@ -159,15 +163,16 @@ export class AttributeDecoder {
     const bytes = this.#bytes;
     this.#seen[code] = this.#message;
     const into = code === AttributeCode.mpReach ? this.mpReach : this.mpUnreach;
-    const read = code === AttributeCode.mpReach ? readMpReach : readMpUnreach;
     const { name } = attributeTable[code];
+    const read = code === AttributeCode.mpReach ? readMpReach : readMpUnreach;
     const problem = read(bytes, start, end, into, this.#session);
     if (problem !== undefined) {
       throw updateError('optionalAttributeError', `${name}: ${problem}`, bytes.subarray(at, end));
     }
     if (into.family === undefined) this.#discard(`${name} of a family that was not negotiated`);
     else if (code === AttributeCode.mpReach) {
-      const nextHop = mpNextHopProblem(bytes, into.nextHopStart, into.family);
+      normalizeNextHop(bytes, into);
+      const nextHop = mpNextHopProblem(bytes, into.nextHopStart, into.nextHopLength);
       if (nextHop !== undefined) this.#withdraw(`${name}: next hop: ${nextHop}`);
     }
   }
@@ -204,12 +209,12 @@ export class AttributeDecoder {
     this.discarded = this.discarded === undefined ? reason : `${this.discarded}; ${reason}`;
   }
 
-  #compose(nextHopStart: number, family: Family): ByteWriter {
+  #compose(nextHopStart: number, nextHopLength: number): ByteWriter {
     const set = this.#set;
     const bytes = this.#bytes;
     set.reset();
-    set.u8(addressLength[family]);
-    set.bytes(bytes, nextHopStart, nextHopStart + addressLength[family]);
+    set.u8(nextHopLength);
+    set.bytes(bytes, nextHopStart, nextHopStart + nextHopLength);
     for (let i = 0; i < this.#count; i++) {
       const code = this.#codes[i];
       const start = this.#starts[code];

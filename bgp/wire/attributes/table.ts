@@ -37,6 +37,8 @@ export interface SessionClass {
   readonly external: boolean;
   /** RFC 6793: AS numbers have four octets on this session. */
   readonly fourOctetAs: boolean;
+  /** RFC 8950: IPv4 prefixes may have an IPv6 next hop. */
+  readonly extendedNextHop: boolean;
   /** RFC 7911: families in whose prefixes the peer writes path identifiers. */
   readonly pathIds: Readonly<Record<Family, boolean>>;
 }

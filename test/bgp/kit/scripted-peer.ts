@@ -127,6 +127,7 @@ export class ScriptedPeer {
         bgpIdentifier: Uint8Array.from(address.split('.').map(Number)),
         remoteAs: asNumber,
         families,
+        extendedNextHop: false,
         holdTimeSeconds: 90,
         keepaliveTimeSeconds: undefined,
         restartTimeSeconds,

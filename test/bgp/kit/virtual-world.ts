@@ -16,6 +16,7 @@ import type {
   KeyFailure,
   PeerKey,
   SenderRequest,
+  SharedLink,
   SignatureDrops,
 } from '../../../bgp/driver.ts';
 
@@ -344,6 +345,7 @@ export class VirtualConnection implements Connection {
   readonly remoteAddress: string;
   readonly remotePort = 179;
   localAddress: string | undefined;
+  link: SharedLink | undefined;
   unsentBytes = 0;
   sentBytes = 0;
   isOpen = true;

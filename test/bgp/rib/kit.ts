@@ -19,6 +19,8 @@ export function peer(name: string, number: number, differing: Partial<RibPeer> =
     reflectorClient: false,
     families: ['ipv4', 'ipv6'],
     fourOctetAs: true,
+    extendedNextHop: false,
+    ipv6NextHopForIpv4: false,
     maximumMessageSize: 4096,
     nextHopMode: 'auto',
     nextHopSelf: { ipv6: '2001:db8::254' },
@@ -112,12 +114,14 @@ export function body(withdrawn: readonly number[], attributes: readonly number[]
   ]);
 }
 
-/** Prefixes of one family. The next hop tells the family; 192.0.2.1 unless told. */
+/** Prefixes of one family. An IPv6 next hop, or two (`2001:db8::1 fe80::1`), stands in MP_REACH_NLRI; 192.0.2.1 unless told. */
 export function announce(prefixes: readonly string[], route: Route = {}, asSize: 2 | 4 = 4): Uint8Array {
   const { nextHop = prefixes[0].includes(':') ? '2001:db8::1' : '192.0.2.1' } = route;
   const attributes = attributesOf({ ...route, nextHop }, asSize);
   if (!nextHop.includes(':')) return body([], attributes, nlri(prefixes));
-  const reach = attribute(0x80, 14, [0, 2, 1, 16, ...parseAddress(nextHop)!, 0, ...nlri(prefixes)]);
+  const hops = nextHop.split(' ').flatMap((text) => [...parseAddress(text)!]);
+  const afi = prefixes[0].includes(':') ? 2 : 1;
+  const reach = attribute(0x80, 14, [0, afi, 1, hops.length, ...hops, 0, ...nlri(prefixes)]);
   return body([], [...reach, ...attributes], []);
 }
 
@@ -128,6 +132,7 @@ export function withdraw(prefixes: readonly string[]): Uint8Array {
 
 /** What the neighbour was told of a prefix. */
 export interface Told {
+  /** `2001:db8::1 fe80::1` where there are two. */
   readonly nextHop: string;
   readonly origin: number;
   readonly asPath: readonly number[];
@@ -208,8 +213,11 @@ export class Receiver {
     if (unreach !== undefined) this.#gone(unreach.subarray(3), 16);
     const reach = values.get(14);
     if (reach !== undefined) {
-      const nextHop = formatAddress(reach.subarray(4, 4 + reach[3]));
-      this.#comes(reach.subarray(5 + reach[3]), 16, this.#told(values, nextHop));
+      const end = 4 + reach[3];
+      const hops = [reach.subarray(4, Math.min(end, 20)), reach.subarray(20, Math.max(end, 20))];
+      const nextHop = hops.flatMap((bytes) => (bytes.length === 0 ? [] : formatAddress(bytes))).join(' ');
+      if (values.has(3)) throw new Error('NEXT_HOP beside MP_REACH_NLRI');
+      this.#comes(reach.subarray(end + 1), reach[1] === 1 ? 4 : 16, this.#told(values, nextHop));
     }
     const classic = update.subarray(attributesEnd);
     if (classic.length > 0) this.#comes(classic, 4, this.#told(values, formatAddress(values.get(3)!)));

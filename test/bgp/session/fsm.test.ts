@@ -53,6 +53,7 @@ const offer: LocalOffer = {
   bgpIdentifier: Uint8Array.of(10, 0, 0, 1),
   remoteAs: 65002,
   families: ['ipv4'],
+  extendedNextHop: false,
   holdTimeSeconds: 90,
   keepaliveTimeSeconds: undefined,
   restartTimeSeconds: 120,

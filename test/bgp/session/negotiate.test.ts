@@ -11,6 +11,7 @@ const ours: LocalOffer = {
   bgpIdentifier: Uint8Array.of(10, 0, 0, 1),
   remoteAs: 65002,
   families: ['ipv4', 'ipv6'],
+  extendedNextHop: false,
   holdTimeSeconds: 90,
   keepaliveTimeSeconds: undefined,
   restartTimeSeconds: 120,
@@ -21,6 +22,7 @@ const ours: LocalOffer = {
 const oldSpeaker: Capabilities = {
   families: undefined,
   routeRefresh: false,
+  extendedNextHop: false,
   extendedMessage: false,
   fourOctetAs: undefined,
   gracefulRestart: undefined,
@@ -181,3 +183,19 @@ test('what we offer: AS_TRANS in the field, the R bit while we restart, no grace
   });
   expect(toOpen({ ...ours, restartTimeSeconds: 0 }).capabilities.gracefulRestart).toBeUndefined();
 });
+
+test.each([
+  [true, true, ['ipv4', 'ipv6'], true],
+  [true, false, ['ipv4', 'ipv6'], false],
+  [false, true, ['ipv4', 'ipv6'], false],
+  // It speaks of IPv4 routes.
+  [true, true, ['ipv6'], false],
+] as const)(
+  'RFC 8950 §4: offered %s, by the peer %s, families %j: %s',
+  (extendedNextHop, theirsToo, families, both) => {
+    const offer = { ...ours, extendedNextHop, families };
+    const open = theirs({}, { families: ['ipv4', 'ipv6'], extendedNextHop: theirsToo });
+    expect(negotiate(offer, open).extendedNextHop).toBe(both);
+    expect(toOpen(offer).capabilities.extendedNextHop).toBe(extendedNextHop && families.length === 2);
+  },
+);

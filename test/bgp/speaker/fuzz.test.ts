@@ -15,6 +15,7 @@ const open = encodeOpen(
     bgpIdentifier: Uint8Array.of(10, 0, 0, 2),
     remoteAs: 65001,
     families: ['ipv4', 'ipv6'],
+    extendedNextHop: false,
     holdTimeSeconds: 90,
     keepaliveTimeSeconds: undefined,
     restartTimeSeconds: 120,

@@ -10,9 +10,10 @@ import { ProtocolError } from '../../../bgp/wire/protocol-error.ts';
 import { hex, toHex } from '../rib/kit.ts';
 
 const pathIds = { ipv4: false, ipv6: false };
-const internal = { external: false, fourOctetAs: true, pathIds };
-const external = { external: true, fourOctetAs: true, pathIds };
-const old = { external: true, fourOctetAs: false, pathIds };
+const internal = { external: false, fourOctetAs: true, extendedNextHop: false, pathIds };
+const external = { external: true, fourOctetAs: true, extendedNextHop: false, pathIds };
+const extended = { external: false, fourOctetAs: true, extendedNextHop: true, pathIds };
+const old = { external: true, fourOctetAs: false, extendedNextHop: false, pathIds };
 
 const origin = '40 01 01 00';
 const asPath = '40 02 06 02 01 0000fde9';
@@ -96,6 +97,24 @@ describe('RFC 7606 §7, attribute by attribute', () => {
       '§7.11 MP_REACH_NLRI: 32-byte next hop',
       `${good} 80 0e 26 0002 01 20 20010db8000000000000000000000001 fe800000000000000000000000000001 00 00`,
       'accepted',
+    ],
+    [
+      'RFC 8950 §3: IPv4 with an IPv6 next hop',
+      `${good} 80 0e 16 0001 01 10 20010db8000000000000000000000001 00 00`,
+      'accepted',
+      extended,
+    ],
+    [
+      'RFC 8950 §4: the same where it was not negotiated',
+      `${good} 80 0e 16 0001 01 10 20010db8000000000000000000000001 00 00`,
+      'reset 3/9',
+    ],
+    ['RFC 4760 §3: IPv4 in MP_REACH_NLRI', `${good} 80 0e 0a 0001 01 04 c0000201 00 00`, 'accepted'],
+    ['RFC 8950 §3: IPv6 with an IPv4 next hop', `${good} 80 0e 0a 0002 01 04 c0000201 00 00`, 'reset 3/9', extended],
+    [
+      'MP_REACH_NLRI: unspecified next hop, alone',
+      `${good} 80 0e 16 0002 01 10 00000000000000000000000000000000 00 00`,
+      'treatAsWithdraw',
     ],
     [
       '§7.11 MP_REACH_NLRI: next hop of 15',
@@ -270,6 +289,29 @@ describe('changes by filters', () => {
   });
 });
 
+const global = '20010db8000000000000000000000001';
+const linkLocal = 'fe800000000000000000000000000001';
+test.each([
+  ['a global one', global, global],
+  ['a global and a link-local one', global + linkLocal, global + linkLocal],
+  ['a link-local one', linkLocal, linkLocal],
+  ['the unspecified and a link-local one', '0'.repeat(32) + linkLocal, linkLocal],
+  ['a link-local one twice', linkLocal + linkLocal, linkLocal],
+  ['a global one twice', global + global, global],
+])('RFC 2545 §3, RFC 8950 §3: next hop: %s', (_name, sent, kept) => {
+  const length = (sent.length / 2).toString(16);
+  for (const family of ['0001', '0002']) {
+    const decoder = scan(
+      `${good} 90 0e 00${(sent.length / 2 + 6).toString(16)} ${family} 01 ${length} ${sent} 00 00`,
+      extended,
+    );
+    expect(decoder.treatAsWithdraw).toBeUndefined();
+    const view = new AttributeView(decoder.mpReachSet().copy());
+    expect(toHex(view.bytes.subarray(1, 1 + view.bytes[0]))).toBe(kept);
+    expect(view.linkLocalNextHop).toBe(kept.endsWith(linkLocal) ? 'fe80::1' : undefined);
+  }
+});
+
 test('any bytes as attributes: nothing but ProtocolError leaves the decoder, and what it accepts it accepts again', () => {
   const piece = fc.oneof(
     fc.constantFrom(origin, asPath, nextHop, `${good} 80 04 04 00000001`, '80 0f 03 000201').map(hex),
@@ -289,6 +331,7 @@ test('any bytes as attributes: nothing but ProtocolError leaves the decoder, and
   const session = fc.record({
     external: fc.boolean(),
     fourOctetAs: fc.boolean(),
+    extendedNextHop: fc.boolean(),
     pathIds: fc.record({ ipv4: fc.boolean(), ipv6: fc.boolean() }),
   });
   const decoder = new AttributeDecoder();

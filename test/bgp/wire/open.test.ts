@@ -10,6 +10,7 @@ import { fromHex, messageHex, toHex } from '../kit/hex.ts';
 const noCapabilities: Capabilities = {
   families: undefined,
   routeRefresh: false,
+  extendedNextHop: false,
   extendedMessage: false,
   fourOctetAs: undefined,
   gracefulRestart: undefined,
@@ -33,9 +34,9 @@ const vectors: { name: string; body: string; open: Open; once?: 'decode' }[] = [
     once: 'decode',
   },
   {
-    name: 'RFC 5492 with IPv4 and IPv6, refresh, extended message, graceful restart (R, F), AS 65536 and ADD-PATH',
-    body: `04 5ba0 005a c0000201 2e 02 2c
-      01 04 0001 00 01  01 04 0002 00 01  02 00  06 00
+    name: 'RFC 5492 with IPv4 and IPv6, refresh, RFC 8950, extended message, graceful restart (R, F), AS 65536 and ADD-PATH',
+    body: `04 5ba0 005a c0000201 36 02 34
+      01 04 0001 00 01  01 04 0002 00 01  02 00  05 06 0001 0001 0002  06 00
       40 0a 8078 0001 01 80 0002 01 00  41 04 00010000  45 08 0001 01 01 0002 01 03`,
     open: {
       asNumberField: 23456,
@@ -44,6 +45,7 @@ const vectors: { name: string; body: string; open: Open; once?: 'decode' }[] = [
       capabilities: {
         families: ['ipv4', 'ipv6'],
         routeRefresh: true,
+        extendedNextHop: true,
         extendedMessage: true,
         fourOctetAs: 65536,
         gracefulRestart: {
@@ -151,6 +153,7 @@ test('what is encoded is decoded to the same', () => {
   const capabilities = fc.record({
     families: fc.uniqueArray(family, { minLength: 1 }),
     routeRefresh: fc.boolean(),
+    extendedNextHop: fc.boolean(),
     extendedMessage: fc.boolean(),
     fourOctetAs: fc.option(fc.integer({ min: 0, max: 0xffffffff }), { nil: undefined }),
     gracefulRestart: fc.option(
@@ -202,6 +205,7 @@ test('capabilities are told in words', () => {
     'IPv4 unicast',
     'IPv6 unicast',
     'route refresh',
+    'extended next hop',
     'extended message',
     'graceful restart 120 s, restarting (R), IPv4 forwarding preserved (F), IPv6',
     '4-octet AS number 65536',

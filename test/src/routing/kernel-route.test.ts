@@ -11,7 +11,7 @@ const far = node('c', '10.0.2.3 fd00:0:2::3', { pods: ['10.244.3.0/24', 'fd00:10
 const farV4 = node('d', '10.0.2.4', { pods: ['10.244.4.0/24', 'fd00:10:4::/64'] });
 const rangeless = node('e', '10.0.2.5');
 
-const underlay = new PlainUnderlay({ eth0: ['10.0.1.1/24', 'fd00:0:1::1/64'] }, [
+const underlay = new PlainUnderlay({ eth0: ['10.0.1.1/24', 'fd00:0:1::1/64'], eth1: [] }, [
   '10.0.0.0/8 via 10.0.1.254',
   '192.0.2.0/24 via 10.0.1.253',
   'fd00:0:2::/48 via fd00:0:1::fe',
@@ -202,11 +202,18 @@ describe('what cannot be carried has a reason', () => {
       'next hop ::ffff:10.0.2.4 has no IPv6 address: its IPv6 routes need a pool with vxlanMode Always',
     ],
     [
-      'an IPv4 route by an IPv6 next hop',
-      '203.0.113.0/24',
-      'fd00:0:1::2',
+      'an IPv6 route by an IPv4 next hop',
+      '2001:db8::/32',
+      '10.0.1.2',
       {},
-      'next hop fd00:0:1::2 is of the other family: RFC 8950 routes cannot be programmed',
+      'next hop 10.0.1.2 is an IPv4 address: no IPv6 route can lead there',
+    ],
+    [
+      'a link-local next hop whose interface is gone',
+      '203.0.113.0/24',
+      'fe80::1%eth9',
+      {},
+      'next hop fe80::1%eth9 is on no connected subnet, and there is no interface eth9, or it is down',
     ],
     [
       'IP-in-IP from a node without IPv4',
@@ -229,5 +236,27 @@ describe('what cannot be carried has a reason', () => {
   test('where direct is allowed, a kernel without tunnels still carries it', () => {
     const options = { pools: pools('ipipMode: CrossSubnet'), support: support('ipip') };
     expect(routeTo('10.244.2.0/24', [b], options)).toBe(direct('10.244.2.0/24', b));
+  });
+});
+
+describe('next hops of the link', () => {
+  test.each([
+    ['RFC 8950: IPv4 by a connected IPv6 address', '203.0.113.0/24', ['fd00:0:1::2'], 'via fd00:0:1::2 dev eth0'],
+    [
+      'RFC 8950: IPv4 by an IPv6 address behind a router',
+      '203.0.113.0/24',
+      ['fd00:0:2::9'],
+      'via fd00:0:1::fe dev eth0',
+    ],
+    ['IPv4 by a link-local address', '203.0.113.0/24', ['fe80::1%eth0'], 'via fe80::1 dev eth0'],
+    ['IPv6 by a link-local address', '2001:db8::/32', ['fe80::1%eth0'], 'via fe80::1 dev eth0'],
+    [
+      'several: link-local ones on several links, an IPv4 one among them',
+      '203.0.113.0/24',
+      ['fe80::1%eth1', '10.0.1.2', 'fe80::1%eth0'],
+      'via 10.0.1.2 dev eth0 + via fe80::1 dev eth0 + via fe80::1 dev eth1',
+    ],
+  ])('%s', (_name, prefix, nextHops, expected) => {
+    expect(routeTo(prefix, nextHops)).toBe(`${prefix} ${expected}`);
   });
 });

@@ -1,7 +1,7 @@
 /** What the tests of routing share: an underlay of plain values, a sink that remembers, best paths in short form. */
 
 import type { BestPathChange, PeerStatus } from '../../../bgp/index.ts';
-import { familyOfText, parseAddress, parsePrefix, prefixContains, type Family } from '../../../bgp/ip.ts';
+import { familyOfText, parseAddress, parsePrefix, prefixContains, splitScope, type Family } from '../../../bgp/ip.ts';
 import type { KernelRoute, LinkStatus, ResolvedNextHop, Tunnel } from '../../../dataplane/index.ts';
 import type { TunnelSupports, Underlay } from '../../../src/routing/encapsulation.ts';
 import type { RouteSink } from '../../../src/routing/route-programmer.ts';
@@ -34,7 +34,9 @@ export class PlainUnderlay implements Underlay {
   }
 
   resolve(address: string): ResolvedNextHop | undefined {
-    const bytes = parseAddress(address)!;
+    const { address: plain, scope } = splitScope(address);
+    if (scope !== undefined) return scope in this.connected ? { interfaceName: scope, connected: true } : undefined;
+    const bytes = parseAddress(plain)!;
     const covers = (cidr: string) => prefixContains(parsePrefix(cidr)!, bytes);
     const linkOf = (covers: (cidr: string) => boolean) =>
       Object.keys(this.connected).find((name) => this.connected[name].some(covers));
