@@ -48,6 +48,7 @@ const mayImport: Record<string, readonly string[]> = {
     'bgp/status.ts',
     'bgp/unreachable.ts',
   ],
+  'bgp/rib/rib-types.ts': ['bgp/driver.ts', 'bgp/filter/filter.ts', 'bgp/ip.ts', 'bgp/status.ts'],
   'bgp/filter': ['bgp/filter', 'bgp/ip.ts', 'bgp/unreachable.ts'],
   'bgp/speaker.ts': ['bgp'],
   'bgp/io': ['bgp'],

@@ -1,0 +1,161 @@
+/**
+ * The library's front door: a speaker from few words. What is not said has a default; what is said wrongly is an error that
+ * names the field.
+ * Leaves out: what runs: speaker.ts.
+ */
+
+import type { Driver } from './driver.ts';
+import { policyInForce } from './filter/filter.ts';
+import type { RoutePolicy } from './filter/filter.ts';
+import { canonicalAddress, canonicalPrefix, families, familyOfText } from './ip.ts';
+import { systemClock, TcpDriver } from './io/tcp-driver.ts';
+import { Speaker } from './speaker.ts';
+import type { SpeakerOptions } from './speaker-types.ts';
+import type { NeighborSettings, OriginatedRoute, SpeakerSettings } from './settings.ts';
+
+/** SpeakerSettings, of which only asNumber and routerId have no default. */
+export interface SpeakerConfiguration extends Partial<Omit<SpeakerSettings, 'neighbors' | 'originated'>> {
+  readonly asNumber: number;
+  readonly routerId: string;
+  readonly neighbors?: readonly NeighborConfiguration[];
+  /** What the speaker originates: prefixes, or prefixes with more to say of them. */
+  readonly originated?: readonly (string | (Pick<OriginatedRoute, 'prefix'> & Partial<OriginatedRoute>))[];
+}
+
+/** NeighborSettings, of which only remoteAs and one of address and range have no default. */
+export interface NeighborConfiguration extends Partial<Omit<NeighborSettings, 'remote'>> {
+  readonly remoteAs: number;
+  /** Of one neighbour. */
+  readonly address?: string;
+  /** Its port; 179 unless told. */
+  readonly port?: number;
+  /** Every address of this prefix may be a neighbour, and is accepted when it comes. */
+  readonly range?: string;
+}
+
+export interface CreateSpeakerOptions extends SpeakerConfiguration, Partial<Omit<SpeakerOptions, 'settings'>> {
+  /** Where the TCP driver listens; all addresses unless told. Without meaning for a driver of your own. */
+  readonly listenAddresses?: readonly string[];
+}
+
+/**
+ * A speaker over TCP, or over a driver of your own. It does nothing before `start()`.
+ * @throws RangeError that names the field and the reason where the configuration cannot be.
+ */
+export function createSpeaker(options: CreateSpeakerOptions): Speaker {
+  const { listenAddresses, driver, clock, restarting, forwardingPreserved, onEvent, random, ...configuration } =
+    options;
+  return new Speaker({
+    settings: toSpeakerSettings(configuration),
+    driver: driver ?? tcpDriver(listenAddresses),
+    clock: clock ?? systemClock,
+    restarting: restarting ?? false,
+    forwardingPreserved: forwardingPreserved ?? false,
+    onEvent,
+    random,
+  });
+}
+
+function tcpDriver(listenAddresses: readonly string[] | undefined): Driver {
+  return new TcpDriver({
+    listenAddresses: listenAddresses?.map((address, i) => toAddress(address, `listenAddresses[${i}]`)),
+  });
+}
+
+/**
+ * The whole settings, for `Speaker.configure`.
+ * @throws RangeError as createSpeaker.
+ */
+export function toSpeakerSettings(configuration: SpeakerConfiguration): SpeakerSettings {
+  const { asNumber, routerId, neighbors = [], originated = [], ...others } = configuration;
+  checkAsNumber(asNumber, 'asNumber');
+  return {
+    listenPort: 179,
+    gracefulRestartSeconds: 120,
+    maximumPaths: 1,
+    ...others,
+    asNumber,
+    routerId: toIdentifier(routerId, 'routerId'),
+    clusterId: others.clusterId === undefined ? undefined : toIdentifier(others.clusterId, 'clusterId'),
+    neighbors: neighbors.map((neighbor, i) => toNeighborSettings(neighbor, asNumber, `neighbors[${i}]`)),
+    originated: originated.map((route, i) => toOriginatedRoute(route, `originated[${i}]`)),
+  };
+}
+
+function toNeighborSettings(neighbor: NeighborConfiguration, ourAs: number, field: string): NeighborSettings {
+  const { address, port, range, ...others } = neighbor;
+  const { remoteAs, localAs = ourAs, holdTimeSeconds = 90, localAddress } = others;
+  checkAsNumber(remoteAs, `${field}.remoteAs`);
+  checkAsNumber(localAs, `${field}.localAs`);
+  if (holdTimeSeconds !== 0 && !isWhole(holdTimeSeconds, 3, 0xffff)) {
+    throw new RangeError(`${field}.holdTimeSeconds: ${holdTimeSeconds} is neither 0 nor from 3 to 65535`);
+  }
+  if (others.families?.length === 0) throw new RangeError(`${field}.families: at least one`);
+  const remote = toRemote({ address, port, range }, field);
+  const peerType = remoteAs === localAs ? 'iBGP' : 'eBGP';
+  return {
+    name: remote.kind === 'address' ? remote.address : remote.prefix,
+    passive: remote.kind === 'range',
+    reflectorClient: false,
+    families,
+    connectRetrySeconds: 30,
+    nextHopMode: 'auto',
+    allowedOwnAs: 0,
+    policyText: `import: ${policyName('import', peerType, others.importFilter)}; export: ${policyName('export', peerType, others.exportFilter)}`,
+    ...others,
+    holdTimeSeconds,
+    localAddress: localAddress === undefined ? undefined : toAddress(localAddress, `${field}.localAddress`),
+    remote,
+  };
+}
+
+function toRemote(
+  { address, port = 179, range }: Partial<NeighborConfiguration>,
+  field: string,
+): NeighborSettings['remote'] {
+  if ((address === undefined) === (range === undefined)) throw new RangeError(`${field}: either address or range`);
+  if (range !== undefined) return { kind: 'range', prefix: toPrefix(range, `${field}.range`) };
+  if (!isWhole(port, 1, 0xffff)) throw new RangeError(`${field}.port: ${port} is not from 1 to 65535`);
+  return { kind: 'address', address: toAddress(address ?? '', `${field}.address`), port };
+}
+
+function policyName(
+  ...words: [direction: 'import' | 'export', peerType: 'iBGP' | 'eBGP', policy: RoutePolicy | undefined]
+): string {
+  return policyInForce(...words)?.name ?? 'all';
+}
+
+function toOriginatedRoute(
+  route: NonNullable<SpeakerConfiguration['originated']>[number],
+  field: string,
+): OriginatedRoute {
+  const given = typeof route === 'string' ? { prefix: route } : route;
+  return { source: 'configured', ...given, prefix: toPrefix(given.prefix, field) };
+}
+
+function checkAsNumber(asNumber: number, field: string): void {
+  if (isWhole(asNumber, 1, 0xffffffff)) return;
+  throw new RangeError(`${field}: ${asNumber} is no AS number (1 to 4294967295)`);
+}
+
+function isWhole(value: number, least: number, most: number): boolean {
+  return Number.isInteger(value) && value >= least && value <= most;
+}
+
+function toIdentifier(text: string, field: string): string {
+  const address = canonicalAddress(text);
+  if (address !== undefined && familyOfText(address) === 'ipv4' && address !== '0.0.0.0') return address;
+  throw new RangeError(`${field}: ${text} is no identifier (as 192.0.2.1, and not 0.0.0.0)`);
+}
+
+function toAddress(text: string, field: string): string {
+  const address = canonicalAddress(text);
+  if (address === undefined) throw new RangeError(`${field}: ${text} is no IP address`);
+  return address;
+}
+
+function toPrefix(text: string, field: string): string {
+  const prefix = canonicalPrefix(text);
+  if (prefix === undefined) throw new RangeError(`${field}: ${text} is no prefix`);
+  return prefix;
+}
