@@ -19,6 +19,7 @@ import { originatedAttributes } from '../wire/attributes/attribute-set.ts';
 import { newPrefixKey, setPrefixKey } from '../wire/nlri.ts';
 import { AdjRibIn, importKey } from './adj-rib-in.ts';
 import type { LocalNumbers } from './adj-rib-in.ts';
+import { AdjRibOut } from './adj-rib-out.ts';
 import { AttributePool } from './attribute-pool.ts';
 import { Rung } from './best-path.ts';
 import type { Position } from './change-log.ts';
@@ -37,13 +38,8 @@ import type {
 } from './rib-types.ts';
 import { bestPathValue, routeStatus } from './route-view.ts';
 import { rowMask } from './rows.ts';
-import { GroupMember, UpdateGroup, groupKey } from './update-group.ts';
+import { groupKey } from './update-group.ts';
 import { Walks, decideWalk, judgeWalk, sweepKey, sweepWalk } from './walks.ts';
-
-interface Membership {
-  group: UpdateGroup;
-  readonly member: GroupMember;
-}
 
 interface Reader {
   readonly positions: Record<Family, Position>;
@@ -67,10 +63,7 @@ export class Rib {
   #peers: PeerTable;
   #tables: Record<Family, FamilyTable>;
   #adjRibIn: AdjRibIn;
-  #groups = new Map<string, UpdateGroup>();
-  #memberships = new Map<number, Partial<Record<Family, Membership>>>();
-  /** Peers that were told everything. */
-  #quiet: Record<Family, Set<number>> = { ipv4: new Set(), ipv6: new Set() };
+  #adjRibOut: AdjRibOut;
   #readers = new Set<Reader>();
   #walks = new Walks();
   #originated = new Map<string, OriginatedRoute>();
@@ -92,9 +85,11 @@ export class Rib {
     for (const family of families) {
       this.#tables[family].maximumPaths = local.maximumPaths;
       this.#tables[family].onChange = () => this.#changed(family);
-      this.#tables[family].log.onVoid = () => this.#forgetSegments();
+      this.#tables[family].log.onVoid = () => this.#adjRibOut.forgetSegments();
     }
     this.#adjRibIn = new AdjRibIn(this.#tables, this.#pool, this.#numbers);
+    this.#adjRibOut = new AdjRibOut(this.#tables, this.#numbers);
+    this.#adjRibOut.onOutput = (id) => this.onOutput?.(id);
   }
 
   /** Cluster id and maximumPaths take effect at once; another AS number or router id needs a new Rib. */
@@ -110,10 +105,7 @@ export class Rib {
       }
       if (local.clusterId !== before.clusterId) this.#walks.start(judgeWalk(table, this.#adjRibIn, undefined));
     }
-    if (local.clusterId !== before.clusterId) {
-      this.#forgetSegments();
-      for (const id of this.#memberships.keys()) for (const family of families) this.requestRefresh(id, family);
-    }
+    if (local.clusterId !== before.clusterId) this.#adjRibOut.refreshAll();
     this.#hintWork();
   }
 
@@ -126,24 +118,14 @@ export class Rib {
     const before = this.#peers.byName(peer.name)?.peer;
     const judgedOtherwise = before !== undefined && importKey(before) !== importKey(peer);
     const entry = this.#peers.open(peer);
-    const memberships: Partial<Record<Family, Membership>> = {};
     for (const family of families) {
-      const table = this.#tables[family];
       // RFC 4724 §4.2: a family that is not negotiated anew keeps nothing.
       if (!peer.families.includes(family)) this.dropStale(entry.id, family);
-      else {
-        const { log } = table;
-        const endOfRibAfter = log.open(false);
-        log.moveToEnd(endOfRibAfter);
-        const member = new GroupMember(entry, log.open(), endOfRibAfter);
-        memberships[family] = { group: this.#join(member, table, peer), member };
-        if (entry.families[family].paths > 0 && judgedOtherwise) {
-          this.#walks.start(judgeWalk(table, this.#adjRibIn, entry));
-        }
+      else if (entry.families[family].paths > 0 && judgedOtherwise) {
+        this.#walks.start(judgeWalk(this.#tables[family], this.#adjRibIn, entry));
       }
     }
-    this.#memberships.set(entry.id, memberships);
-    for (const family of peer.families) this.#quiet[family].add(entry.id);
+    this.#adjRibOut.open(entry);
     return entry.id;
   }
 
@@ -152,11 +134,9 @@ export class Rib {
     const entry = this.#peers.get(id);
     if (!entry.open) return;
     entry.open = false;
+    this.#adjRibOut.close(id);
     for (const family of families) {
       const table = this.#tables[family];
-      const membership = this.#memberships.get(id)?.[family];
-      if (membership !== undefined) this.#leave(membership, table);
-      this.#quiet[family].delete(id);
       // Epochs have 8 bits: never more than two generations of old paths at once.
       this.#walks.finish(sweepKey(entry, family));
       const counts = entry.families[family];
@@ -165,7 +145,6 @@ export class Rib {
       counts.fresh = 0;
       if (counts.paths > 0) this.#sweep(table, entry);
     }
-    this.#memberships.delete(id);
     this.#forgetIfIdle(entry);
   }
 
@@ -201,15 +180,7 @@ export class Rib {
       for (const family of families) this.#walks.start(judgeWalk(this.#tables[family], this.#adjRibIn, entry));
       this.#hintWork();
     }
-    if (groupKey(before) === groupKey(entry.peer)) return;
-    const memberships = this.#memberships.get(id) ?? {};
-    for (const family of families) {
-      const membership = memberships[family];
-      if (membership === undefined) continue;
-      this.#abandon(membership);
-      membership.group = this.#join(membership.member, this.#tables[family], entry.peer);
-      this.requestRefresh(id, family);
-    }
+    if (groupKey(before) !== groupKey(entry.peer)) this.#adjRibOut.regroup(entry);
   }
 
   /** @throws RangeError where a prefix or community is malformed; then nothing was changed. */
@@ -234,32 +205,19 @@ export class Rib {
   setDeferral(deferred: boolean): void {
     if (this.#deferred === deferred) return;
     this.#deferred = deferred;
+    this.#adjRibOut.setDeferral(deferred);
     if (deferred) return;
-    for (const [id, memberships] of this.#memberships) {
-      for (const family of families) {
-        const after = memberships[family]?.member.endOfRibAfter;
-        if (after !== undefined) this.#tables[family].log.moveToEnd(after);
-        this.#quiet[family].delete(id);
-      }
-      this.onOutput?.(id);
-    }
     for (const reader of this.#readers) reader.quiet = false;
     this.onBestPaths?.();
   }
 
   /** RFC 2918: tells the peer everything again. */
   requestRefresh(id: number, family: Family): void {
-    const membership = this.#memberships.get(id)?.[family];
-    if (membership === undefined) return;
-    membership.group.restart(membership.member);
-    this.#quiet[family].delete(id);
-    if (!this.#deferred) this.onOutput?.(id);
+    this.#adjRibOut.refresh(id, family);
   }
 
   hasOutput(id: number): boolean {
-    if (this.#deferred) return false;
-    const memberships = this.#memberships.get(id);
-    return memberships !== undefined && families.some((family) => this.#hasFamilyOutput(id, family, memberships));
+    return this.#adjRibOut.hasOutput(id);
   }
 
   /**
@@ -267,17 +225,8 @@ export class Rib {
    * whole UPDATE messages, headers included, back to back. They are shared between peers: do not write into them.
    */
   takeOutput(id: number, maximumBytes: number): Uint8Array[] {
-    const out: Uint8Array[] = [];
-    const memberships = this.#memberships.get(id);
-    if (memberships === undefined || this.#deferred) return out;
-    let taken = 0;
-    for (const family of families) {
-      const membership = memberships[family];
-      if (membership === undefined) continue;
-      if (taken < maximumBytes) taken += membership.group.take(membership.member, maximumBytes - taken, out);
-      this.#hasFamilyOutput(id, family, memberships);
-      if (this.#tables[family].log.hasTombstones) this.#hintWork();
-    }
+    const out = this.#adjRibOut.take(id, maximumBytes);
+    this.#hintWork();
     return out;
   }
 
@@ -287,7 +236,7 @@ export class Rib {
     for (const family of families) {
       while (this.#tables[family].log.removeTombstones(256)) if (deadline()) return true;
     }
-    for (const group of this.#groups.values()) group.tidy();
+    this.#adjRibOut.tidy();
     return false;
   }
 
@@ -319,13 +268,11 @@ export class Rib {
   counters(id: number, family: Family): RibFamilyCounters {
     const counts = this.#peers.find(id)?.families[family];
     if (counts === undefined) return nothingCounted;
-    const member = this.#memberships.get(id)?.[family]?.member;
     return {
       imported: counts.paths - counts.filtered,
       filtered: counts.filtered,
-      exported: member?.told.count ?? 0,
       stale: counts.paths - counts.fresh,
-      endOfRibSent: member !== undefined && member.endOfRibAfter === undefined,
+      ...this.#adjRibOut.counters(id, family),
     };
   }
 
@@ -343,12 +290,7 @@ export class Rib {
   /** Something about the family's prefixes changed: those who were told everything are told so. */
   #changed(family: Family): void {
     if (this.#deferred) return;
-    const quiet = this.#quiet[family];
-    if (quiet.size > 0) {
-      const ids = [...quiet];
-      quiet.clear();
-      for (const id of ids) this.onOutput?.(id);
-    }
+    this.#adjRibOut.changed(family);
     for (const reader of this.#readers) {
       if (!reader.quiet) continue;
       reader.quiet = false;
@@ -368,43 +310,6 @@ export class Rib {
 
   #forgetIfIdle(entry: PeerEntry): void {
     if (entry.idle && this.#peers.find(entry.id) === entry) this.#peers.forget(entry);
-  }
-
-  #join(member: GroupMember, table: FamilyTable, peer: RibPeer): UpdateGroup {
-    const key = `${table.family} ${groupKey(peer)}`;
-    let group = this.#groups.get(key);
-    if (group === undefined) {
-      group = new UpdateGroup(table, this.#numbers, peer);
-      this.#groups.set(key, group);
-    }
-    group.add(member);
-    return group;
-  }
-
-  #abandon({ group, member }: Membership): void {
-    group.remove(member);
-    if (group.members.size > 0) return;
-    group.forgetSegments();
-    for (const [key, other] of this.#groups) if (other === group) this.#groups.delete(key);
-  }
-
-  #leave(membership: Membership, table: FamilyTable): void {
-    this.#abandon(membership);
-    table.log.close(membership.member.position);
-    if (membership.member.endOfRibAfter !== undefined) table.log.close(membership.member.endOfRibAfter);
-  }
-
-  #forgetSegments(): void {
-    for (const group of this.#groups.values()) group.forgetSegments();
-  }
-
-  /** Also notes that the peer was told everything, where it was. */
-  #hasFamilyOutput(id: number, family: Family, memberships: Partial<Record<Family, Membership>>): boolean {
-    const membership = memberships[family];
-    if (membership === undefined) return false;
-    if (membership.group.hasOutput(membership.member)) return true;
-    this.#quiet[family].add(id);
-    return false;
   }
 
   #readBestPaths(reader: Reader, max: number): BestPathChange[] {
@@ -481,11 +386,9 @@ export class Rib {
 
   #toldOf(table: FamilyTable, prefix: number, peerName: string, source: string): RouteStatus[] {
     const entry = this.#peers.byName(peerName);
-    const membership = entry && this.#memberships.get(entry.id)?.[table.family];
-    const path = table.bestPath(prefix);
-    if (membership === undefined || path === 0 || !membership.member.told.has(prefix)) return [];
-    const attributes = membership.group.toldAttributes(path);
-    return attributes === undefined ? [] : [routeStatus(table, path, source, { attributes, pathId: undefined })];
+    if (entry === undefined) return [];
+    const told = this.#adjRibOut.toldOf(entry.id, table.family, prefix);
+    return told.map((route) => routeStatus(table, route.path, source, route));
   }
 
   #setKey(prefix: Prefix): Family {

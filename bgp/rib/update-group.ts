@@ -16,7 +16,7 @@ import { newPrefixKey } from '../wire/nlri.ts';
 import { endOfRibMessage, isInNextHopAttribute } from '../wire/update.ts';
 import type { LocalNumbers } from './adj-rib-in.ts';
 import { AttributeTrait } from './attribute-pool.ts';
-import type { Position } from './change-log.ts';
+import type { ChangeLog, Position } from './change-log.ts';
 import type { FamilyTable } from './family-table.ts';
 import { localPeer } from './peer-table.ts';
 import type { PeerEntry } from './peer-table.ts';
@@ -24,9 +24,8 @@ import { isReflected, mayBeTold } from './reflection.ts';
 import type { PeerClass } from './reflection.ts';
 import type { RibPeer } from './rib-types.ts';
 import { RouteView } from './route-view.ts';
+import type { ToldRoute } from './route-view.ts';
 import { rowMask } from './rows.ts';
-import { ToldPrefixes } from './told.ts';
-import { UpdatePacker, packWithdraws } from './update-packer.ts';
 import type { Packed } from './update-packer.ts';
 
 /** Packed segments kept for members that lag a little, in bytes. */
@@ -82,7 +81,7 @@ function concatenate(texts: readonly string[]): Uint8Array {
 }
 
 /** A stretch of the change log, packed. */
-interface Segment {
+export interface Segment {
   /** Version after which it begins. */
   readonly from: number;
   readonly to: Position;
@@ -90,75 +89,88 @@ interface Segment {
   readonly sequence: number;
   /** Rewrites of the log when it was packed. */
   readonly rewrites: number;
+  /** Prefixes that it says something of. */
+  readonly prefixCount: number;
   readonly packed: Packed;
-  /** Prefixes with nothing to be told: withdrawn where they were told. */
-  readonly withdrawn: Uint32Array;
-  sharedWithdraws: { bytes: Uint8Array; messages: number } | undefined;
-  /** Numbers of runs by the peer whose routes they carry; made when first asked for. */
-  bySource: Map<number, number[]> | undefined;
 }
 
-export class GroupMember {
+/** What a member was told and not withdrawn since. */
+interface Told {
+  readonly count: number;
+  has(prefix: number): boolean;
+}
+
+/** @property path its row */
+export interface ToldPath extends ToldRoute {
+  readonly path: number;
+}
+
+export class GroupMember<T extends Told = Told> {
   readonly peer: PeerEntry;
   readonly position: Position;
   /** End-of-RIB is due once this was passed; undefined: it was sent. */
   endOfRibAfter: Position | undefined;
-  readonly told = new ToldPrefixes();
+  readonly told: T;
   sequence = 0;
 
-  constructor(peer: PeerEntry, position: Position, endOfRibAfter: Position) {
+  constructor(peer: PeerEntry, position: Position, endOfRibAfter: Position, told: T) {
     this.peer = peer;
     this.position = position;
     // However slow it is: nothing waits for it that it was never told of.
-    position.needs = (prefix) => this.told.has(prefix);
+    position.needs = (prefix) => told.has(prefix);
+    this.told = told;
     this.endOfRibAfter = endOfRibAfter;
   }
 }
 
-let sequence = 0;
-const packer = new UpdatePacker();
+let lastSequence = 0;
 
-export class UpdateGroup {
+/** What the kinds of groups have in common; what is packed of a stretch and how it is handed out is each kind's own. */
+export abstract class UpdateGroup<S extends Segment = Segment, M extends GroupMember = GroupMember> {
   readonly table: FamilyTable;
-  readonly members = new Set<GroupMember>();
+  readonly members = new Set<M>();
+  protected readonly log: ChangeLog;
+  protected readonly peer: RibPeer;
   #local: LocalNumbers;
-  #peer: RibPeer;
   #class: Exclude<PeerClass, 'local'>;
   #ownNextHop: Uint8Array | undefined;
   /** The next hop of the set looked at last, by its length. */
   #nextHops = { 4: new Uint8Array(4), 16: new Uint8Array(16) };
-  #segments: Segment[] = [];
-  #scratch = new Uint32Array(256);
+  #segments: S[] = [];
 
-  /** @param peer any that will be a member: they are equal where it matters (groupKey) */
-  constructor(table: FamilyTable, local: LocalNumbers, peer: RibPeer) {
+  /**
+   * @param log what the members read
+   * @param peer any that will be a member: they are equal where it matters (groupKey)
+   */
+  constructor(table: FamilyTable, log: ChangeLog, local: LocalNumbers, peer: RibPeer) {
     this.table = table;
+    this.log = log;
     this.#local = local;
-    this.#peer = peer;
+    this.peer = peer;
     this.#class = peer.peerType === 'eBGP' ? 'external' : peer.reflectorClient ? 'client' : 'nonClient';
     const own = ownNextHop(peer, table.family);
     this.#ownNextHop = own.length === 0 ? undefined : concatenate(own);
   }
 
-  add(member: GroupMember): void {
-    member.sequence = ++sequence;
+  add(member: M): void {
+    member.sequence = ++lastSequence;
     this.members.add(member);
   }
 
-  remove(member: GroupMember): void {
+  remove(member: M): void {
     this.members.delete(member);
     this.tidy();
   }
 
   /** The member shall hear everything again. */
-  restart(member: GroupMember): void {
-    this.table.log.moveToStart(member.position);
-    member.sequence = ++sequence;
+  restart(member: M): void {
+    this.log.moveToStart(member.position);
+    member.sequence = ++lastSequence;
   }
 
   /** What was packed is void: versions were counted anew, or a setting changed. */
   forgetSegments(): void {
-    for (const segment of this.#segments) this.table.log.close(segment.to);
+    for (const segment of this.#segments) this.log.close(segment.to);
     this.#segments = [];
   }
 
@@ -172,18 +184,18 @@ export class UpdateGroup {
     for (let i = segments.length - 1; i >= 0; i--) {
       kept += segments[i].packed.bytes.length;
       if (segments[i].from >= lowest && kept <= retainedBytes && !this.#isOld(segments[i])) continue;
-      this.table.log.close(segments[i].to);
+      this.log.close(segments[i].to);
       segments.splice(i, 1);
     }
   }
 
-  hasOutput(member: GroupMember): boolean {
-    return this.table.log.next(member.position) !== 0 || member.endOfRibAfter !== undefined;
+  hasOutput(member: M): boolean {
+    return this.log.next(member.position) !== 0 || member.endOfRibAfter !== undefined;
   }
 
   /** Adds messages to `out` until they are about `maximumBytes`. @returns their length in bytes */
-  take(member: GroupMember, maximumBytes: number, out: Uint8Array[]): number {
-    const { log } = this.table;
+  take(member: M, maximumBytes: number, out: Uint8Array[]): number {
+    const { log } = this;
     const first = out.length;
     let taken = 0;
     while (taken < maximumBytes) {
@@ -201,138 +213,111 @@ export class UpdateGroup {
       if (next === 0) break;
       const segment = this.#segmentFor(member);
       const before = out.length;
-      this.#deliver(segment, member, out);
+      this.deliver(segment, member, out);
       for (let i = before; i < out.length; i++) taken += out[i].length;
       log.moveTo(member.position, segment.to.row, segment.to.version);
     }
     return out.length === first ? 0 : taken;
   }
 
+  /** What the member was told of the prefix, path by path, as it is told now. */
+  abstract toldOf(member: M, prefix: number): ToldPath[];
+
   /** The attributes that members are told for a path, as they are told them; undefined: nothing. */
-  toldAttributes(path: number): AttributeView | undefined {
+  protected toldAttributes(path: number): AttributeView | undefined {
     const { table } = this;
     const chunk = table.paths.chunk(path);
     const peer = table.peers.get(chunk.peer[path & rowMask]);
-    const told = this.#exported(chunk.prefix[path & rowMask], path, peer);
+    const told = this.exported(chunk.prefix[path & rowMask], path, peer);
     if (told === 0) return undefined;
     const writer = new ByteWriter(256);
     const nextHop = this.#nextHopFor(told, peer);
     if (nextHop !== undefined) {
       writer.u8(nextHop.length);
       writer.bytes(nextHop);
-      const form = { ...this.#formFor(peer, told, this.#medWasSet), fourOctetAs: true };
+      const form = { ...this.#formFor(peer, told, this.medWasSet), fourOctetAs: true };
       const { pool } = table;
       const start = pool.startOf(told);
       writeOutgoing(writer, pool.bufferOf(told), start, start + pool.lengthOf(told), undefined, form);
     }
-    this.#releaseMade();
+    this.releaseMade();
     return nextHop === undefined ? undefined : new AttributeView(writer.copy());
   }
 
   /** A retained segment that begins where the member stands, or a new one. */
-  #segmentFor(member: GroupMember): Segment {
+  #segmentFor(member: M): S {
     const from = member.position.version;
     for (const segment of this.#segments) {
       if (segment.from === from && segment.sequence > member.sequence && !this.#isOld(segment)) return segment;
     }
     this.tidy();
-    const segment = this.#pack(member.position);
+    const segment = this.pack(member, this.#boundaryAfter(from));
     this.#segments.push(segment);
     return segment;
   }
 
   /** Whether so much of it changed since that packing anew is better than telling what is past. */
   #isOld(segment: Segment): boolean {
-    const prefixes = segment.packed.prefixes.length + segment.withdrawn.length;
-    return this.table.log.rewrites - segment.rewrites > 64 + prefixes / 2;
+    return this.log.rewrites - segment.rewrites > 64 + segment.prefixCount / 2;
   }
 
-  #pack(from: Position): Segment {
-    const { table } = this;
-    const { log } = table;
+  /** Where the next retained segment begins: a version. */
+  #boundaryAfter(from: number): number {
     let boundary = Infinity;
     for (const segment of this.#segments) {
-      if (segment.from > from.version && segment.from < boundary) boundary = segment.from;
+      if (segment.from > from && segment.from < boundary) boundary = segment.from;
     }
-    let withdrawn = 0;
-    let last = from.row;
-    let version = log.version;
-    packer.begin();
-    const withdraw = (prefix: number) => {
-      if (withdrawn === this.#scratch.length) {
-        const larger = new Uint32Array(withdrawn * 2);
-        larger.set(this.#scratch);
-        this.#scratch = larger;
-      }
-      this.#scratch[withdrawn++] = prefix;
-    };
-    for (let prefix = log.next(from); prefix !== 0; prefix = log.newer(prefix)) {
-      if (log.versionOf(prefix) > boundary) {
-        version = boundary;
-        break;
-      }
-      if (packer.full || withdrawn >= packRunOfWithdraws) {
-        version = log.versionOf(last);
-        break;
-      }
-      last = prefix;
-      const path = table.bestPath(prefix);
-      const peer = path === 0 ? undefined : table.peers.get(table.paths.chunk(path).peer[path & rowMask]);
-      const told = peer === undefined ? 0 : this.#exported(prefix, path, peer);
-      if (told === 0) withdraw(prefix);
-      else {
-        packer.add(prefix, told, peer!.id, this.#medWasSet, table.pool.lengthOf(told));
-      }
-    }
-    const packed = packer.pack(table.prefixes, this.#peer.maximumMessageSize, this.#encode, withdraw);
-    this.#releaseMade();
-    const to = log.open(false);
-    log.moveTo(to, last, version);
-    return {
-      from: from.version,
-      to,
-      sequence: ++sequence,
-      rewrites: log.rewrites,
-      packed,
-      withdrawn: this.#scratch.slice(0, withdrawn),
-      sharedWithdraws: undefined,
-      bySource: undefined,
-    };
+    return boundary;
+  }
+
+  /** Packs what the member is to be told next, up to a version at most. */
+  protected abstract pack(member: M, boundary: number): S;
+
+  /** Hands the segment to the member. */
+  protected abstract deliver(segment: S, member: M, out: Uint8Array[]): void;
+
+  protected nextSequence(): number {
+    return ++lastSequence;
   }
 
   /** Whether the export filter gave the route looked at last its MED: then it is sent even to another AS. */
-  #medWasSet: 0 | 1 = 0;
+  protected medWasSet: 0 | 1 = 0;
 
   /** Sets that the export filter made, held until what they are for is packed. */
   #made: number[] = [];
 
-  /** The set that members are told for the path; 0: nothing. Valid until #releaseMade. */
-  #exported(prefix: number, path: number, peer: PeerEntry): number {
+  /** The set that members are told for the path; 0: nothing. Valid until releaseMade. */
+  protected exported(prefix: number, path: number, peer: PeerEntry): number {
     const { table } = this;
     const attributes = table.paths.attributesOf(path);
     const traits = table.pool.chunk(attributes).traits[attributes & rowMask];
-    this.#medWasSet = 0;
+    this.medWasSet = 0;
     if (!mayBeTold(classOf(peer), this.#class, traits)) return 0;
-    const filter = this.#peer.exportFilter;
+    const filter = this.peer.exportFilter;
     if (filter === undefined) return attributes;
     const view = table.pool.view(attributes);
     table.prefixes.readKey(prefix, filterKey);
     const verdict = filter.evaluate(new RouteView(table.family, filterKey, view, peer));
     if (verdict.kind === 'reject') return 0;
     if (verdict.changes === undefined) return attributes;
-    if (verdict.changes.med !== undefined) this.#medWasSet = 1;
+    if (verdict.changes.med !== undefined) this.medWasSet = 1;
     const changed = applyRouteChanges(view.bytes, verdict.changes);
     const made = table.pool.intern(changed, 0, changed.length);
     this.#made.push(made);
     return made;
   }
 
-  #releaseMade(): void {
+  protected releaseMade(): void {
     for (const attributes of this.#made) this.table.pool.release(attributes);
     this.#made.length = 0;
   }
 
-  #encode = (attributes: number, source: number, variant: 0 | 1, into: ByteWriter): Uint8Array | undefined => {
+  protected readonly encode = (
+    attributes: number,
+    source: number,
+    variant: 0 | 1,
+    into: ByteWriter,
+  ): Uint8Array | undefined => {
     const { pool, peers } = this.table;
     const peer = peers.get(source);
     const nextHop = this.#nextHopFor(attributes, peer);
@@ -354,7 +339,7 @@ export class UpdateGroup {
     const start = pool.startOf(attributes);
     const bytes = pool.bufferOf(attributes);
     const length = bytes[start];
-    const { nextHopMode, peerType, extendedNextHop } = this.#peer;
+    const { nextHopMode, peerType, extendedNextHop } = this.peer;
     const self = source.id === localPeer || nextHopMode === 'self' || (nextHopMode === 'auto' && peerType === 'eBGP');
     // Only neighbours on its link can use a link-local next hop: for all others it is us.
     const linkLocalOnly = length === addressLength.ipv6 && isLinkLocal(bytes, start + 1);
@@ -367,7 +352,7 @@ export class UpdateGroup {
   }
 
   #formFor(source: PeerEntry, attributes: number, medWasSet: 0 | 1): OutgoingForm {
-    const { fourOctetAs, localAs } = this.#peer;
+    const { fourOctetAs, localAs } = this.peer;
     const internal = this.#class !== 'external';
     const { traits } = this.table.pool.chunk(attributes);
     // RFC 4271 §5.1.4: a MED from another AS does not go on to a third.
@@ -382,72 +367,25 @@ export class UpdateGroup {
       keepMed: internal || ownMed,
     };
   }
+}
 
-  /** Hands the segment to the member: everything but its own routes, and withdraws only of what it was told. */
-  #deliver(segment: Segment, member: GroupMember, out: Uint8Array[]): void {
-    const { told } = member;
-    const { withdrawn, packed } = segment;
-    let gone = 0;
-    if (this.#scratch.length < withdrawn.length + packed.prefixes.length) {
-      this.#scratch = new Uint32Array(withdrawn.length + packed.prefixes.length);
-    }
-    const scratch = this.#scratch;
-    for (let i = 0; i < withdrawn.length; i++) if (told.delete(withdrawn[i])) scratch[gone++] = withdrawn[i];
-    const allWithdrawn = gone === withdrawn.length;
-    if (gone > 0 && allWithdrawn) {
-      segment.sharedWithdraws ??= packWithdraws(this.table.prefixes, withdrawn, gone, this.#peer.maximumMessageSize);
-      out.push(segment.sharedWithdraws.bytes);
-      member.peer.updatesSent += segment.sharedWithdraws.messages;
-      gone = 0;
-    }
-    let messages = packed.messages;
-    let bytesStart = 0;
-    let prefixesStart = 0;
-    for (const index of this.#ownRuns(segment, member.peer.id)) {
-      const run = packed.runs[index];
-      const before = index === 0 ? undefined : packed.runs[index - 1];
-      const ownBytes = before?.bytesEnd ?? 0;
-      const ownPrefixes = before?.prefixesEnd ?? 0;
-      if (ownBytes > bytesStart) out.push(packed.bytes.subarray(bytesStart, ownBytes));
-      told.add(packed.prefixes, prefixesStart, ownPrefixes);
-      // The best route is the member's own now: what it was told before is withdrawn from it.
-      for (let i = ownPrefixes; i < run.prefixesEnd; i++) {
-        if (told.delete(packed.prefixes[i])) scratch[gone++] = packed.prefixes[i];
-      }
-      messages -= run.messages;
-      bytesStart = run.bytesEnd;
-      prefixesStart = run.prefixesEnd;
-    }
-    if (bytesStart < packed.bytes.length) {
-      out.push(bytesStart === 0 ? packed.bytes : packed.bytes.subarray(bytesStart));
-      told.add(packed.prefixes, prefixesStart, packed.prefixes.length);
-    }
-    member.peer.updatesSent += messages;
-    if (gone > 0) {
-      const withdraws = packWithdraws(this.table.prefixes, scratch, gone, this.#peer.maximumMessageSize);
-      out.push(withdraws.bytes);
-      member.peer.updatesSent += withdraws.messages;
+/** Numbers of the runs that carry the peer's own routes. */
+export function ownRuns(packed: Packed, peer: number): readonly number[] {
+  const { runs } = packed;
+  if (runs.length === 1) return runs[0].source === peer ? theFirst : none;
+  if (packed.bySource === undefined) {
+    packed.bySource = new Map();
+    for (let i = 0; i < runs.length; i++) {
+      const list = packed.bySource.get(runs[i].source);
+      if (list === undefined) packed.bySource.set(runs[i].source, [i]);
+      else list.push(i);
     }
   }
-
-  #ownRuns(segment: Segment, peer: number): readonly number[] {
-    const { runs } = segment.packed;
-    if (runs.length === 1) return runs[0].source === peer ? theFirst : none;
-    if (segment.bySource === undefined) {
-      segment.bySource = new Map();
-      for (let i = 0; i < runs.length; i++) {
-        const list = segment.bySource.get(runs[i].source);
-        if (list === undefined) segment.bySource.set(runs[i].source, [i]);
-        else list.push(i);
-      }
-    }
-    return segment.bySource.get(peer) ?? none;
-  }
+  return packed.bySource.get(peer) ?? none;
 }
 
 const theFirst: readonly number[] = [0];
 const none: readonly number[] = [];
-const packRunOfWithdraws = 16_384;
 const filterKey = newPrefixKey();
 
 function copyInto(to: Uint8Array, bytes: Uint8Array, at: number): Uint8Array {

@@ -32,6 +32,8 @@ export interface Packed {
   readonly prefixes: Uint32Array;
   readonly messages: number;
   readonly runs: readonly SourceRun[];
+  /** Numbers of runs by the peer whose routes they carry; made when first asked for. */
+  bySource: Map<number, number[]> | undefined;
 }
 
 /** Messages in a row that carry routes of one peer. Each run begins in `bytes` and `prefixes` where the one before ends. */
@@ -158,7 +160,7 @@ export class UpdatePacker {
         run.prefixesEnd = ordered;
       }
     }
-    return { bytes: out.copy(), prefixes: this.#order.slice(0, ordered), messages, runs };
+    return { bytes: out.copy(), prefixes: this.#order.slice(0, ordered), messages, runs, bySource: undefined };
   }
 }
 
