@@ -32,7 +32,7 @@ export function toPeerStatus(
     port: portOf(peer),
     localAddress: connection?.localAddress ?? neighbor.localAddress,
     peerType: peer.peerType,
-    remoteAs: neighbor.remoteAs,
+    remoteAs: negotiated?.remoteAs ?? (neighbor.remoteAs === 'external' ? 0 : neighbor.remoteAs),
     localAs: peer.localAs,
     range: peer.range,
     passive: neighbor.passive,

@@ -28,9 +28,14 @@ export interface NeighborSettings {
   /** Either one address (canonical text, a link-local one with its interface: `fe80::1%eth0`) or a range whose members are accepted (then passive). */
   readonly remote:
     | { readonly kind: 'address'; readonly address: string; readonly port: number }
-    | { readonly kind: 'range'; readonly prefix: string };
-  /** AS number the peer must have. */
-  readonly remoteAs: number;
+    | {
+        readonly kind: 'range';
+        readonly prefix: string;
+        /** Of link-local addresses: the one interface that members come by. */
+        readonly interfaceName?: string;
+      };
+  /** AS number the peer must have; external: any but ours. */
+  readonly remoteAs: number | 'external';
   /** Our AS number towards this peer, where not the speaker's. */
   readonly localAs?: number;
   /** Source address of our connections and the session's own next hop; undefined: the kernel's choice. */

@@ -11,6 +11,7 @@ export interface PeerStatus {
   readonly port: number;
   readonly localAddress?: string;
   readonly peerType: 'iBGP' | 'eBGP';
+  /** 0: any but ours may come, and none has. */
   readonly remoteAs: number;
   readonly localAs: number;
   /** The range's own name where the peer came by a range. */

@@ -6,7 +6,7 @@
 import type { Server } from 'node:net';
 import type { KeyFailure, PeerKey } from '../driver.ts';
 import type { Family } from '../ip.ts';
-import { familyOfText } from '../ip.ts';
+import { familyOfText, splitScope } from '../ip.ts';
 import { setSignatureKey } from './md5-signature.ts';
 import { descriptorOf } from './tcp-connection.ts';
 
@@ -22,8 +22,15 @@ export class ListenKeys {
   private wanted = new Map<string, PeerKey>();
 
   set(keys: readonly PeerKey[]): readonly KeyFailure[] {
-    this.wanted = new Map(keys.map((key) => [placeOf(key), key]));
-    return [...this.listeners].flatMap((listener) => this.bring(listener));
+    this.wanted = new Map();
+    const failures: KeyFailure[] = [];
+    for (const key of keys) {
+      const place = placeOf(key);
+      const other = this.wanted.get(place);
+      if (other === undefined) this.wanted.set(place, key);
+      else if (other.key !== key.key) failures.push({ ...withoutKey(key), reason: otherKey(other) });
+    }
+    return [...failures, ...[...this.listeners].flatMap((listener) => this.bring(listener))];
   }
 
   /** The listener is told every key; what it refuses, it refuses again when keys are set. */
@@ -53,15 +60,25 @@ export class ListenKeys {
         setSignatureKey(fd, key);
         held.set(place, key);
       } catch (error) {
-        failures.push({ address: key.address, prefixLength: key.prefixLength, reason: reasonOf(error) });
+        failures.push({ ...withoutKey(key), reason: reasonOf(error) });
       }
     }
     return failures;
   }
 }
 
+/** What the kernel tells keys apart by. It knows no interface: one link-local address has one key. */
 function placeOf({ address, prefixLength }: PeerKey): string {
-  return prefixLength === undefined ? address : `${address}/${prefixLength}`;
+  const { address: plain } = splitScope(address);
+  return prefixLength === undefined ? plain : `${plain}/${prefixLength}`;
+}
+
+function otherKey({ address }: PeerKey): string {
+  return `${address} has another key, and the kernel does not tell the interfaces of a link-local address apart`;
+}
+
+function withoutKey({ address, prefixLength }: PeerKey): Omit<KeyFailure, 'reason'> {
+  return { address, prefixLength };
 }
 
 function reasonOf(error: unknown): string {

@@ -18,7 +18,8 @@ export interface LocalOffer {
   readonly localAs: number;
   /** 4 bytes. */
   readonly bgpIdentifier: Uint8Array;
-  readonly remoteAs: number;
+  /** external: any but ours. */
+  readonly remoteAs: number | 'external';
   readonly families: readonly Family[];
   /** RFC 8950: whether IPv4 routes may have an IPv6 next hop on the session. */
   readonly extendedNextHop: boolean;
@@ -116,8 +117,10 @@ function offersExtendedNextHop({ extendedNextHop, families }: LocalOffer): boole
 }
 
 function checkAsNumber(offer: LocalOffer, remoteAs: number): void {
-  if (remoteAs === offer.remoteAs && remoteAs !== 0) return;
-  throw openError(OpenError.badPeerAs, `expected ${offer.remoteAs}, got ${remoteAs}`);
+  const isRight = offer.remoteAs === 'external' ? remoteAs !== offer.localAs : remoteAs === offer.remoteAs;
+  if (isRight && remoteAs !== 0) return;
+  const expected = offer.remoteAs === 'external' ? `any but our own ${offer.localAs}` : offer.remoteAs;
+  throw openError(OpenError.badPeerAs, `expected ${expected}, got ${remoteAs}`);
 }
 
 function checkIdentifier(offer: LocalOffer, open: Open, remoteAs: number): void {

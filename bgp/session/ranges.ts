@@ -1,15 +1,17 @@
 /**
  * Dynamic neighbours: ranges of addresses whose members are accepted when they come.
- * Holds: the narrowest range that holds an address decides.
+ * Holds: the narrowest range that holds an address decides; of equal ones, that of the member's interface.
  */
 
 import type { Prefix } from '../ip.ts';
-import { parseAddress, parsePrefix, prefixContains } from '../ip.ts';
+import { parseAddress, parsePrefix, prefixContains, splitScope } from '../ip.ts';
 import type { NeighborSettings } from '../settings.ts';
 
 interface Range {
   readonly neighbor: NeighborSettings;
   readonly prefix: Prefix;
+  /** Name of the only interface; undefined: any. */
+  readonly scope: string | undefined;
 }
 
 export class Ranges {
@@ -17,7 +19,11 @@ export class Ranges {
 
   /** @throws RangeError where a range is no prefix. */
   constructor(neighbors: readonly NeighborSettings[]) {
-    this.narrowestFirst = neighbors.flatMap(rangeOf).sort((a, b) => b.prefix.length - a.prefix.length);
+    this.narrowestFirst = neighbors
+      .flatMap(rangeOf)
+      .sort(
+        (a, b) => b.prefix.length - a.prefix.length || Number(a.scope === undefined) - Number(b.scope === undefined),
+      );
   }
 
   get isEmpty(): boolean {
@@ -26,8 +32,10 @@ export class Ranges {
 
   /** Settings of the range that the address belongs to. */
   find(address: string): NeighborSettings | undefined {
-    const bytes = parseAddress(address);
-    return bytes && this.narrowestFirst.find(({ prefix }) => prefixContains(prefix, bytes))?.neighbor;
+    const { address: plain, scope } = splitScope(address);
+    const bytes = parseAddress(plain);
+    const holds = (range: Range) => range.scope === undefined || range.scope === scope;
+    return bytes && this.narrowestFirst.find((range) => holds(range) && prefixContains(range.prefix, bytes))?.neighbor;
   }
 }
 
@@ -42,5 +50,5 @@ function rangeOf(neighbor: NeighborSettings): Range[] {
   if (remote.kind !== 'range') return [];
   const prefix = parsePrefix(remote.prefix);
   if (prefix === undefined) throw new RangeError(`neighbour ${name}: ${remote.prefix} is not a prefix`);
-  return [{ neighbor, prefix }];
+  return [{ neighbor, prefix, scope: remote.interfaceName }];
 }

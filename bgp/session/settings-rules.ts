@@ -65,13 +65,19 @@ export function checkNeighbors(neighbors: readonly NeighborSettings[]): void {
   const seen = new Map<string, string>();
   for (const { name, remote, password } of neighbors) {
     if (password !== undefined) checkPassword(name, password);
-    const keys = [`name ${name}`, remote.kind === 'address' ? `address ${remote.address}` : `range ${remote.prefix}`];
+    const keys = [`name ${name}`, remoteKey(remote)];
     for (const key of keys) {
       const other = seen.get(key);
       if (other !== undefined) throw new RangeError(`neighbours ${other} and ${name} have the same ${key}`);
       seen.set(key, name);
     }
   }
+}
+
+function remoteKey(remote: NeighborSettings['remote']): string {
+  if (remote.kind === 'address') return `address ${remote.address}`;
+  const { prefix, interfaceName } = remote;
+  return `range ${prefix}${interfaceName === undefined ? '' : ` on ${interfaceName}`}`;
 }
 
 /** Of TCP_MD5SIG. */
