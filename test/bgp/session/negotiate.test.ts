@@ -199,3 +199,20 @@ test.each([
     expect(toOpen(offer).capabilities.extendedNextHop).toBe(extendedNextHop && families.length === 2);
   },
 );
+
+test.each([
+  [65002, 65002],
+  [65003, 65003],
+  [65001, '2/2 expected any but our own 65001, got 65001'],
+  [0, '2/2 expected any but our own 65001, got 0'],
+])('any AS number but ours: AS %d comes', (asNumberField, expected) => {
+  const outcome = () => {
+    try {
+      return negotiate({ ...ours, remoteAs: 'external' }, theirs({ asNumberField })).remoteAs;
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      return `${error.code}/${error.subcode} ${error.message}`;
+    }
+  };
+  expect(outcome()).toBe(expected);
+});
