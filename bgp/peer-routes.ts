@@ -14,11 +14,13 @@ import type { RestartDeferral } from './session/deferral.ts';
 import type { Negotiated } from './session/negotiate.ts';
 import type { Peer } from './session/peer.ts';
 import type { LeaveCause } from './session/session.ts';
+import type { SpeakerSettings } from './settings.ts';
 import type { SpeakerEvent } from './speaker-types.ts';
 
 /** What it needs of the speaker. */
 export interface PeerRoutesHost {
   readonly clock: Clock;
+  settings(): SpeakerSettings;
   /** Undefined: the speaker is not in a restart. */
   deferral(): RestartDeferral | undefined;
   /** Something that the deferral waits for may have come. */
@@ -64,7 +66,7 @@ export class PeerRoutes {
 
   sessionEstablished(peer: Peer, negotiated: Negotiated): void {
     const now = this.host.clock.now();
-    const id = this.rib.openPeer(toRibPeer(peer, negotiated));
+    const id = this.rib.openPeer(toRibPeer(peer, negotiated, this.host.settings()));
     if (peer.ribId !== undefined) this.peersByRibId.delete(peer.ribId);
     peer.ribId = id;
     this.peersByRibId.set(id, peer);

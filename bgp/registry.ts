@@ -1,7 +1,7 @@
 /**
  * The numbers of BGP that a session knows, and their names: messages, capabilities, errors.
  * Implements: RFC 4271 §4.1 and §4.5, RFC 4486, RFC 8538 §3 and RFC 9384 (Cease), RFC 6608 (FSM errors), RFC 5492, RFC 7313 §5,
- * RFC 9687 (send hold timer).
+ * RFC 9687 (send hold timer), RFC 9234 §4.2 (role mismatch).
  * Leaves out: path attributes (wire/attributes/).
  */
 
@@ -14,6 +14,7 @@ export const CapabilityCode = {
   routeRefresh: 2,
   extendedNextHop: 5,
   extendedMessage: 6,
+  role: 9,
   gracefulRestart: 64,
   fourOctetAs: 65,
   addPath: 69,
@@ -76,6 +77,7 @@ export const OpenError = {
   unsupportedOptionalParameter: 4,
   unacceptableHoldTime: 6,
   unsupportedCapability: 7,
+  roleMismatch: 11,
 } as const;
 
 /** RFC 6608. */

@@ -3,11 +3,13 @@
 import { policyInForce } from './filter/filter.ts';
 import { splitScope } from './ip.ts';
 import type { RibPeer, RibPolicy } from './rib/rib-types.ts';
+import { roleOf } from './session/local-offer.ts';
 import type { Negotiated } from './session/negotiate.ts';
 import type { Peer } from './session/peer.ts';
+import type { SpeakerSettings } from './settings.ts';
 import { extendedMessageLength, maximumMessageLength } from './wire/message.ts';
 
-export function toRibPeer(peer: Peer, negotiated: Negotiated): RibPeer {
+export function toRibPeer(peer: Peer, negotiated: Negotiated, speaker: SpeakerSettings): RibPeer {
   const { neighbor, connection } = peer;
   return {
     name: peer.name,
@@ -27,15 +29,22 @@ export function toRibPeer(peer: Peer, negotiated: Negotiated): RibPeer {
     addPath: { ...negotiated.addPath, sendMaximum: neighbor.addPaths?.sendMaximum ?? 0 },
     nextHopMode: neighbor.nextHopMode,
     nextHopSelf: neighbor.nextHopSelf,
-    ...toRibPolicy(peer),
+    role: roleOf(neighbor, peer.localAs),
+    ...toRibPolicy(peer, speaker),
   };
 }
 
 /** What may change while the session goes on. */
-export function toRibPolicy({ neighbor, peerType }: Peer): RibPolicy {
+export function toRibPolicy({ neighbor, peerType }: Peer, speaker: SpeakerSettings): RibPolicy {
+  const { gracefulShutdown = false, obeysGracefulShutdown = peerType === 'eBGP' } = neighbor;
   return {
     allowedOwnAs: neighbor.allowedOwnAs,
     importFilter: policyInForce('import', peerType, neighbor.importFilter),
     exportFilter: policyInForce('export', peerType, neighbor.exportFilter),
+    localAsMode: neighbor.localAsMode,
+    removePrivateAs: neighbor.removePrivateAs,
+    asOverride: neighbor.asOverride,
+    marksGracefulShutdown: gracefulShutdown || speaker.gracefulShutdown,
+    lowers: gracefulShutdown ? 'all' : obeysGracefulShutdown ? 'marked' : undefined,
   };
 }

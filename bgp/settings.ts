@@ -5,6 +5,7 @@
 
 import type { Family } from './ip.ts';
 import type { RoutePolicy } from './filter/filter.ts';
+import type { Role } from './role.ts';
 
 export interface SpeakerSettings {
   readonly asNumber: number;
@@ -16,6 +17,10 @@ export interface SpeakerSettings {
   readonly listenPort?: number;
   /** RFC 4724. Restart time in seconds, offered to every peer; 0 turns graceful restart off. */
   readonly gracefulRestartSeconds: number;
+  /** RFC 8326: this speaker is about to stop: what every peer is told is marked, as with `gracefulShutdown` of a neighbour. */
+  readonly gracefulShutdown?: boolean;
+  /** RFC 4456 §10: clients peer among themselves, so that what one tells is not reflected to the others. */
+  readonly clientsMesh?: boolean;
   /** Equal paths that are told to the kernel (ECMP); 1 turns multipath off. */
   readonly maximumPaths: number;
   readonly neighbors: readonly NeighborSettings[];
@@ -73,8 +78,28 @@ export interface NeighborSettings {
   readonly addPaths?: AddPathSettings;
   /** auto: RFC 4271 §5.1.3 (eBGP: self; iBGP: unchanged). */
   readonly nextHopMode: 'auto' | 'self' | 'keep';
+  /** RFC 9234: what we are to an eBGP peer. */
+  readonly role?: Role;
+  /** RFC 9234 §4.2: no session with a peer that tells no role. */
+  readonly roleStrict?: boolean;
+  /**
+   * With a localAs of its own, towards an eBGP peer. replace (unless told): the peer sees localAs alone. noPrepend: localAs, then
+   * the speaker's. prepend: the same, and localAs is put before what the peer tells.
+   */
+  readonly localAsMode?: 'replace' | 'noPrepend' | 'prepend';
+  /** Private AS numbers in what an eBGP peer is told; `ifAll`, `replaceIfAll`: only where there are no others. Undefined: they stay. */
+  readonly removePrivateAs?: 'ifAll' | 'all' | 'replaceIfAll' | 'replaceAll';
+  /** An eBGP peer's own number in what it is told becomes ours, so that it does not take the route for a loop. */
+  readonly asOverride?: boolean;
   /** How often our own AS may stand in a received AS_PATH. */
   readonly allowedOwnAs: number;
+  /**
+   * RFC 8326: the session is about to end. What the peer is told is marked: GRACEFUL_SHUTDOWN (eBGP), LOCAL_PREF 0 (iBGP); what it
+   * tells has LOCAL_PREF 0 here.
+   */
+  readonly gracefulShutdown?: boolean;
+  /** RFC 8326: whether a route with GRACEFUL_SHUTDOWN from the peer has LOCAL_PREF 0; undefined: from an eBGP peer. */
+  readonly obeysGracefulShutdown?: boolean;
   /** Undefined: everything from an iBGP peer, nothing from an eBGP peer (RFC 8212). */
   readonly importFilter?: RoutePolicy;
   /** The same for what the peer is told. */

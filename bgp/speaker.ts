@@ -255,6 +255,7 @@ export class Speaker {
   private makePeerRoutes(): PeerRoutes {
     const host = {
       clock: this.clock,
+      settings: () => this.settings,
       deferral: () => this.deferral,
       checkDeferral: () => this.checkDeferral(),
       emit: (event: SpeakerEvent) => this.emit(event),
@@ -281,8 +282,8 @@ export class Speaker {
   }
 
   private ribLocal(): RibLocal {
-    const { asNumber, routerId, clusterId, maximumPaths } = this.settings;
-    return { asNumber, routerId, clusterId, maximumPaths };
+    const { asNumber, routerId, clusterId, clientsMesh, maximumPaths } = this.settings;
+    return { asNumber, routerId, clusterId, clientsMesh, maximumPaths };
   }
 
   // Peers, as the settings want them.
@@ -352,7 +353,7 @@ export class Speaker {
       } else {
         peer.update(after);
         this.superviseByBfd(peer);
-        if (peer.ribId !== undefined) this.rib.setPolicy(peer.ribId, toRibPolicy(peer));
+        if (peer.ribId !== undefined) this.rib.setPolicy(peer.ribId, toRibPolicy(peer, this.settings));
       }
     }
     return reset;

@@ -1,7 +1,8 @@
 /**
  * From an UPDATE to rows: decode, judge (loops, next hop, import filter), announce and withdraw.
  * Implements: RFC 4271 §9 (order: withdrawn first), §9.1.2 (AS loop), RFC 4456 §8 (own ORIGINATOR_ID, CLUSTER_LIST),
- *   RFC 7606 §2 (treat-as-withdraw), §5.2 (no prefix to withdraw), RFC 7911 §5 (paths by prefix and identifier).
+ *   RFC 7606 §2 (treat-as-withdraw), §5.2 (no prefix to withdraw), RFC 7911 §5 (paths by prefix and identifier), RFC 8326 §4
+ *   (LOCAL_PREF 0), RFC 9234 §5 (ingress).
  * Holds: a refused route keeps its row and its reason, so that it can be shown and judged again without asking the peer.
  */
 
@@ -10,6 +11,7 @@ import type { Family } from '../ip.ts';
 import type { RouteFilter } from '../filter/filter.ts';
 import { asOccurrences } from '../wire/attributes/as-path.ts';
 import { AttributeCursor, applyRouteChanges } from '../wire/attributes/attribute-set.ts';
+import type { AttributeChanges } from '../wire/attributes/attribute-set.ts';
 import { AttributeDecoder } from '../wire/attributes/decode.ts';
 import { AttributeCode } from '../wire/attributes/table.ts';
 import { readU32 } from '../wire/byte-reader.ts';
@@ -18,6 +20,7 @@ import { newPrefixKey, pathIdSize, readPrefix } from '../wire/nlri.ts';
 import type { PrefixKey } from '../wire/nlri.ts';
 import { newUpdateFields, readUpdateFields } from '../wire/update.ts';
 import { updateError } from '../wire/update-error.ts';
+import { AttributeTrait } from './attribute-pool.ts';
 import type { AttributePool } from './attribute-pool.ts';
 import { Rung } from './best-path.ts';
 import type { FamilyTable, Judgement } from './family-table.ts';
@@ -33,11 +36,13 @@ export interface LocalNumbers {
   asNumber: number;
   routerId: number;
   clusterId: number;
+  clientsMesh: boolean;
 }
 
 /** Everything of a peer that its received routes are judged by: equal keys, equal judgements. */
 export function importKey(peer: RibPeer): string {
-  return JSON.stringify([peer.localAs, peer.allowedOwnAs, peer.importFilter?.key ?? '']);
+  const { localAs, allowedOwnAs, importFilter, role, remoteAs, localAsMode, lowers } = peer;
+  return JSON.stringify([localAs, allowedOwnAs, importFilter?.key, role, remoteAs, localAsMode === 'prepend', lowers]);
 }
 
 export class AdjRibIn {
@@ -105,7 +110,10 @@ export class AdjRibIn {
     const peer = table.peers.get(chunk.peer[path & rowMask]);
     const attributes = chunk.attributes[path & rowMask];
     table.prefixes.readKey(chunk.prefix[path & rowMask], this.#key);
-    this.#judge(peer, table.family, attributes, this.#exclusionOf(peer, attributes));
+    const exclusion = this.#exclusionOf(peer, attributes);
+    const base = this.#baseOf(peer, attributes, exclusion);
+    this.#judge(peer, table.family, attributes, base, exclusion);
+    this.#releaseBase(base, attributes);
     table.judge(path, this.#judgement);
   }
 
@@ -124,40 +132,92 @@ export class AdjRibIn {
     const table = this.#tables[family];
     const attributes = this.#pool.intern(set.buffer, 0, set.length);
     const exclusion = this.#exclusionOf(peer, attributes);
+    const base = this.#baseOf(peer, attributes, exclusion);
     const withPathIds = peer.session.pathIds[family];
     for (let at = start; at < end;) {
       const pathId = withPathIds ? readU32(body, at) : 0;
       at = readPrefix(body, withPathIds ? at + pathIdSize : at, family, this.#key);
-      this.#judge(peer, family, attributes, exclusion);
+      this.#judge(peer, family, attributes, base, exclusion);
       table.announce(peer, this.#key, pathId, attributes, this.#judgement);
     }
+    this.#releaseBase(base, attributes);
     this.#pool.release(attributes);
   }
 
+  /**
+   * What filters see of a set, and what the route has where there is no filter: as received but for what the session's own settings
+   * ask for. Where it is another set than the received one, releaseBase is owed.
+   */
+  #baseOf(peer: PeerEntry, attributes: number, exclusion: number): number {
+    if (!peer.editsImports || exclusion !== 0) return attributes;
+    const { localAs, localAsMode, remoteAs, importFilter } = peer.peer;
+    const isMarked = (this.#traitsOf(attributes) & AttributeTrait.onlyToCustomer) !== 0;
+    const marks = peer.role?.marksReceived === true && !isMarked;
+    const prepends = peer.external && localAsMode === 'prepend';
+    const lowers = importFilter === undefined && this.#isLowered(peer, attributes);
+    if (!marks && !prepends && !lowers) return attributes;
+    const base = this.#changed(attributes, {
+      ...(prepends && { prependAsPath: [localAs] }),
+      ...(marks && { onlyToCustomer: remoteAs }),
+      ...(lowers && { localPref: 0 }),
+    });
+    if (base === attributes) this.#pool.release(base);
+    return base;
+  }
+
+  #releaseBase(base: number, attributes: number): void {
+    if (base !== attributes) this.#pool.release(base);
+  }
+
   /** Fills the judgement for the prefix in the key. */
-  #judge(peer: PeerEntry, family: Family, attributes: number, exclusion: number): void {
+  #judge(peer: PeerEntry, family: Family, attributes: number, base: number, exclusion: number): void {
     const judgement = this.#judgement;
     judgement.exclusion = exclusion;
     judgement.changed = 0;
     judgement.rule = '';
     const filter = peer.peer.importFilter;
-    if (filter !== undefined && exclusion === 0) this.#filter(filter, peer, family, attributes);
+    if (filter !== undefined && exclusion === 0) this.#filter(filter, peer, family, attributes, base);
+    else if (base !== attributes) {
+      this.#pool.retain(base);
+      judgement.changed = base;
+    }
   }
 
-  #filter(filter: RouteFilter, peer: PeerEntry, family: Family, attributes: number): void {
+  #filter(filter: RouteFilter, peer: PeerEntry, family: Family, attributes: number, base: number): void {
     const judgement = this.#judgement;
-    const view = this.#pool.view(attributes);
-    const verdict = filter.evaluate(new RouteView(family, this.#key, view, peer));
+    const verdict = filter.evaluate(new RouteView(family, this.#key, this.#pool.view(base), peer));
     judgement.rule = verdict.rule;
-    if (verdict.kind === 'reject') judgement.exclusion = Rung.filtered;
-    else if (verdict.changes !== undefined) {
-      const changed = applyRouteChanges(view.bytes, verdict.changes);
-      judgement.changed = this.#pool.intern(changed, 0, changed.length);
-      if (judgement.changed === attributes) {
-        this.#pool.release(attributes);
-        judgement.changed = 0;
-      }
+    if (verdict.kind === 'reject') {
+      judgement.exclusion = Rung.filtered;
+      return;
     }
+    let set = base;
+    if (verdict.changes === undefined) this.#pool.retain(base);
+    else set = this.#changed(base, verdict.changes);
+    if (this.#isLowered(peer, set)) {
+      const lowered = this.#changed(set, { localPref: 0 });
+      this.#pool.release(set);
+      set = lowered;
+    }
+    if (set === attributes) this.#pool.release(set);
+    else judgement.changed = set;
+  }
+
+  /** RFC 8326 §4.2: after filters, so that none of them raises it again. */
+  #isLowered(peer: PeerEntry, attributes: number): boolean {
+    const { lowers } = peer.peer;
+    if (lowers === undefined) return false;
+    return lowers === 'all' || (this.#traitsOf(attributes) & AttributeTrait.gracefulShutdown) !== 0;
+  }
+
+  /** The set with the changes, with a reference for the caller. */
+  #changed(attributes: number, changes: AttributeChanges): number {
+    const bytes = applyRouteChanges(this.#pool.view(attributes).bytes, changes);
+    return this.#pool.intern(bytes, 0, bytes.length);
+  }
+
+  #traitsOf(attributes: number): number {
+    return this.#pool.chunk(attributes).traits[attributes & rowMask];
   }
 
   /** Why no route with these attributes from this peer may be used; 0: it may. */
@@ -181,6 +241,10 @@ export class AdjRibIn {
         for (let at = valueStart; at < valueEnd; at += 4) {
           if (readU32(bytes, at) === this.#local.clusterId) return Rung.ownClusterId;
         }
+      } else if (code === AttributeCode.onlyToCustomer && peer.role !== undefined) {
+        const { leaked } = peer.role;
+        const isOthers = readU32(bytes, valueStart) !== peer.peer.remoteAs;
+        if (leaked === 'all' || (leaked === 'others' && isOthers)) return Rung.leaked;
       }
     }
     if (peer.isOurAddress(bytes, start)) return Rung.nextHopIsOurs;

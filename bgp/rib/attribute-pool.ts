@@ -13,7 +13,13 @@ import { HashIndex } from './hash-index.ts';
 import { ChunkedRows, chunkBits, chunkRows, clear, rowMask } from './rows.ts';
 
 /** Bits of the traits column. */
-export const AttributeTrait = { noExport: 1, noAdvertise: 2, emptyAsPath: 4 } as const;
+export const AttributeTrait = {
+  noExport: 1,
+  noAdvertise: 2,
+  emptyAsPath: 4,
+  gracefulShutdown: 8,
+  onlyToCustomer: 16,
+} as const;
 
 class AttributeChunk {
   readonly address = new Uint32Array(chunkRows);
@@ -147,7 +153,7 @@ export class AttributePool {
       else if (code === AttributeCode.clusterList) chunk.clusterListLength[row] = (valueEnd - valueStart) >> 2;
       else if (code === AttributeCode.communities) {
         for (let at = valueStart; at < valueEnd; at += 4) chunk.traits[row] |= communityTrait(readU32(bytes, at));
-      }
+      } else if (code === AttributeCode.onlyToCustomer) chunk.traits[row] |= AttributeTrait.onlyToCustomer;
     }
   }
 
@@ -176,6 +182,7 @@ export class AttributePool {
 
 function communityTrait(community: number): number {
   if (community === WellKnownCommunity.noAdvertise) return AttributeTrait.noAdvertise;
+  if (community === WellKnownCommunity.gracefulShutdown) return AttributeTrait.gracefulShutdown;
   // Without confederations, NO_EXPORT_SUBCONFED reaches exactly as far as NO_EXPORT: not past our AS.
   const stays = community === WellKnownCommunity.noExport || community === WellKnownCommunity.noExportSubconfed;
   return stays ? AttributeTrait.noExport : 0;

@@ -91,6 +91,8 @@ export const Rung = {
   ownClusterId: 35,
   nextHopIsOurs: 36,
   nextHopOffLink: 37,
+  /** RFC 9234 §5. */
+  leaked: 38,
 } as const;
 
 const excluded: Readonly<Record<number, string>> = {
@@ -100,6 +102,7 @@ const excluded: Readonly<Record<number, string>> = {
   [Rung.ownClusterId]: 'ownClusterId',
   [Rung.nextHopIsOurs]: 'nextHopIsOurs',
   [Rung.nextHopOffLink]: 'nextHopOffLink',
+  [Rung.leaked]: 'leaked',
 };
 
 /** Where a path lost, or why it takes no part; undefined: it is selected. */

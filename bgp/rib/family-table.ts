@@ -87,7 +87,7 @@ export class FamilyTable {
       this.pool.retain(attributes);
       counts.paths++;
       counts.fresh++;
-      if (judgement.exclusion === Rung.filtered) counts.filtered++;
+      if (judgement.exclusion !== 0) counts.filtered++;
       this.#applyJudgement(path, judgement);
       this.#link(prefix, path);
       this.#decide(prefix, path, false);
@@ -128,7 +128,7 @@ export class FamilyTable {
     const rung = chunk.rung[row];
     counts.paths--;
     if (chunk.epoch[row] === counts.epoch) counts.fresh--;
-    if (rung === Rung.filtered) counts.filtered--;
+    if (rung >= Rung.filtered) counts.filtered--;
     this.#unlink(prefix, path);
     this.pool.release(chunk.attributes[row]);
     this.pool.release(this.paths.changedOf(path));
@@ -178,7 +178,7 @@ export class FamilyTable {
     const excluded = judgement.exclusion !== 0;
     const wasExcluded = before >= Rung.filtered;
     const counts = this.peers.get(chunk.peer[row]).families[this.family];
-    counts.filtered += Number(judgement.exclusion === Rung.filtered) - Number(before === Rung.filtered);
+    counts.filtered += Number(excluded) - Number(wasExcluded);
     if (excluded) chunk.rung[row] = judgement.exclusion;
     else if (wasExcluded) chunk.rung[row] = 0;
     if (excluded && wasExcluded) return;

@@ -5,6 +5,8 @@
 
 import { addressLength, families, parseAddress, splitScope } from '../ip.ts';
 import type { Family } from '../ip.ts';
+import { roles } from '../role.ts';
+import type { RoleEntry } from '../role.ts';
 import { readU32 } from '../wire/byte-reader.ts';
 import type { SessionClass } from '../wire/attributes/table.ts';
 import type { RibLocal, RibPeer, RibPolicy } from './rib-types.ts';
@@ -23,7 +25,7 @@ export interface PeerFamily {
   paths: number;
   /** Of these, paths of the present epoch. */
   fresh: number;
-  /** Of these, paths that an import filter rejected. */
+  /** Of these, paths that take no part: an import filter rejected them, or a rule of the protocol. */
   filtered: number;
 }
 
@@ -37,6 +39,9 @@ export class PeerEntry {
   /** The interface, where the session runs between link-local addresses. */
   scope: string | undefined;
   session: SessionClass;
+  role: RoleEntry | undefined;
+  /** Whether received sets may be changed before or without a filter: else nobody needs to look. */
+  editsImports = false;
   /** Our addresses on the session: a next hop among them would send packets in a circle. */
   #ours: Uint8Array[];
   readonly families: Record<Family, PeerFamily> = { ipv4: newPeerFamily(), ipv6: newPeerFamily() };
@@ -51,6 +56,8 @@ export class PeerEntry {
     this.address = parseAddress(address) ?? new Uint8Array(4);
     this.scope = scope;
     this.session = sessionClass(peer);
+    this.role = peer.role && roles[peer.role];
+    this.editsImports = editsImports(peer);
     this.#ours = ownAddresses(peer);
   }
 
@@ -63,6 +70,8 @@ export class PeerEntry {
     this.address = fresh.address;
     this.scope = fresh.scope;
     this.session = fresh.session;
+    this.role = fresh.role;
+    this.editsImports = fresh.editsImports;
     this.#ours = fresh.#ours;
     this.open = true;
     this.updatesSent = 0;
@@ -70,6 +79,7 @@ export class PeerEntry {
 
   setPolicy(policy: RibPolicy): void {
     this.peer = { ...this.peer, ...policy };
+    this.editsImports = editsImports(this.peer);
   }
 
   /** Whether the next hop of a canonical set (its length, then its bytes), or one of two, is one of our own addresses. */
@@ -91,6 +101,10 @@ export class PeerEntry {
 function startsWith(bytes: Uint8Array, at: number, address: Uint8Array): boolean {
   for (let i = 0; i < address.length; i++) if (bytes[at + i] !== address[i]) return false;
   return true;
+}
+
+function editsImports({ peerType, role, localAsMode, lowers }: RibPeer): boolean {
+  return lowers !== undefined || (peerType === 'eBGP' && (role !== undefined || localAsMode === 'prepend'));
 }
 
 /** 32 bits of an identifier in IPv4 form. */

@@ -4,6 +4,8 @@ import type { SharedLink } from '../driver.ts';
 import type { Family } from '../ip.ts';
 import type { BestPathChange } from '../status.ts';
 import type { RouteFilter } from '../filter/filter.ts';
+import type { Role } from '../role.ts';
+import type { NeighborSettings } from '../settings.ts';
 
 /** The speaker itself. */
 export interface RibLocal {
@@ -12,6 +14,8 @@ export interface RibLocal {
   readonly routerId: string;
   /** IPv4 form; undefined: the router id serves (RFC 4456 §7). */
   readonly clusterId?: string;
+  /** RFC 4456 §10: what one client tells is not reflected to the others. */
+  readonly clientsMesh?: boolean;
   /** Equal paths that count as selected besides the best; 1 turns multipath off. */
   readonly maximumPaths: number;
 }
@@ -22,6 +26,14 @@ export interface RibPolicy {
   readonly allowedOwnAs: number | undefined;
   readonly importFilter: RouteFilter | undefined;
   readonly exportFilter: RouteFilter | undefined;
+  /** See NeighborSettings. */
+  readonly localAsMode: NeighborSettings['localAsMode'];
+  readonly removePrivateAs: NeighborSettings['removePrivateAs'];
+  readonly asOverride: boolean | undefined;
+  /** RFC 8326: what the peer is told is marked as about to go. */
+  readonly marksGracefulShutdown: boolean | undefined;
+  /** RFC 8326: which routes of the peer have LOCAL_PREF 0. */
+  readonly lowers: 'marked' | 'all' | undefined;
 }
 
 /** A neighbour with an established session, as negotiated. */
@@ -52,6 +64,8 @@ export interface RibPeer extends Partial<RibPolicy> {
   readonly maximumMessageSize: number;
   /** RFC 7911, as negotiated; undefined: one path a prefix, in both directions. */
   readonly addPath?: RibAddPath;
+  /** RFC 9234, ours; undefined: none. */
+  readonly role?: Role;
   readonly nextHopMode: 'auto' | 'self' | 'keep';
   /** Next hop where we give ourselves; where missing, `localAddress` if it is of that family. */
   readonly nextHopSelf?: Partial<Record<Family, string>>;
@@ -93,7 +107,7 @@ export interface RouteQuery {
 export interface RibFamilyCounters {
   /** Paths from the peer that may be used. */
   readonly imported: number;
-  /** Paths from the peer that its import filter rejected. */
+  /** Paths from the peer that take no part: its import filter rejected them, or a rule of the protocol. */
   readonly filtered: number;
   /** Prefixes that the peer was told and that were not withdrawn. */
   readonly exported: number;

@@ -92,7 +92,7 @@ export class Rib {
     this.#adjRibOut.onOutput = (id) => this.onOutput?.(id);
   }
 
-  /** Cluster id and maximumPaths take effect at once; another AS number or router id needs a new Rib. */
+  /** Cluster id, clientsMesh and maximumPaths take effect at once; another AS number or router id needs a new Rib. */
   setLocal(local: RibLocal): void {
     const before = this.#local;
     this.#local = local;
@@ -105,7 +105,7 @@ export class Rib {
       }
       if (local.clusterId !== before.clusterId) this.#walks.start(judgeWalk(table, this.#adjRibIn, undefined));
     }
-    if (local.clusterId !== before.clusterId) this.#adjRibOut.refreshAll();
+    if (local.clusterId !== before.clusterId || local.clientsMesh !== before.clientsMesh) this.#adjRibOut.refreshAll();
     this.#hintWork();
   }
 
@@ -408,5 +408,6 @@ function localNumbers(local: RibLocal): LocalNumbers {
     asNumber: local.asNumber,
     routerId: identifier(local.routerId),
     clusterId: identifier(local.clusterId ?? local.routerId),
+    clientsMesh: local.clientsMesh ?? false,
   };
 }

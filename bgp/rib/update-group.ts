@@ -1,6 +1,7 @@
 /**
  * Peers that hear the same bytes: the changes are packed once, and each member is handed the same buffers, less its own routes.
- * Implements: RFC 4271 §9.2, §5.1.3 (next hop), RFC 4456 §8, RFC 4724 §2 (End-of-RIB).
+ * Implements: RFC 4271 §9.2, §5.1.3 (next hop), RFC 4456 §8, RFC 4724 §2 (End-of-RIB), RFC 8326 §4 (what is told before a
+ *   shutdown), RFC 9234 §5 (egress).
  * Holds: a member that is slower than the others is only a lower position in the change log; what is past is not kept for it:
  *   it is packed for alone, from the present state, until it stands where a retained segment begins. A withdraw is sent only
  *   where an announcement was.
@@ -8,7 +9,9 @@
 
 import { addressLength, families, familyOfText, isLinkLocal, parseAddress, splitScope } from '../ip.ts';
 import type { Family } from '../ip.ts';
-import { AttributeView, applyRouteChanges } from '../wire/attributes/attribute-set.ts';
+import { roles } from '../role.ts';
+import type { RoleEntry } from '../role.ts';
+import { AttributeView, WellKnownCommunity, applyRouteChanges } from '../wire/attributes/attribute-set.ts';
 import { writeOutgoing } from '../wire/attributes/outgoing.ts';
 import type { OutgoingForm } from '../wire/attributes/outgoing.ts';
 import { ByteWriter } from '../wire/byte-writer.ts';
@@ -17,6 +20,7 @@ import { endOfRibMessage, isInNextHopAttribute } from '../wire/update.ts';
 import type { LocalNumbers } from './adj-rib-in.ts';
 import { AttributeTrait } from './attribute-pool.ts';
 import type { ChangeLog, Position } from './change-log.ts';
+import { EditedPaths, pathEditsOf } from './edited-paths.ts';
 import type { FamilyTable } from './family-table.ts';
 import { localPeer } from './peer-table.ts';
 import type { PeerEntry } from './peer-table.ts';
@@ -48,6 +52,10 @@ export function groupKey(peer: RibPeer): string {
     peer.nextHopMode,
     ...families.map((family) => ownNextHop(peer, family)),
     peer.exportFilter?.key ?? '',
+    peer.role,
+    peer.localAsMode,
+    peer.marksGracefulShutdown,
+    pathEditsOf(peer),
   ]);
 }
 
@@ -133,6 +141,8 @@ export abstract class UpdateGroup<S extends Segment = Segment, M extends GroupMe
   protected readonly peer: RibPeer;
   #local: LocalNumbers;
   #class: Exclude<PeerClass, 'local'>;
+  #role: RoleEntry | undefined;
+  #edits: EditedPaths | undefined;
   #ownNextHop: Uint8Array | undefined;
   /** The next hop of the set looked at last, by its length. */
   #nextHops = { 4: new Uint8Array(4), 16: new Uint8Array(16) };
@@ -148,6 +158,9 @@ export abstract class UpdateGroup<S extends Segment = Segment, M extends GroupMe
     this.#local = local;
     this.peer = peer;
     this.#class = peer.peerType === 'eBGP' ? 'external' : peer.reflectorClient ? 'client' : 'nonClient';
+    this.#role = peer.role && roles[peer.role];
+    const edits = pathEditsOf(peer);
+    this.#edits = edits && new EditedPaths(table.pool, edits);
     const own = ownNextHop(peer, table.family);
     this.#ownNextHop = own.length === 0 ? undefined : concatenate(own);
   }
@@ -289,10 +302,13 @@ export abstract class UpdateGroup<S extends Segment = Segment, M extends GroupMe
   /** The set that members are told for the path; 0: nothing. Valid until releaseMade. */
   protected exported(prefix: number, path: number, peer: PeerEntry): number {
     const { table } = this;
-    const attributes = table.paths.attributesOf(path);
+    let attributes = table.paths.attributesOf(path);
     const traits = table.pool.chunk(attributes).traits[attributes & rowMask];
     this.medWasSet = 0;
-    if (!mayBeTold(classOf(peer), this.#class, traits)) return 0;
+    if (!mayBeTold(classOf(peer), this.#class, traits, this.#local.clientsMesh)) return 0;
+    // RFC 9234 §5, egress 2.
+    if ((traits & AttributeTrait.onlyToCustomer) !== 0 && this.#role?.withholdsMarked) return 0;
+    if (this.#edits !== undefined) attributes = this.#edits.of(attributes);
     const filter = this.peer.exportFilter;
     if (filter === undefined) return attributes;
     const view = table.pool.view(attributes);
@@ -308,6 +324,7 @@ export abstract class UpdateGroup<S extends Segment = Segment, M extends GroupMe
   }
 
   protected releaseMade(): void {
+    this.#edits?.releaseMade();
     for (const attributes of this.#made) this.table.pool.release(attributes);
     this.#made.length = 0;
   }
@@ -352,19 +369,25 @@ export abstract class UpdateGroup<S extends Segment = Segment, M extends GroupMe
   }
 
   #formFor(source: PeerEntry, attributes: number, medWasSet: 0 | 1): OutgoingForm {
-    const { fourOctetAs, localAs } = this.peer;
+    const { fourOctetAs, localAs, localAsMode = 'replace', marksGracefulShutdown } = this.peer;
+    const { asNumber } = this.#local;
     const internal = this.#class !== 'external';
     const { traits } = this.table.pool.chunk(attributes);
     // RFC 4271 §5.1.4: a MED from another AS does not go on to a third.
     const ownMed = medWasSet === 1 || (traits[attributes & rowMask] & AttributeTrait.emptyAsPath) !== 0;
     const reflected = isReflected(classOf(source), this.#class);
     return {
-      prepend: internal ? [] : [localAs],
+      prepend: internal ? [] : localAsMode === 'replace' || localAs === asNumber ? [localAs] : [localAs, asNumber],
       internal,
       fourOctetAs,
       originatorId: reflected ? source.routerId : undefined,
       clusterId: reflected ? this.#local.clusterId : undefined,
       keepMed: internal || ownMed,
+      // RFC 8326 §4: a neighbour in another AS lowers it by itself.
+      localPref: internal && marksGracefulShutdown ? 0 : undefined,
+      community: !internal && marksGracefulShutdown ? WellKnownCommunity.gracefulShutdown : undefined,
+      // RFC 9234 §5, egress 1.
+      onlyToCustomer: this.#role?.marksSent ? localAs : undefined,
     };
   }
 }

@@ -1,9 +1,10 @@
 /**
  * What we offer a neighbour: its settings, where it has any, else the speaker's.
- * Implements: RFC 4724 §4.1 and §4.2 (the R and F bits from the first OPEN on).
+ * Implements: RFC 4724 §4.1 and §4.2 (the R and F bits from the first OPEN on), RFC 9234 §4 (roles).
  */
 
 import { familyOfText, parseAddress } from '../ip.ts';
+import type { Role } from '../role.ts';
 import type { NeighborSettings } from '../settings.ts';
 import { maximumRestartTimeSeconds } from '../wire/capabilities.ts';
 import type { LocalOffer } from './negotiate.ts';
@@ -28,8 +29,9 @@ export function localOffer(
   speaker: OfferingSpeaker,
   hasBeenEstablished: boolean,
 ): LocalOffer {
+  const localAs = localAsOf(neighbor, speaker);
   return {
-    localAs: localAsOf(neighbor, speaker),
+    localAs,
     bgpIdentifier: identifierBytes(speaker.routerId),
     remoteAs: neighbor.remoteAs,
     families: neighbor.families,
@@ -43,7 +45,18 @@ export function localOffer(
     restarting: speaker.restarting,
     forwardingPreserved: speaker.forwardingPreserved || hasBeenEstablished,
     addPaths: neighbor.addPaths,
+    ...offeredRole(neighbor, localAs),
   };
+}
+
+/** RFC 9234 §4: what we are to the neighbour; roles are for sessions between ASes. */
+export function roleOf({ role, remoteAs }: NeighborSettings, localAs: number): Role | undefined {
+  return localAs === remoteAs ? undefined : role;
+}
+
+function offeredRole(neighbor: NeighborSettings, localAs: number): Pick<LocalOffer, 'role'> {
+  const role = roleOf(neighbor, localAs);
+  return role === undefined ? {} : { role: { role, strict: neighbor.roleStrict ?? false } };
 }
 
 /** Between IPv4 addresses, an IPv6 next hop would be a surprise. */

@@ -1,17 +1,26 @@
 /**
  * Two OPENs make a session: what we offer, what the peer's OPEN must be, and what both can do.
  * Implements: RFC 4271 §6.2; RFC 6286 §2.2 (identifiers); RFC 6793 §4 (4-octet AS); RFC 5492 §5 and RFC 4760 §8 (families);
- * RFC 7607 (AS 0); RFC 4724 §3; RFC 7911 §4, §5 (each direction and family by itself); RFC 8950 §4.
+ * RFC 7607 (AS 0); RFC 4724 §3; RFC 7911 §4, §5 (each direction and family by itself); RFC 8950 §4; RFC 9234 §4.2 (roles).
  */
 
 import type { Family } from '../ip.ts';
 import { compareBytes, formatAddress } from '../ip.ts';
+import { formatRole, roles } from '../role.ts';
+import type { Role } from '../role.ts';
 import { addressFamilyNumber, CapabilityCode, ErrorCode, OpenError, unicast } from '../registry.ts';
 import type { AddPathSettings } from '../settings.ts';
 import type { AddPathEntry, Capabilities, GracefulRestartCapability } from '../wire/capabilities.ts';
 import type { Open } from '../wire/open.ts';
 import { asNumberField } from '../wire/open.ts';
 import { ProtocolError } from '../wire/protocol-error.ts';
+
+export interface OfferedRole {
+  /** Ours. */
+  readonly role: Role;
+  /** §4.2: a peer that tells no role is refused. */
+  readonly strict: boolean;
+}
 
 /** Our side of a session. */
 export interface LocalOffer {
@@ -33,6 +42,8 @@ export interface LocalOffer {
   /** The F bit of every family. */
   readonly forwardingPreserved: boolean;
   readonly addPaths?: AddPathSettings;
+  /** RFC 9234; undefined: none is offered, and the peer's means nothing. */
+  readonly role?: OfferedRole;
 }
 
 export interface Negotiated {
@@ -80,6 +91,7 @@ export function toOpen(offer: LocalOffer): Open {
           ? undefined
           : { restarting, restartTimeSeconds, families: families.map((family) => ({ family, forwardingPreserved })) },
       addPath: offeredAddPath(offer),
+      roles: offer.role === undefined ? [] : [roles[offer.role.role].code],
       others: [],
     },
   };
@@ -91,6 +103,7 @@ export function negotiate(offer: LocalOffer, open: Open): Negotiated {
   const remoteAs = capabilities.fourOctetAs ?? open.asNumberField;
   checkAsNumber(offer, remoteAs);
   checkIdentifier(offer, open, remoteAs);
+  checkRole(offer, capabilities);
   if (open.holdTimeSeconds === 1 || open.holdTimeSeconds === 2) {
     throw openError(OpenError.unacceptableHoldTime, `a hold time of ${open.holdTimeSeconds} s; 0 or at least 3`);
   }
@@ -130,6 +143,15 @@ function checkIdentifier(offer: LocalOffer, open: Open, remoteAs: number): void 
   if (!zero && !ours) return;
   const identifier = formatAddress(open.bgpIdentifier);
   throw openError(OpenError.badBgpIdentifier, ours ? `${identifier} is our own` : identifier);
+}
+
+/** RFC 9234 §4.2. */
+function checkRole({ role: ours }: LocalOffer, { roles: theirs }: Capabilities): void {
+  if (ours === undefined || (theirs.length === 0 && !ours.strict)) return;
+  const wanted = roles[ours.role].counterpart;
+  if (theirs.length === 1 && theirs[0] === roles[wanted].code) return;
+  const told = theirs.length === 0 ? 'none is told' : `got ${theirs.map(formatRole).join(' and ')}`;
+  throw openError(OpenError.roleMismatch, `we are ${roles[ours.role].name} and expect ${roles[wanted].name}, ${told}`);
 }
 
 function commonFamilies(offer: LocalOffer, remote: Capabilities): Family[] {

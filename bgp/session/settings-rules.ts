@@ -35,6 +35,13 @@ const effects = {
   // A capability (RFC 7911 §4), and which of the peer's update groups it is in.
   addPaths: 'newSession',
   nextHopMode: 'newSession',
+  role: 'newSession',
+  roleStrict: 'newSession',
+  localAsMode: 'live',
+  removePrivateAs: 'live',
+  asOverride: 'live',
+  gracefulShutdown: 'live',
+  obeysGracefulShutdown: 'live',
   allowedOwnAs: 'live',
   importFilter: 'live',
   exportFilter: 'live',

@@ -1,7 +1,8 @@
 /**
  * Capabilities in an OPEN: what a speaker can do beyond RFC 4271.
  * Implements: RFC 5492 (the parameter), RFC 4760 §8 (multiprotocol), RFC 2918 §2 (route refresh), RFC 6793 §3 (4-octet AS),
- * RFC 8950 §4 (extended next hop), RFC 8654 §3 (extended message), RFC 4724 §3 (graceful restart), RFC 7911 §4 (ADD-PATH).
+ * RFC 8950 §4 (extended next hop), RFC 8654 §3 (extended message), RFC 4724 §3 (graceful restart), RFC 7911 §4 (ADD-PATH),
+ * RFC 9234 §4.1 (BGP role).
  * Leaves out: every other capability; it is kept by its number, to be shown.
  */
 
@@ -15,6 +16,7 @@ import {
   OpenError,
   unicast,
 } from '../registry.ts';
+import { formatRole } from '../role.ts';
 import { readU16 } from './byte-reader.ts';
 import { ProtocolError } from './protocol-error.ts';
 
@@ -30,6 +32,8 @@ export interface Capabilities {
   readonly gracefulRestart: GracefulRestartCapability | undefined;
   /** RFC 7911; one entry a family, empty: no such capability. */
   readonly addPath: readonly AddPathEntry[];
+  /** Codes of the role of whoever sends it: one at most, but for a sender that contradicts itself. */
+  readonly roles: readonly number[];
   /** Codes that came and are none of ours. */
   readonly others: readonly number[];
 }
@@ -63,6 +67,7 @@ export function encodeCapabilities(capabilities: Capabilities): Uint8Array {
     bytes.push(CapabilityCode.extendedNextHop, extendedNextHopEntry, 0, ipv4, 0, unicast, 0, ipv6);
   }
   if (capabilities.extendedMessage) bytes.push(CapabilityCode.extendedMessage, 0);
+  for (const role of capabilities.roles) bytes.push(CapabilityCode.role, 1, role);
   const { gracefulRestart, fourOctetAs, addPath } = capabilities;
   if (gracefulRestart !== undefined) {
     const { restarting, restartTimeSeconds: time, families } = gracefulRestart;
@@ -96,6 +101,7 @@ export function decodeCapabilities(parameters: readonly Uint8Array[]): Capabilit
   let fourOctetAs: number | undefined;
   let gracefulRestart: GracefulRestartCapability | undefined;
   let addPath: readonly AddPathEntry[] = [];
+  const roles: number[] = [];
   const others: number[] = [];
   for (const [code, value] of capabilitiesIn(parameters)) {
     switch (code) {
@@ -117,6 +123,10 @@ export function decodeCapabilities(parameters: readonly Uint8Array[]): Capabilit
       case CapabilityCode.extendedMessage:
         checkLength(code, value, value.length === 0);
         extendedMessage = true;
+        break;
+      case CapabilityCode.role:
+        checkLength(code, value, value.length === 1);
+        if (!roles.includes(value[0])) roles.push(value[0]);
         break;
       case CapabilityCode.gracefulRestart:
         checkLength(code, value, value.length >= 2 && value.length % 4 === 2);
@@ -142,6 +152,7 @@ export function decodeCapabilities(parameters: readonly Uint8Array[]): Capabilit
     fourOctetAs,
     gracefulRestart,
     addPath,
+    roles,
     others,
   };
 }
@@ -153,6 +164,7 @@ export function formatCapabilities(capabilities: Capabilities): string[] {
   if (capabilities.routeRefresh) lines.push(capabilityNames[CapabilityCode.routeRefresh]);
   if (capabilities.extendedNextHop) lines.push(capabilityNames[CapabilityCode.extendedNextHop]);
   if (capabilities.extendedMessage) lines.push(capabilityNames[CapabilityCode.extendedMessage]);
+  for (const role of capabilities.roles) lines.push(`${capabilityNames[CapabilityCode.role]} ${formatRole(role)}`);
   const { gracefulRestart, fourOctetAs } = capabilities;
   if (gracefulRestart !== undefined) lines.push(formatGracefulRestart(gracefulRestart));
   if (fourOctetAs !== undefined) lines.push(`${capabilityNames[CapabilityCode.fourOctetAs]} ${fourOctetAs}`);

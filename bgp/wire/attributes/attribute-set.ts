@@ -15,8 +15,9 @@ import { readU16, readU32 } from '../byte-reader.ts';
 import { AttributeCode, AttributeFlag, attributeTable } from './table.ts';
 import { asNumbers, formatAsPath, writePrepended } from './as-path.ts';
 
-/** RFC 1997: communities that every speaker obeys. */
+/** Communities with a meaning of their own: RFC 1997 (the first three), RFC 8326. */
 export const WellKnownCommunity = {
+  gracefulShutdown: 0xffff0000,
   noExport: 0xffffff01,
   noAdvertise: 0xffffff02,
   noExportSubconfed: 0xffffff03,
@@ -119,6 +120,11 @@ export class AttributeView {
     return this.#each(AttributeCode.clusterList, 4, (value, at) => formatAddress(value.subarray(at, at + 4)));
   }
 
+  /** RFC 9234: the AS after which the route goes to customers alone. */
+  get onlyToCustomer(): number | undefined {
+    return this.#number(AttributeCode.onlyToCustomer);
+  }
+
   /** `aa:nn` */
   get communities(): string[] {
     return this.#each(AttributeCode.communities, 4, (value, at) => `${readU16(value, at)}:${readU16(value, at + 2)}`);
@@ -162,12 +168,19 @@ export function originatedAttributes(communities: readonly string[]): Uint8Array
   return applyRouteChanges(writer.copy(), { addCommunities: communities });
 }
 
+/** What a speaker does to a set by itself, beside what filters may do. */
+export interface AttributeChanges extends RouteChanges {
+  readonly onlyToCustomer?: number;
+  /** Takes the place of AS_PATH's value. */
+  readonly asPathValue?: Uint8Array;
+}
+
 /**
- * The set that a filter's changes make of another. A change that would make an attribute longer than its length can say is
+ * The set that changes make of another. A change that would make an attribute longer than its length can say is
  * left out.
  * @throws RangeError where a community is not `aa:nn`.
  */
-export function applyRouteChanges(set: Uint8Array, changes: RouteChanges): Uint8Array {
+export function applyRouteChanges(set: Uint8Array, changes: AttributeChanges): Uint8Array {
   const values = new Map<number, { flags: number; value: Uint8Array }>();
   const cursor = new AttributeCursor();
   cursor.start(set, 0, set.length);
@@ -180,7 +193,9 @@ export function applyRouteChanges(set: Uint8Array, changes: RouteChanges): Uint8
     if (writer.length > 0xffff) return;
     values.set(code, { flags: values.get(code)?.flags ?? attributeTable[code].flags, value: writer.copy() });
   };
-  const { addCommunities = [], prependAsPath = [], localPref, med } = changes;
+  const { addCommunities = [], prependAsPath = [], localPref, med, onlyToCustomer, asPathValue } = changes;
+  if (asPathValue !== undefined) put(AttributeCode.asPath, (writer) => writer.bytes(asPathValue));
+  if (onlyToCustomer !== undefined) put(AttributeCode.onlyToCustomer, (writer) => writer.u32(onlyToCustomer));
   if (prependAsPath.length > 0) {
     const path = values.get(AttributeCode.asPath)?.value ?? new Uint8Array(0);
     put(AttributeCode.asPath, (writer) => writePrepended(writer, prependAsPath, path, 0, path.length));

@@ -1,7 +1,7 @@
 /**
  * From a canonical set to the attributes that one class of peers is sent.
  * Implements: RFC 4271 §5.1 (AS_PATH, NEXT_HOP, MED, LOCAL_PREF on the way out), RFC 4456 §8 (ORIGINATOR_ID, CLUSTER_LIST),
- *   RFC 6793 §4.2.2 (towards 2-octet peers).
+ *   RFC 6793 §4.2.2 (towards 2-octet peers), RFC 4360 §6 (extended communities that stay in the AS), RFC 8326 §4, RFC 9234 §5.
  * Leaves out: MP_REACH_NLRI, which holds the prefixes: update.ts. Who is told what: rib/reflection.ts.
  * Holds: attributes leave in ascending order; what a reflector passes on is otherwise unchanged.
  */
@@ -25,6 +25,12 @@ export interface OutgoingForm {
   readonly clusterId?: number;
   /** MULTI_EXIT_DISC stays. */
   readonly keepMed: boolean;
+  /** Takes the place of the set's LOCAL_PREF, within the AS. */
+  readonly localPref?: number;
+  /** One more community. */
+  readonly community?: number;
+  /** Written where the set has no OTC. */
+  readonly onlyToCustomer?: number;
 }
 
 export const defaultLocalPref = 100;
@@ -53,7 +59,11 @@ export function writeOutgoing(
     }
     if (written < AttributeCode.localPref && code > AttributeCode.localPref && form.internal) {
       header(writer, AttributeCode.localPref, 4);
-      writer.u32(defaultLocalPref);
+      writer.u32(form.localPref ?? defaultLocalPref);
+    }
+    if (written < AttributeCode.communities && code > AttributeCode.communities && form.community !== undefined) {
+      header(writer, AttributeCode.communities, 4);
+      writer.u32(form.community);
     }
     if (written < AttributeCode.originatorId && code > AttributeCode.originatorId && form.originatorId !== undefined) {
       header(writer, AttributeCode.originatorId, 4);
@@ -67,6 +77,14 @@ export function writeOutgoing(
     if (wideAggregator >= 0 && written < AttributeCode.as4Aggregator && code > AttributeCode.as4Aggregator) {
       header(writer, AttributeCode.as4Aggregator, 8);
       writer.bytes(bytes, wideAggregator, wideAggregator + 8);
+    }
+    if (
+      form.onlyToCustomer !== undefined &&
+      written < AttributeCode.onlyToCustomer &&
+      code > AttributeCode.onlyToCustomer
+    ) {
+      header(writer, AttributeCode.onlyToCustomer, 4);
+      writer.u32(form.onlyToCustomer);
     }
     written = code;
   };
@@ -88,10 +106,33 @@ export function writeOutgoing(
         copy(writer, bytes);
         break;
       case AttributeCode.localPref:
+        // One that is to be another is left to addUpTo.
+        if (!form.internal || form.localPref !== undefined) break;
+        addUpTo(code);
+        copy(writer, bytes);
+        break;
       case AttributeCode.originatorId:
         if (!form.internal) break;
         addUpTo(code);
         copy(writer, bytes);
+        break;
+      case AttributeCode.communities: {
+        addUpTo(code);
+        const more = form.community !== undefined && !hasCommunity(bytes, from, valueEnd, form.community) ? 4 : 0;
+        writeAttributeHeader(writer, cursor.flags, code, valueEnd - from + more);
+        writer.bytes(bytes, from, valueEnd);
+        if (more > 0) writer.u32(form.community!);
+        break;
+      }
+      case AttributeCode.extendedCommunities:
+        if (form.internal) {
+          addUpTo(code);
+          copy(writer, bytes);
+        } else if (writeTransitiveOnes(bytes, from, valueEnd)) {
+          addUpTo(code);
+          writeAttributeHeader(writer, cursor.flags, code, narrow.length);
+          writer.bytes(narrow.buffer, 0, narrow.length);
+        }
         break;
       case AttributeCode.clusterList: {
         if (!form.internal) break;
@@ -154,4 +195,16 @@ function writeAs4Path(writer: ByteWriter): void {
   }
   header(writer, AttributeCode.as4Path, narrow.length);
   writer.bytes(narrow.buffer, 0, narrow.length);
+}
+
+function hasCommunity(bytes: Uint8Array, start: number, end: number, community: number): boolean {
+  for (let at = start; at < end; at += 4) if (readU32(bytes, at) === community) return true;
+  return false;
+}
+
+/** RFC 4360 §6: into `narrow`, the extended communities that may leave the AS. @returns whether there are any */
+function writeTransitiveOnes(bytes: Uint8Array, start: number, end: number): boolean {
+  narrow.reset();
+  for (let at = start; at < end; at += 8) if ((bytes[at] & 0x40) === 0) narrow.bytes(bytes, at, at + 8);
+  return narrow.length > 0;
 }

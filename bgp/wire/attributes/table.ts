@@ -1,6 +1,7 @@
 /**
  * The path attributes: code, category, and what an error in each leads to. Decoder, encoder and printer read this table.
- * Implements: RFC 7606 §7 (column `onError`), RFC 4271 §5, RFC 4760, RFC 4456, RFC 1997, RFC 4360, RFC 6793, RFC 8092.
+ * Implements: RFC 7606 §7 (column `onError`), RFC 4271 §5, RFC 4760, RFC 4456, RFC 1997, RFC 4360, RFC 6793, RFC 8092,
+ *   RFC 9234 §5 (OTC).
  * Leaves out: attributes of other families' features (PMSI tunnel, AIGP, …): unknown ones are passed on or dropped by their flags.
  */
 
@@ -25,6 +26,7 @@ export const AttributeCode = {
   as4Path: 17,
   as4Aggregator: 18,
   largeCommunities: 32,
+  onlyToCustomer: 35,
 } as const;
 
 type AttributeCode = (typeof AttributeCode)[keyof typeof AttributeCode];
@@ -187,6 +189,13 @@ export const attributeTable = {
     flags: optionalTransitive,
     onError: 'treatAsWithdraw',
     problem: manyOf(12),
+  },
+  [AttributeCode.onlyToCustomer]: {
+    // RFC 9234 §5
+    name: 'ONLY_TO_CUSTOMER',
+    flags: optionalTransitive,
+    onError: 'treatAsWithdraw',
+    problem: exactly(4),
   },
 } as const satisfies Record<AttributeCode, AttributeEntry>;
 

@@ -31,7 +31,17 @@ export function peer(name: string, number: number, differing: Partial<RibPeer> =
 
 /** Nothing is asked but what a test says. */
 export function policy(differing: Partial<RibPolicy> = {}): RibPolicy {
-  return { allowedOwnAs: 0, importFilter: undefined, exportFilter: undefined, ...differing };
+  return {
+    allowedOwnAs: 0,
+    importFilter: undefined,
+    exportFilter: undefined,
+    localAsMode: undefined,
+    removePrivateAs: undefined,
+    asOverride: undefined,
+    marksGracefulShutdown: undefined,
+    lowers: undefined,
+    ...differing,
+  };
 }
 
 export const client = (name: string, number: number, differing: Partial<RibPeer> = {}) =>
@@ -141,6 +151,8 @@ export interface Told {
   readonly communities?: string;
   readonly originatorId?: string;
   readonly clusterList?: readonly string[];
+  readonly extendedCommunities?: string;
+  readonly onlyToCustomer?: number;
 }
 
 /** Who hears UPDATEs: keeps what it is told; throws where it is told nonsense. */
@@ -250,6 +262,8 @@ export class Receiver {
       communities: values.has(8) ? toHex(values.get(8)!) : undefined,
       originatorId: addresses(9)?.[0],
       clusterList: addresses(10),
+      extendedCommunities: values.has(16) ? toHex(values.get(16)!) : undefined,
+      onlyToCustomer: number(35),
     };
     return Object.fromEntries(Object.entries(told).filter(([, value]) => value !== undefined)) as unknown as Told;
   }

@@ -35,6 +35,31 @@ test.each([
   } else expect(told).toMatchObject({ originatorId: '10.0.0.1', clusterList: ['1.1.1.1'] });
 });
 
+test.each([
+  ['client', 'client', undefined],
+  ['client', 'nonClient', 'told'],
+  ['client', 'external', 'told'],
+  ['nonClient', 'client', 'told'],
+  ['external', 'client', 'told'],
+] as const)('§10: clients mesh: from %s to %s: %s', (from, to, outcome) => {
+  const rib = new Rib({ local: { ...local, clientsMesh: true } });
+  const x = new Neighbor(rib, classes[from]('x', 1));
+  const y = new Neighbor(rib, classes[to]('y', 2));
+  x.says(announce([P], { asPath: [7] }));
+  expect(y.listen().routes.has(P)).toBe(outcome === 'told');
+});
+
+test('§10: clients that begin to mesh are told a withdraw, and the routes again when they no longer do', () => {
+  const rib = new Rib({ local });
+  const [x, y] = [new Neighbor(rib, client('x', 1)), new Neighbor(rib, client('y', 2))];
+  x.says(announce([P]));
+  expect(y.listen().prefixes()).toEqual([P]);
+  rib.setLocal({ ...local, clientsMesh: true });
+  expect(y.listen().prefixes()).toEqual([]);
+  rib.setLocal(local);
+  expect(y.listen().prefixes()).toEqual([P]);
+});
+
 test('§8: an ORIGINATOR_ID that is there stays; the cluster id goes in front; the rest is unchanged', () => {
   const rib = new Rib({ local });
   const x = new Neighbor(rib, client('x', 1));

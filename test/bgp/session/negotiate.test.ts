@@ -27,6 +27,7 @@ const oldSpeaker: Capabilities = {
   fourOctetAs: undefined,
   gracefulRestart: undefined,
   addPath: [],
+  roles: [],
   others: [],
 };
 
@@ -215,4 +216,62 @@ test.each([
     }
   };
   expect(outcome()).toBe(expected);
+});
+
+describe('RFC 9234 §4.2: roles', () => {
+  const names = ['provider', 'routeServer', 'routeServerClient', 'customer', 'peer'] as const;
+  const pairs = [
+    'provider customer',
+    'customer provider',
+    'routeServer routeServerClient',
+    'routeServerClient routeServer',
+  ];
+  const refusal = (role: LocalOffer['role'], roles: readonly number[]) => {
+    try {
+      negotiate({ ...ours, role }, theirs({}, { roles }));
+      return 'accepted';
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      return `${error.code}/${error.subcode}: ${error.message}`;
+    }
+  };
+
+  test('of 25 pairs five are right; every other is a role mismatch, 2/11', () => {
+    const accepted = names.flatMap((role) =>
+      names.flatMap((theirs, code) => {
+        const outcome = refusal({ role, strict: false }, [code]);
+        if (outcome !== 'accepted') expect(outcome).toMatch(/^2\/11: we are /);
+        return outcome === 'accepted' ? [`${role} ${theirs}`] : [];
+      }),
+    );
+    expect(accepted.sort()).toEqual([...pairs, 'peer peer'].sort());
+  });
+
+  test.each<[string, LocalOffer['role'], readonly number[], string]>([
+    ['the peer tells none', { role: 'provider', strict: false }, [], 'accepted'],
+    [
+      'the peer tells none, strict mode',
+      { role: 'provider', strict: true },
+      [],
+      '2/11: we are provider and expect customer, none is told',
+    ],
+    [
+      'the peer contradicts itself',
+      { role: 'provider', strict: false },
+      [3, 4],
+      '2/11: we are provider and expect customer, got customer and peer',
+    ],
+    [
+      'a role that there is not',
+      { role: 'customer', strict: false },
+      [9],
+      '2/11: we are customer and expect provider, got role 9',
+    ],
+    ['we have none: whatever the peer tells', undefined, [0, 4], 'accepted'],
+  ])('%s', (_name, role, roles, outcome) => expect(refusal(role, roles)).toBe(outcome));
+
+  test('our role is offered, and none where we have none', () => {
+    expect(toOpen({ ...ours, role: { role: 'customer', strict: true } }).capabilities.roles).toEqual([3]);
+    expect(toOpen(ours).capabilities.roles).toEqual([]);
+  });
 });

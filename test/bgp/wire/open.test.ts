@@ -15,6 +15,7 @@ const noCapabilities: Capabilities = {
   fourOctetAs: undefined,
   gracefulRestart: undefined,
   addPath: [],
+  roles: [],
   others: [],
 };
 
@@ -60,6 +61,7 @@ const vectors: { name: string; body: string; open: Open; once?: 'decode' }[] = [
           { family: 'ipv4', receive: true, send: false },
           { family: 'ipv6', receive: true, send: true },
         ],
+        roles: [],
         others: [],
       },
     },
@@ -74,6 +76,16 @@ const vectors: { name: string; body: string; open: Open; once?: 'decode' }[] = [
       capabilities: { ...noCapabilities, families: [], routeRefresh: true, fourOctetAs: 65001, others: [0x46] },
     },
     once: 'decode',
+  },
+  {
+    name: 'RFC 9234: the role customer',
+    body: `${head} 05 02 03 09 01 03`,
+    open: {
+      asNumberField: 65001,
+      holdTimeSeconds: 180,
+      bgpIdentifier: Uint8Array.of(192, 0, 2, 1),
+      capabilities: { ...noCapabilities, roles: [3] },
+    },
   },
   {
     name: 'RFC 7911 §4: ADD-PATH of a family that is not ours, and a family named twice: the last counts',
@@ -170,6 +182,7 @@ test('what is encoded is decoded to the same', () => {
       fc.record({ family, receive: fc.boolean(), send: fc.boolean() }).filter(({ receive, send }) => receive || send),
       { selector: (entry) => entry.family },
     ),
+    roles: fc.uniqueArray(fc.integer({ min: 0, max: 255 }), { maxLength: 2 }),
     others: fc.constant([]),
   });
   const open = fc.record({
