@@ -1,3 +1,4 @@
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { CommandError, nameMatcher, parseCommand, routeFilter } from '../../../src/control/bird-commands.ts';
 import type { RouteCommand } from '../../../src/control/bird-commands.ts';
@@ -42,6 +43,36 @@ test.each([
   ['show policy', 'syntax error, show policy needs [NAMESPACE/]POD'],
 ])('refused: %s', (line, message) => {
   expect(() => parseCommand(splitWords(line))).toThrow(new CommandError(message));
+});
+
+test('whatever the line: a command, or a CommandError', () => {
+  const known =
+    'show status protocols route all count for in table master4 filtered export protocol primary policy why bfd sessions memory';
+  const word = fc.oneof(
+    fc.constantFrom(
+      ...known.split(' '),
+      '10.0.0.0/8',
+      'fd00::/64',
+      '10.0.0.1',
+      '"',
+      "'",
+      '*',
+      'restrict',
+      'help',
+      'quit',
+    ),
+    fc.string({ unit: 'binary', maxLength: 12 }),
+  );
+  fc.assert(
+    fc.property(fc.array(word, { maxLength: 8 }), (words) => {
+      try {
+        expect(parseCommand(splitWords(words.join(' ')))).toHaveProperty('kind');
+      } catch (error) {
+        expect(error).toBeInstanceOf(CommandError);
+      }
+    }),
+    { numRuns: 500 },
+  );
 });
 
 test.each([

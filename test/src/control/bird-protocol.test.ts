@@ -47,6 +47,27 @@ test('what is no reply is refused by name', () => {
   expect(() => new ReplyParser().push(Buffer.alloc(70_000, 'a'))).toThrow(new ReplySyntaxError('a line does not end'));
 });
 
+test('whatever the bytes and their cuts: lines, or a ReplySyntaxError', () => {
+  const piece = fc.oneof(
+    fc.uint8Array({ maxLength: 40 }),
+    fc.constantFrom('1007-', '0000 ', ' ', '\n', '99', 'BIRD ', '\u{feff}', '\r\n').map((text) => Buffer.from(text)),
+  );
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 30 }), (pieces) => {
+      const parser = new ReplyParser();
+      try {
+        for (const { code, text } of pieces.flatMap((bytes) => parser.push(bytes))) {
+          expect(code).toMatch(/^\d{4}$/);
+          expect(text).not.toContain('\n');
+        }
+      } catch (error) {
+        expect(error).toBeInstanceOf(ReplySyntaxError);
+      }
+    }),
+    { numRuns: 2000 },
+  );
+});
+
 test.each([
   ['show  route 10.0.0.0/8 ', ['show', 'route', '10.0.0.0/8']],
   ['show protocols "peer *"', ['show', 'protocols', 'peer *']],
