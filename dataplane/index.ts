@@ -27,8 +27,8 @@ export {
   type NftSet,
   type Ruleset,
 } from './nft/ruleset.ts';
+export { NftSocket, type NftKernel } from './nft/kernel.ts';
 export { NftTable } from './nft/table.ts';
 export { NftError, NftMissing } from './nft/nft-error.ts';
 export { installSourceGuard, removeSourceGuard } from './nft/source-guard.ts';
-export { nftProcess, type NftRunner } from './nft/run.ts';
 export type { NftCount, NftCounters } from './nft/counters.ts';

@@ -23,7 +23,7 @@ told.
 | Path | Answer |
 | --- | --- |
 | \`/metrics\` | Prometheus' text format |
-| \`/livez\` | 200; 503 when the agent is wedged: the kernel has taken no route, or nft has not answered, for 60 s. No answer: the event loop stands still. The API server, peers and refused policies have no part in it |
+| \`/livez\` | 200; 503 when the agent is wedged: the kernel has taken no route, or nf_tables has not answered, for 60 s. No answer: the event loop stands still. The API server, peers and refused policies have no part in it |
 | \`/readyz\` | 200 when the cluster was read (from its source, or from the last known state), the speaker listens, and the policy is in force |
 
 Both probes print a line for each thing that was looked at: \`[+]speaker ok\`, \`[-]policy: not in force yet\`.

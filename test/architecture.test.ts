@@ -133,7 +133,6 @@ const mayTouchTheWorld = [
   'dataplane/netlink/socket.ts',
   'dataplane/netlink/sys.ts',
   'dataplane/netlink/stream.ts',
-  'dataplane/nft/run.ts',
   'dataplane/sysctl.ts',
   'src/kube',
   'src/source',

@@ -116,6 +116,13 @@ export class MessageWriter {
     this.#length = this.#buffer.writeUInt32LE(value, this.#length + 4);
   }
 
+  attributeU32BigEndian(type: number, value: number): void {
+    this.#reserve(8);
+    this.#buffer.writeUInt16LE(8, this.#length);
+    this.#buffer.writeUInt16LE(type, this.#length + 2);
+    this.#length = this.#buffer.writeUInt32BE(value, this.#length + 4);
+  }
+
   /** Text with its closing zero byte. */
   attributeText(type: number, text: string): void {
     this.attribute(type, Buffer.from(`${text}\0`, 'utf8'));
@@ -233,6 +240,17 @@ export function readU32(bytes: Buffer, start: number, end: number): number {
   return bytes.readUInt32LE(start);
 }
 
+export function readU32BigEndian(bytes: Buffer, start: number, end: number): number {
+  if (end - start < 4) throw new NetlinkFormatError('a number of 32 bits is cut short');
+  return bytes.readUInt32BE(start);
+}
+
+/** Exact up to 2^53. */
+export function readU64BigEndian(bytes: Buffer, start: number, end: number): number {
+  if (end - start < 8) throw new NetlinkFormatError('a number of 64 bits is cut short');
+  return Number(bytes.readBigUInt64BE(start));
+}
+
 export function readU16BigEndian(bytes: Buffer, start: number, end: number): number {
   if (end - start < 2) throw new NetlinkFormatError('a number of 16 bits is cut short');
   return bytes.readUInt16BE(start);
@@ -257,20 +275,32 @@ export function parseMac(text: string): Uint8Array | undefined {
   return Uint8Array.from(text.split(':'), (byte) => Number.parseInt(byte, 16));
 }
 
-/** NLMSG_ERROR and NLMSG_DONE: 0 for success, else the positive errno and the kernel's sentence. */
-export function readAcknowledgement(message: NetlinkMessage): { code: number; detail: string | undefined } {
+export interface Acknowledgement {
+  /** 0 for success, else the positive errno. */
+  readonly code: number;
+  /** The kernel's sentence. */
+  readonly detail: string | undefined;
+  /** Where in the request the attribute begins that it did not like, in bytes from the message's header. */
+  readonly offset: number | undefined;
+}
+
+/** NLMSG_ERROR and NLMSG_DONE. @throws NetlinkFormatError */
+export function readAcknowledgement(message: NetlinkMessage): Acknowledgement {
   requireLength(message, 4, 'an acknowledgement');
   const { bytes, start, end, flags } = message;
   const code = -bytes.readInt32LE(start);
   let detail: string | undefined;
+  let offset: number | undefined;
   if ((flags & MessageFlag.extendedAcknowledge) !== 0) {
     const echoed = message.type === MessageType.done ? 0 : echoedLength(message);
     const NLMSGERR_ATTR_MSG = 1;
+    const NLMSGERR_ATTR_OFFS = 2;
     readAttributes(bytes, Math.min(start + 4 + echoed, end), end, (type, valueStart, valueEnd) => {
       if (type === NLMSGERR_ATTR_MSG) detail = readText(bytes, valueStart, valueEnd);
+      else if (type === NLMSGERR_ATTR_OFFS) offset = readU32(bytes, valueStart, valueEnd);
     });
   }
-  return { code, detail };
+  return { code, detail, offset };
 }
 
 /** NLMSG_ERROR repeats the request's header; its body too, unless the message is capped. */

@@ -1,6 +1,6 @@
 /**
- * Rtnetlink sockets: one for synchronous transactions and dumps, one for the stream of notifications.
- * Implements: acknowledged batches, dumps repeated on NLM_F_DUMP_INTR, recovery from ENOBUFS.
+ * Netlink sockets: one for synchronous transactions and dumps, one for the stream of notifications.
+ * Implements: acknowledged batches, nfnetlink's transactions, dumps repeated on NLM_F_DUMP_INTR, recovery from ENOBUFS.
  * Leaves out: what the messages say; who listens (rtnetlink.ts).
  * Holds: the kernel answers while we send, so a transaction blocks the thread for microseconds, never for a peer; a reply is
  * matched by its sequence number, and one left over from a failed transaction is passed over.
@@ -19,8 +19,10 @@ import {
   close,
   dropOwnMessages,
   errnoName,
+  growSendBuffer,
   inNamespace,
   joinGroups,
+  NetlinkProtocol,
   openNetlink,
   receive,
   send,
@@ -46,17 +48,30 @@ export interface Refusal {
   readonly detail: string | undefined;
 }
 
+/** Why a transaction did not happen. */
+export interface TransactionRefusal extends Refusal {
+  /** Which of its messages; undefined: the transaction as a whole. */
+  readonly index: number | undefined;
+  /** Where in the message the attribute begins that the kernel did not like, in bytes. */
+  readonly offset: number | undefined;
+}
+
 export class NetlinkSocket {
   readonly portId: number;
   readonly #fd: number;
   readonly #writer = new MessageWriter(64 * 1024);
   readonly #buffer = Buffer.alloc(datagramBytes);
   #sequence = 1;
+  #sendBuffer = sendBufferBytes;
 
-  /** @param namespace path of the network namespace to open it in; absent: the process's own. */
-  constructor(namespace?: string) {
+  /**
+   * @param namespace path of the network namespace to open it in; absent: the process's own.
+   * @throws KernelError
+   */
+  constructor(namespace?: string, protocol: number = NetlinkProtocol.route) {
     const open = () =>
       openNetlink({
+        protocol,
         receiveBuffer: commandReceiveBytes,
         sendBuffer: sendBufferBytes,
         receiveTimeout: answerTimeoutMilliseconds,
@@ -125,6 +140,47 @@ export class NetlinkSocket {
       });
     }
     return refusals;
+  }
+
+  /**
+   * `count` messages (at least one) to a subsystem of nfnetlink that take effect together or not at all. The kernel lets one
+   * transaction wait for another (a large one takes a second): the thread goes on meanwhile. No other call may use the socket until it
+   * is done.
+   * @param write puts a message down by its index
+   * @returns the first refusal; undefined: all of it has happened
+   * @throws KernelError where the kernel was not even asked
+   */
+  async transact(
+    subsystem: number,
+    count: number,
+    write: (index: number, writer: MessageWriter, sequence: number) => void,
+  ): Promise<TransactionRefusal | undefined> {
+    const writer = this.#writer;
+    writer.clear();
+    const beginSequence = this.#nextSequence();
+    writeBatchMark(writer, NFNL_MSG_BATCH_BEGIN, beginSequence, subsystem);
+    const firstSequence = this.#sequence;
+    for (let index = 0; index < count; index++) write(index, writer, this.#nextSequence());
+    // Answers come after the commit and in order: the answer to the last message says that all is done.
+    writer.addFlags(MessageFlag.acknowledge);
+    writeBatchMark(writer, NFNL_MSG_BATCH_END, this.#nextSequence(), subsystem);
+    if (writer.length > this.#sendBuffer) {
+      growSendBuffer(this.#fd, writer.length);
+      this.#sendBuffer = writer.length;
+    }
+    await sendAside(this.#fd, writer.bytes());
+    let refusal: TransactionRefusal | undefined;
+    this.#receiveUntil((message) => {
+      if (message.type !== MessageType.error) return false;
+      const { code, detail, offset } = readAcknowledgement(message);
+      const whole = message.sequence === beginSequence;
+      const index = (message.sequence - firstSequence) >>> 0;
+      if (!whole && index >= count) return false;
+      // One message that is wrong makes others wrong: the first is the reason.
+      if (code !== 0) refusal ??= { index: whole ? undefined : index, code, errno: errnoName(code), detail, offset };
+      return whole ? code !== 0 : index === count - 1;
+    });
+    return refusal;
   }
 
   /**
@@ -235,6 +291,16 @@ export class NetlinkSocket {
   }
 }
 
+const NFNL_MSG_BATCH_BEGIN = 16;
+const NFNL_MSG_BATCH_END = 17;
+
+/** A header with a struct nfgenmsg, whose res_id (big-endian) names the subsystem. */
+function writeBatchMark(writer: MessageWriter, type: number, sequence: number, subsystem: number): void {
+  writer.begin(type, MessageFlag.request, sequence);
+  writer.u32(subsystem << 24);
+  writer.end();
+}
+
 export interface NotificationOptions {
   readonly namespace: string | undefined;
   /** RTNLGRP_*. */
@@ -269,7 +335,12 @@ export class NotificationStream {
   #open(): ReturnType<typeof toStream> {
     const { namespace, groups, ignore, receiveBuffer } = this.#options;
     const listen = () => {
-      const { fd } = openNetlink({ receiveBuffer, sendBuffer: 4096, receiveTimeout: 0 });
+      const { fd } = openNetlink({
+        protocol: NetlinkProtocol.route,
+        receiveBuffer,
+        sendBuffer: 4096,
+        receiveTimeout: 0,
+      });
       try {
         // The filter first: nothing may slip in between.
         dropOwnMessages(fd, ignore.types, ignore.portId);

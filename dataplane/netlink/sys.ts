@@ -28,7 +28,6 @@ const calls = {
 const errnoNames = new Map(Object.entries(koffi.os.errno).map(([name, code]) => [code, name]));
 
 const AF_NETLINK = 16;
-const NETLINK_ROUTE = 0;
 const SOCK_RAW = 3;
 const SOCK_CLOEXEC = 0x80000;
 const O_RDONLY_CLOEXEC = 0x80000;
@@ -54,7 +53,12 @@ export function errnoName(code: number): string {
   return errnoNames.get(code) ?? `E${code}`;
 }
 
+/** Which part of the kernel a netlink socket speaks to. */
+export const NetlinkProtocol = { route: 0, netfilter: 12 } as const;
+
 export interface NetlinkOptions {
+  /** One of NetlinkProtocol. */
+  readonly protocol: number;
   /** Bytes the kernel may queue for us. */
   readonly receiveBuffer: number;
   /** Bytes of one batch to the kernel. */
@@ -64,11 +68,11 @@ export interface NetlinkOptions {
 }
 
 /**
- * A bound rtnetlink socket in the caller's network namespace (it stays there for life).
+ * A bound netlink socket in the caller's network namespace (it stays there for life).
  * @throws KernelError
  */
 export function openNetlink(options: NetlinkOptions): { fd: number; portId: number } {
-  const fd = succeed('socket(AF_NETLINK)', calls.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+  const fd = succeed('socket(AF_NETLINK)', calls.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, options.protocol));
   try {
     // The FORCE forms go past net.core.{r,w}mem_max, but want CAP_NET_ADMIN.
     setBuffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, options.receiveBuffer);
@@ -87,6 +91,11 @@ export function openNetlink(options: NetlinkOptions): { fd: number; portId: numb
     calls.close(fd);
     throw error;
   }
+}
+
+/** Room for a request of so many bytes: one that is larger than the socket's buffer is refused with EMSGSIZE. */
+export function growSendBuffer(fd: number, bytes: number): void {
+  setBuffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, bytes);
 }
 
 /** Subscribes to multicast groups (RTNLGRP_*). */

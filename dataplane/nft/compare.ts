@@ -1,118 +1,97 @@
 /**
- * Does the kernel still hold what was applied? Reads `nft -j list table` against a ruleset.
- * Leaves out: the expressions inside a rule. A rule is known by its place, its comment and its last statement; nft's
- * versions write the rest differently, and a difference of wording must not look like an intrusion.
- * Holds: something removed or added by others, in any chain, set or map, is found.
+ * Does the kernel still hold what was applied?
+ * Holds: something removed, added or changed by others, in any chain, rule, set or map, is found: rules are compared by every
+ * expression, elements by key, verdict and comment. What only counts (packets, bytes) is no difference.
  */
 
-import { asArray, asObject, elementKey, type JsonObject } from './listing.ts';
+import { noPause, type Pause } from '../clock.ts';
+import { holdsAttributes } from './attributes.ts';
+import { toExpressions } from './expressions.ts';
+import type { HeldChain, HeldElement, HeldRule, HeldSet, HeldTable } from './held.ts';
+import { formatKey, intervalBytes, keyBytes, keyTypeNumber } from './keys.ts';
+import { printRule } from './print.ts';
 import { hookTypes, type NftChain, type NftRule, type NftSet, type NftVerdict, type Ruleset } from './ruleset.ts';
+import { setFlags } from './transaction.ts';
 
-/**
- * @param listing the parsed answer of `nft -j list table inet NAME`
- * @returns the first difference in words, or undefined where all is as it should be
- */
-export function findDifference(listing: unknown, ruleset: Ruleset): string | undefined {
-  const held = readListing(listing);
-  return (
-    namesDiffer('set', held.sets, ruleset.sets) ??
-    namesDiffer('chain', held.chains, ruleset.chains) ??
-    firstOf(ruleset.sets, (name, set) => setDiffers(name, held.sets.get(name)!, set)) ??
-    firstOf(ruleset.chains, (name, chain) => chainDiffers(name, held.chains.get(name)!, chain))
-  );
-}
-
-/** nft's JSON, as far as it is read here. */
-interface HeldSet {
-  /** Verdict in words (`jump x`) by key; an empty text in plain sets. */
-  readonly elements: ReadonlyMap<string, string>;
-}
-interface HeldChain {
-  readonly hook: string | undefined;
-  readonly rules: string[];
-}
-
-function readListing(listing: unknown): { sets: Map<string, HeldSet>; chains: Map<string, HeldChain> } {
-  const sets = new Map<string, HeldSet>();
-  const chains = new Map<string, HeldChain>();
-  for (const entry of asArray(asObject(listing).nftables)) {
-    const object = asObject(entry);
-    const set = object.set ?? object.map;
-    if (set !== undefined) {
-      const { name, elem } = asObject(set);
-      sets.set(String(name), { elements: new Map(asArray(elem ?? []).map(readElement)) });
-    } else if (object.chain !== undefined) {
-      const { name, type, hook, prio } = asObject(object.chain);
-      const hooked = hook === undefined ? undefined : `${String(type)} ${String(hook)} ${String(prio)}`;
-      chains.set(String(name), { hook: hooked, rules: [] });
-    } else if (object.rule !== undefined) {
-      const { chain, comment, expr } = asObject(object.rule);
-      // nft lists a table's chains before their rules.
-      chains.get(String(chain))?.rules.push(rulePrint(comment, lastStatement(asArray(expr))));
-    }
+/** @returns the first difference in words, or undefined where all is as it should be */
+export async function findDifference(
+  held: HeldTable,
+  ruleset: Ruleset,
+  pause: Pause = noPause,
+): Promise<string | undefined> {
+  const difference = namesDiffer('set', held.sets, ruleset.sets) ?? namesDiffer('chain', held.chains, ruleset.chains);
+  if (difference !== undefined) return difference;
+  for (const [name, set] of ruleset.sets) {
+    const found = await setDiffers(name, held.sets.get(name)!, set, pause);
+    if (found !== undefined) return found;
   }
-  return { sets, chains };
+  for (const [name, chain] of ruleset.chains) {
+    const found = chainDiffers(name, held.chains.get(name)!, chain);
+    if (found !== undefined) return found;
+    const waiting = pause();
+    if (waiting) await waiting;
+  }
+  return undefined;
 }
 
-function readElement(element: unknown): [string, string] {
-  if (Array.isArray(element)) return [elementKey(element[0]), verdictOf(asObject(element[1]))];
-  return [elementKey(element), ''];
+async function setDiffers(name: string, held: HeldSet, wanted: NftSet, pause: Pause): Promise<string | undefined> {
+  const sameType = held.keyType === keyTypeNumber(wanted.keyTypes) && held.flags === setFlags(wanted);
+  if (!sameType || held.counter !== (wanted.counter ?? false)) return `set ${name} is of another type`;
+  const found = new Map(held.elements.map((element) => [idOf(element.key, element.isIntervalEnd), element]));
+  for (const [key, { verdict, comment }] of wanted.elements) {
+    const { start, end } = wanted.interval
+      ? intervalBytes(wanted.keyTypes[0], key)
+      : { start: keyBytes(wanted.keyTypes, key), end: undefined };
+    const element = take(found, idOf(start, false));
+    if (element === undefined || (end !== undefined && take(found, idOf(end, true)) === undefined)) {
+      return `set ${name} lacks the element ${key}`;
+    }
+    const expected = verdict && verdictText(verdict);
+    if (element.verdict !== expected) return `map ${name} has ${key} : ${element.verdict} in place of ${expected}`;
+    const waiting = pause();
+    if (waiting) await waiting;
+    if (element.comment !== comment) return `set ${name} has another comment at the element ${key}`;
+  }
+  const [foreign] = found.values();
+  return foreign && `set ${name} has a foreign element ${formatKey(wanted.keyTypes, foreign.key)}`;
 }
 
-/** `jump CHAIN`, `drop`, …; other statements by their first word. */
-function verdictOf(statement: JsonObject): string {
-  const [kind, value] = Object.entries(statement)[0] ?? ['', null];
-  const target = typeof value === 'object' && value !== null ? (value as JsonObject).target : undefined;
-  return target === undefined ? kind : `${kind} ${String(target)}`;
+function idOf(key: Uint8Array, isIntervalEnd: boolean): string {
+  return `${Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1')}${isIntervalEnd ? '!' : ''}`;
 }
 
-function lastStatement(expressions: readonly unknown[]): string {
-  return verdictOf(asObject(expressions.at(-1) ?? {}));
-}
-
-function rulePrint(comment: unknown, statement: string): string {
-  return `${statement} # ${typeof comment === 'string' ? comment : ''}`;
-}
-
-function expectedRule(rule: NftRule): string {
-  const { verdict } = rule;
-  const last =
-    verdict === undefined
-      ? rule.counter
-        ? 'counter'
-        : 'log'
-      : verdict.kind === 'verdictMap'
-        ? 'vmap'
-        : verdict.kind === 'masquerade'
-          ? verdict.kind
-          : verdictText(verdict);
-  return rulePrint(rule.comment, last);
+function take(elements: Map<string, HeldElement>, id: string): HeldElement | undefined {
+  const element = elements.get(id);
+  elements.delete(id);
+  return element;
 }
 
 function verdictText(verdict: NftVerdict): string {
   return 'chain' in verdict ? `${verdict.kind} ${verdict.chain}` : verdict.kind;
 }
 
-function setDiffers(name: string, held: HeldSet, wanted: NftSet): string | undefined {
-  for (const [key, element] of wanted.elements) {
-    const verdict = held.elements.get(key);
-    if (verdict === undefined) return `set ${name} lacks the element ${key}`;
-    const expected = element.verdict ? verdictText(element.verdict) : '';
-    if (verdict !== expected) return `map ${name} has ${key} : ${verdict} in place of ${expected}`;
-  }
-  if (held.elements.size === wanted.elements.size) return undefined;
-  const foreign = [...held.elements.keys()].find((key) => !wanted.elements.has(key));
-  return `set ${name} has a foreign element ${foreign}`;
-}
-
 function chainDiffers(name: string, held: HeldChain, wanted: NftChain): string | undefined {
-  const hook = wanted.hook && `${hookTypes[wanted.hook.name]} ${wanted.hook.name} ${wanted.hook.priority}`;
+  const hook = wanted.hook && `${hookTypes[wanted.hook.name]} ${wanted.hook.name} ${wanted.hook.priority} accept`;
   if (held.hook !== hook) return `chain ${name} is hooked to ${held.hook ?? 'nothing'}`;
   if (held.rules.length !== wanted.rules.length) {
     return `chain ${name} has ${held.rules.length} rules in place of ${wanted.rules.length}`;
   }
-  const at = wanted.rules.findIndex((rule, i) => expectedRule(rule) !== held.rules[i]);
-  return at < 0 ? undefined : `chain ${name} has a foreign rule at place ${at}: ${held.rules[at]}`;
+  const at = wanted.rules.findIndex((rule, i) => ruleDiffers(held.rules[i], rule));
+  return at < 0
+    ? undefined
+    : `chain ${name} has another rule in place of number ${at + 1}, ${printRule(wanted.rules[at])}`;
+}
+
+function ruleDiffers(held: HeldRule, wanted: NftRule): boolean {
+  const expressions = toExpressions(wanted);
+  return (
+    held.comment !== wanted.comment ||
+    held.expressions.length !== expressions.length ||
+    expressions.some(({ name, attributes }, i) => {
+      const { name: heldName, attributes: heldAttributes } = held.expressions[i];
+      return heldName !== name || !holdsAttributes(heldAttributes, attributes);
+    })
+  );
 }
 
 function namesDiffer(
@@ -122,16 +101,5 @@ function namesDiffer(
 ): string | undefined {
   for (const name of wanted.keys()) if (!held.has(name)) return `${word} ${name} is gone`;
   for (const name of held.keys()) if (!wanted.has(name)) return `${word} ${name} is foreign`;
-  return undefined;
-}
-
-function firstOf<T>(
-  objects: ReadonlyMap<string, T>,
-  question: (name: string, object: T) => string | undefined,
-): string | undefined {
-  for (const [name, object] of objects) {
-    const answer = question(name, object);
-    if (answer !== undefined) return answer;
-  }
   return undefined;
 }

@@ -1,6 +1,6 @@
 /**
  * From the ruleset the kernel holds to the one it shall hold: the commands of one transaction.
- * Leaves out: how commands are written (print.ts).
+ * Leaves out: how commands are written (transaction.ts).
  * Holds: adds come before what refers to them, deletions after the last reference is gone; a chain or set that did not
  * change is not touched, so its counters go on.
  */
@@ -8,18 +8,39 @@
 import type { NftChain, NftElement, NftSet, Ruleset } from './ruleset.ts';
 
 export type NftCommand =
+  /** The table is made anew, empty: whatever was in it is gone. */
+  | { readonly kind: 'renewTable' }
+  /** No error where there is none. */
+  | { readonly kind: 'removeTable' }
   | { readonly kind: 'addSet'; readonly name: string; readonly set: NftSet }
   | { readonly kind: 'addChain'; readonly name: string; readonly chain: NftChain }
   | { readonly kind: 'flushChain'; readonly name: string }
   | { readonly kind: 'addRules'; readonly name: string; readonly chain: NftChain }
-  | { readonly kind: 'deleteElements'; readonly name: string; readonly keys: readonly string[] }
+  | { readonly kind: 'deleteElements'; readonly name: string; readonly set: NftSet; readonly keys: readonly string[] }
   | {
       readonly kind: 'addElements';
       readonly name: string;
+      readonly set: NftSet;
       readonly elements: readonly (readonly [string, NftElement])[];
     }
   | { readonly kind: 'deleteChain'; readonly name: string }
   | { readonly kind: 'deleteSet'; readonly name: string };
+
+/**
+ * Between two rulesets, the ones to go by, each a transaction of its own: first what is new comes, then what refers to it changes over,
+ * last what is no longer referred to goes. A packet reads the kernel's generation of rules once a base chain and again with every
+ * lookup: one that is on its way while a map's element changes may follow it into a chain of the new generation, and must find it filled.
+ */
+export function waypoints(before: Ruleset, after: Ruleset): Ruleset[] {
+  const widened = { sets: union(before.sets, after.sets), chains: union(before.chains, after.chains) };
+  const switched = { sets: union(after.sets, before.sets), chains: union(after.chains, before.chains) };
+  return [widened, switched, after];
+}
+
+/** The first's objects, and the second's of other names. */
+function union<T>(first: ReadonlyMap<string, T>, second: ReadonlyMap<string, T>): ReadonlyMap<string, T> {
+  return new Map([...first, ...[...second].filter(([name]) => !first.has(name))]);
+}
 
 /** @returns the commands in the order they must be given; none where nothing changed. */
 export function diffRulesets(before: Ruleset, after: Ruleset): NftCommand[] {
@@ -44,11 +65,11 @@ export function diffRulesets(before: Ruleset, after: Ruleset): NftCommand[] {
     if (chain.rules.length > 0) commands.push({ kind: 'addRules', name, chain });
   }
   for (const name of sets.changed) {
-    commands.push(...diffElements(name, before.sets.get(name)!.elements, after.sets.get(name)!.elements));
+    commands.push(...diffElements(name, before.sets.get(name)!.elements, after.sets.get(name)!));
   }
   for (const name of sets.added) {
-    const elements = [...after.sets.get(name)!.elements];
-    if (elements.length > 0) commands.push({ kind: 'addElements', name, elements });
+    const set = after.sets.get(name)!;
+    if (set.elements.size > 0) commands.push({ kind: 'addElements', name, set, elements: [...set.elements] });
   }
 
   // A removed map goes with its elements, and with them its references to chains.
@@ -57,11 +78,8 @@ export function diffRulesets(before: Ruleset, after: Ruleset): NftCommand[] {
   return commands;
 }
 
-function diffElements(
-  name: string,
-  before: ReadonlyMap<string, NftElement>,
-  after: ReadonlyMap<string, NftElement>,
-): NftCommand[] {
+function diffElements(name: string, before: ReadonlyMap<string, NftElement>, set: NftSet): NftCommand[] {
+  const after = set.elements;
   const keys: string[] = [];
   const elements: [string, NftElement][] = [];
   for (const [key, element] of before) {
@@ -73,8 +91,8 @@ function diffElements(
     if (held === undefined || !sameElement(held, element)) elements.push([key, element]);
   }
   const commands: NftCommand[] = [];
-  if (keys.length > 0) commands.push({ kind: 'deleteElements', name, keys });
-  if (elements.length > 0) commands.push({ kind: 'addElements', name, elements });
+  if (keys.length > 0) commands.push({ kind: 'deleteElements', name, set, keys });
+  if (elements.length > 0) commands.push({ kind: 'addElements', name, set, elements });
   return commands;
 }
 

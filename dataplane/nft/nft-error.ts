@@ -1,14 +1,17 @@
-/** nft, or the kernel through it, said no. Nothing was changed. */
+/** The kernel said no to nf_tables. Nothing was changed. */
 export class NftError extends Error {
   override readonly name = 'NftError';
-  /** What nft wrote to its standard error. */
-  readonly output: string;
+  /** The kernel's number, positive, and its name: `EEXIST`; undefined: what it said could not be read. */
+  readonly code: number | undefined;
+  readonly errno: string | undefined;
 
-  constructor(message: string, output = '') {
-    super(output === '' ? message : `${message}: ${output.trim()}`);
-    this.output = output;
+  /** @param message says what was refused: the element, rule, chain or set */
+  constructor(message: string, { code, errno }: { readonly code?: number; readonly errno?: string } = {}) {
+    super(message);
+    this.code = code;
+    this.errno = errno;
   }
 }
 
-/** There is no program `nft` here. */
+/** This kernel has no nf_tables. */
 export class NftMissing extends NftError {}

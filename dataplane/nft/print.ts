@@ -1,105 +1,10 @@
 /**
- * Commands of a transaction in nft's own text, for `nft -f -`.
+ * Rules in nft's own words: for people, and for the tests, which hold our messages against what nft makes of the same text.
  * Holds: comments cannot leave their quotes, and names are names: both are checked, not trusted.
  */
 
-import { diffRulesets, type NftCommand } from './diff.ts';
-import {
-  emptyRuleset,
-  hookTypes,
-  longestName,
-  type NftElement,
-  type NftMatch,
-  type NftRule,
-  type NftSet,
-  type NftVerdict,
-  nftComment,
-  nftFields,
-  type Ruleset,
-} from './ruleset.ts';
+import { checkComment, checkName, nftFields, type NftMatch, type NftRule, type NftVerdict } from './ruleset.ts';
 import { unreachable } from '../unreachable.ts';
-
-/** Elements in one command: a netlink attribute holds 64 KiB, and nft splits what is longer itself; this keeps its lines readable. */
-const elementsPerCommand = 1000;
-
-/**
- * A script that makes the table anew in one transaction: packets see the old table or the new one, never none.
- * @param table name of the table in family inet
- */
-export function printReplacement(table: string, ruleset: Ruleset): string {
-  // `add` first: deleting a table that is not there is an error.
-  return [
-    `add table inet ${checkName(table)}`,
-    `delete table inet ${table}`,
-    `add table inet ${table}`,
-    printCommands(table, diffRulesets(emptyRuleset, ruleset)),
-  ].join('\n');
-}
-
-/** A script that takes the table away; no error where there is none. */
-export function printRemoval(table: string): string {
-  return `add table inet ${checkName(table)}\ndelete table inet ${table}\n`;
-}
-
-/** @returns one command a line (large element lists: several). */
-export function printCommands(table: string, commands: readonly NftCommand[]): string {
-  const lines: string[] = [];
-  for (const command of commands) {
-    const name = `inet ${table} ${checkName(command.name)}`;
-    switch (command.kind) {
-      case 'addSet':
-        lines.push(`add ${command.set.verdicts ? 'map' : 'set'} ${name} ${printSetHead(command.set)}`);
-        break;
-      case 'addChain': {
-        const hook = command.chain.hook;
-        const head = hook
-          ? ` { type ${hookTypes[hook.name]} hook ${hook.name} priority ${hook.priority}; policy accept; }`
-          : '';
-        lines.push(`add chain ${name}${head}`);
-        break;
-      }
-      case 'flushChain':
-        lines.push(`flush chain ${name}`);
-        break;
-      case 'addRules':
-        for (const rule of command.chain.rules) lines.push(`add rule ${name} ${printRule(rule)}`);
-        break;
-      case 'deleteElements':
-        for (const part of slices(command.keys)) lines.push(`delete element ${name} { ${part.join(', ')} }`);
-        break;
-      case 'addElements':
-        for (const part of slices(command.elements)) {
-          lines.push(`add element ${name} { ${part.map(([key, element]) => printElement(key, element)).join(', ')} }`);
-        }
-        break;
-      case 'deleteChain':
-        lines.push(`delete chain ${name}`);
-        break;
-      case 'deleteSet':
-        // The kernel has one object for both: `delete set` takes maps too.
-        lines.push(`delete set ${name}`);
-        break;
-      default:
-        unreachable(command);
-    }
-  }
-  return lines.length === 0 ? '' : `${lines.join('\n')}\n`;
-}
-
-function printSetHead(set: NftSet): string {
-  const type = set.keyTypes.join(' . ') + (set.verdicts ? ' : verdict' : '');
-  const parts = [`type ${type};`];
-  if (set.interval) parts.push('flags interval;');
-  if (set.counter) parts.push('counter;');
-  if (set.comment !== undefined) parts.push(`comment ${quote(set.comment)};`);
-  return `{ ${parts.join(' ')} }`;
-}
-
-function printElement(key: string, element: NftElement): string {
-  const comment = element.comment === undefined ? '' : ` comment ${quote(element.comment)}`;
-  const verdict = element.verdict === undefined ? '' : ` : ${printVerdict(element.verdict)}`;
-  return `${key}${comment}${verdict}`;
-}
 
 /** One rule as `nft list` shows it, without counters' values. */
 export function printRule(rule: NftRule): string {
@@ -128,36 +33,22 @@ function printMatch(match: NftMatch): string {
       const operator = match.kind === 'inSet' ? '' : '!= ';
       return `${match.fields.map((field) => nftFields[field]).join(' . ')} ${operator}@${checkName(match.set)}`;
     }
-    case 'isOneOf': {
-      const values =
-        match.values.length === 1
-          ? match.values[0]
-          : match.field === 'connectionState'
-            ? match.values.join(',')
-            : `{ ${match.values.join(', ')} }`;
-      return `${nftFields[match.field]} ${values}`;
-    }
+    case 'equals':
+      return `${nftFields[match.field]} ${match.value}`;
+    case 'inPrefix':
+      return `${nftFields[match.field]} ${match.prefix}`;
+    case 'hasState':
+      return `${nftFields.connectionState} ${match.states.join(',')}`;
     default:
       return unreachable(match);
   }
 }
 
-function printVerdict(verdict: NftVerdict): string {
+/** As in a rule or a map's element. */
+export function printVerdict(verdict: NftVerdict): string {
   return 'chain' in verdict ? `${verdict.kind} ${checkName(verdict.chain)}` : verdict.kind;
 }
 
-function quote(comment: string): string {
-  if (comment !== nftComment(comment)) throw new Error(`not a comment for nftables: ${JSON.stringify(comment)}`);
-  return `"${comment}"`;
-}
-
-function checkName(name: string): string {
-  if (!/^[A-Za-z][A-Za-z0-9/._-]*$/.test(name) || name.length > longestName) {
-    throw new Error(`not a name for an nftables object: ${JSON.stringify(name)}`);
-  }
-  return name;
-}
-
-function* slices<T>(list: readonly T[]): Generator<readonly T[]> {
-  for (let i = 0; i < list.length; i += elementsPerCommand) yield list.slice(i, i + elementsPerCommand);
+export function quote(comment: string): string {
+  return `"${checkComment(comment)}"`;
 }

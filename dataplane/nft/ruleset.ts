@@ -1,7 +1,7 @@
 /**
  * One nftables table as a value: its sets, verdict maps and chains by name. What the kernel shall hold.
- * Implements: the part of nftables' language that Godwit uses; print.ts writes it, diff.ts compares it.
- * Leaves out: everything else of nftables (other NAT than masquerading, stateful objects, time-outs).
+ * Implements: the part of nftables' language that Godwit uses; transaction.ts writes it, print.ts says it in nft's words, diff.ts compares it.
+ * Leaves out: everything else of nftables (other NAT than masquerading, stateful objects, time-outs, sets without a name).
  * Holds: values are never changed in place; an object that did not change is the same object, so a comparison may stop at `===`.
  */
 
@@ -36,9 +36,12 @@ export interface NftElement {
 export const plainElement: NftElement = {};
 
 /** What a base chain at the hook is for. A chain of type nat sees the first packet of a connection; the rest follow it. */
-export const hookTypes = { forward: 'filter', postrouting: 'nat' } as const;
+export const hookTypes = { prerouting: 'filter', forward: 'filter', postrouting: 'nat' } as const;
 
 export type NftHook = keyof typeof hookTypes;
+
+/** nft's `raw`: before connection tracking. */
+export const rawPriority = -300;
 
 /** nft's `srcnat`. */
 export const sourceNatPriority = 100;
@@ -72,7 +75,12 @@ export type NftVerdict =
 
 export type NftMatch =
   | { readonly kind: 'inSet' | 'notInSet'; readonly fields: readonly NftField[]; readonly set: string }
-  | { readonly kind: 'isOneOf'; readonly field: NftField; readonly values: readonly string[] };
+  | { readonly kind: 'equals'; readonly field: Exclude<NftField, 'connectionState'>; readonly value: string }
+  | { readonly kind: 'inPrefix'; readonly field: 'source6'; readonly prefix: string }
+  /** The connection is in one of these states. */
+  | { readonly kind: 'hasState'; readonly states: readonly NftConnectionState[] };
+
+export type NftConnectionState = 'invalid' | 'related' | 'untracked';
 
 /**
  * What a packet is asked for, in nft's words.
@@ -93,12 +101,16 @@ export const nftFields = {
   source6: 'ip6 saddr',
   destination4: 'ip daddr',
   destination6: 'ip6 daddr',
+  /** Of the interface that the packet came in by. */
+  interfaceGroup: 'iifgroup',
+  /** The interface by which a packet to this one's source would leave, if it is the one it came in by; 0: it is not. */
+  reversePath: 'fib saddr . iif oif',
 } as const;
 
 export type NftField = keyof typeof nftFields;
 
 /** Objects' names may have so many bytes. */
-export const longestName = 255;
+const longestName = 255;
 
 /** nft refuses longer comments. */
 const longestComment = 127;
@@ -110,6 +122,20 @@ const longestComment = 127;
 export function nftComment(text: string): string {
   const safe = text.replaceAll(/[^ !#-[\]-~]/g, '?');
   return safe.length <= longestComment ? safe : `${safe.slice(0, longestComment - 3)}...`;
+}
+
+/** @throws Error where it is no comment that nft gives back unchanged: nftComment makes one */
+export function checkComment(comment: string): string {
+  if (comment !== nftComment(comment)) throw new Error(`not a comment for nftables: ${JSON.stringify(comment)}`);
+  return comment;
+}
+
+/** @throws Error where it is no name that nft can say */
+export function checkName(name: string): string {
+  if (!/^[A-Za-z][A-Za-z0-9/._-]*$/.test(name) || name.length > longestName) {
+    throw new Error(`not a name for an nftables object: ${JSON.stringify(name)}`);
+  }
+  return name;
 }
 
 export const emptyRuleset: Ruleset = { sets: new Map(), chains: new Map() };

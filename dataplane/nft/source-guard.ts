@@ -6,28 +6,41 @@
  */
 
 import { podLinkGroup } from '../ownership.ts';
-import type { NftRunner } from './run.ts';
+import { diffRulesets } from './diff.ts';
+import type { NftKernel } from './kernel.ts';
+import { emptyRuleset, rawPriority, type NftMatch, type Ruleset } from './ruleset.ts';
 
-const table = 'inet godwit-pods';
+const table = 'godwit-pods';
 
-// The first line makes the second one possible where there is no such table.
-const removal = `table ${table}\ndelete table ${table}\n`;
+const fromPod: NftMatch = { kind: 'equals', field: 'interfaceGroup', value: String(podLinkGroup) };
 
-const script = `${removal}table ${table} {
-  chain prerouting {
-    type filter hook prerouting priority raw; policy accept;
-    iifgroup ${podLinkGroup} ip6 saddr { ::, fe80::/10 } accept
-    iifgroup ${podLinkGroup} fib saddr . iif oif 0 drop
-  }
-}
-`;
+/** Neighbour discovery sends from no address, and from the link's own. */
+export const sourceGuard: Ruleset = {
+  sets: new Map(),
+  chains: new Map([
+    [
+      'prerouting',
+      {
+        hook: { name: 'prerouting', priority: rawPriority },
+        rules: [
+          { matches: [fromPod, { kind: 'equals', field: 'source6', value: '::' }], verdict: { kind: 'accept' } },
+          {
+            matches: [fromPod, { kind: 'inPrefix', field: 'source6', prefix: 'fe80::/10' }],
+            verdict: { kind: 'accept' },
+          },
+          { matches: [fromPod, { kind: 'equals', field: 'reversePath', value: '0' }], verdict: { kind: 'drop' } },
+        ],
+      },
+    ],
+  ]),
+};
 
 /** @throws NftError */
-export async function installSourceGuard(run: NftRunner): Promise<void> {
-  await run.load(script);
+export async function installSourceGuard(kernel: NftKernel): Promise<void> {
+  await kernel.commit(table, [{ kind: 'renewTable' }, ...diffRulesets(emptyRuleset, sourceGuard)]);
 }
 
 /** @throws NftError */
-export async function removeSourceGuard(run: NftRunner): Promise<void> {
-  await run.load(removal);
+export async function removeSourceGuard(kernel: NftKernel): Promise<void> {
+  await kernel.commit(table, [{ kind: 'removeTable' }]);
 }

@@ -18,8 +18,8 @@ import {
   HostRoutes,
   KernelError,
   LinkMonitor,
+  NftSocket,
   NftTable,
-  nftProcess,
   RouteTable,
   Rtnetlink,
   Sysctl,
@@ -30,6 +30,7 @@ import { exitCodes } from '../cli/usage.ts';
 import type { AgentStatus, StatusCondition } from '../control/model.ts';
 import { ControlServers } from '../control/server.ts';
 import { AddressAllocator } from '../ipam/address-allocator.ts';
+import { breath } from '../kube/breath.ts';
 import { natTable, renderNat } from '../nat/render.ts';
 import { PolicyEngine } from '../policy/engine.ts';
 import type { ClusterState } from '../resources/cluster-state.ts';
@@ -111,11 +112,14 @@ async function startAgent(flags: AgentFlags, log: Log, shutdown: Shutdown): Prom
     links?.close();
     kernel?.close();
   });
+  const nft = new NftSocket({ breath });
+  shutdown.add(() => nft.close());
   const policy = roles.includes('policy')
     ? new PolicyKeeper({
         engine: new PolicyEngine({ nodeName }),
         table: new NftTable({
-          run: nftProcess(),
+          kernel: nft,
+          breath,
           onDrift: (difference) => log.warn({ difference }, 'someone changed the policy table; it is mended'),
         }),
         clock: dataplaneClock,
@@ -143,7 +147,8 @@ async function startAgent(flags: AgentFlags, log: Log, shutdown: Shutdown): Prom
     ? new TableKeeper({
         subject: 'natOutgoing',
         table: new NftTable({
-          run: nftProcess(),
+          kernel: nft,
+          breath,
           table: natTable,
           onDrift: (difference) => log.warn({ difference }, 'someone changed the NAT table; it is mended'),
         }),
@@ -178,7 +183,7 @@ async function startAgent(flags: AgentFlags, log: Log, shutdown: Shutdown): Prom
           ledgerFolder: join(flags.stateFolder, 'cni'),
           kernel,
           policy,
-          nft: nftProcess(),
+          nft,
           pods: () => cluster.state.pods,
           node,
           ...(blocks && { blocks: { allocator, addressing: blocks } }),

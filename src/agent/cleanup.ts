@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import {
   KernelError,
   NftError,
+  NftSocket,
   NftTable,
-  nftProcess,
   removeAll,
   removeSourceGuard,
   Rtnetlink,
@@ -41,9 +41,11 @@ export async function runCleanup(args: readonly string[]): Promise<number> {
     console.log(`routes removed: ${routes}`);
     console.log(`devices removed: ${devices.join(', ') || 'none'}`);
     if (podLinks > 0) console.log(`links of pods removed: ${podLinks}; those pods have no network now`);
-    await new NftTable({ run: nftProcess() }).remove();
-    await new NftTable({ run: nftProcess(), table: natTable }).remove();
-    await removeSourceGuard(nftProcess());
+    const nft = new NftSocket();
+    await new NftTable({ kernel: nft }).remove();
+    await new NftTable({ kernel: nft, table: natTable }).remove();
+    await removeSourceGuard(nft);
+    nft.close();
     console.log('nftables tables inet godwit, inet godwit-nat and inet godwit-pods removed');
     removeFolder(stateFolder);
     console.log(`state removed: ${stateFolder}`);

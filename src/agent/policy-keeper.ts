@@ -54,7 +54,7 @@ export class PolicyKeeper {
     return this.#engine.explain(pod, this.everApplied ? await this.#table.counters() : undefined);
   }
 
-  /** Since when nft has not answered; undefined: it is not asked. */
+  /** Since when the kernel has not answered; undefined: it is not asked. */
   get waitingSince(): number | undefined {
     return this.#keeper.waitingSince;
   }

@@ -1,5 +1,5 @@
 /**
- * Keeps a table of ours in the kernel as it is wanted: one transaction a change, retried where nft refuses, mended where others broke it.
+ * Keeps a table of ours in the kernel as it is wanted: retried where the kernel refuses, mended where others broke it.
  * Holds: a refused ruleset leaves the last good one in force; nothing here removes rules when the agent ends.
  */
 
@@ -10,7 +10,7 @@ const firstRetryMilliseconds = 500;
 const longestRetryMilliseconds = 30_000;
 /** Someone may have flushed our table: `nft flush ruleset`, a firewall's reload. */
 const verifyEveryMilliseconds = 10_000;
-/** Listing a large table takes a while: of all time at most a hundredth goes into looking. */
+/** Reading a large table takes a while: of all time at most a hundredth goes into looking. */
 const verifyRest = 100;
 
 export interface TableKeeperOptions {
@@ -87,7 +87,7 @@ export class TableKeeper {
     return this.#appliedAt;
   }
 
-  /** Since when nft has not answered; undefined: it is not asked. */
+  /** Since when the kernel has not answered; undefined: it is not asked. */
   get waitingSince(): number | undefined {
     return this.#transactionSince;
   }
@@ -127,7 +127,7 @@ export class TableKeeper {
     if (result.kind !== 'unchanged') this.#log.debug({ result }, `${this.#subject} table changed`);
   }
 
-  /** Where there is no nft, no run of ours has made a table. */
+  /** Where there is no nf_tables, no run of ours has made a table. */
   async #remove(): Promise<void> {
     try {
       await this.#table.remove();
@@ -146,7 +146,7 @@ export class TableKeeper {
     else this.#schedule(Math.max(verifyEveryMilliseconds, this.#verifyTook * verifyRest), () => this.#verify());
   }
 
-  /** Only nft's refusals are the world's; anything else is our own fault and ends the agent. */
+  /** Only the kernel's refusals are the world's; anything else is our own fault and ends the agent. */
   #failed(error: unknown): void {
     if (!(error instanceof NftError)) throw error;
     this.#lastError = error.message;

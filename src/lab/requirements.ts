@@ -11,7 +11,6 @@ export class RequirementError extends LabError {}
 /** Program → Debian package. */
 const programs: readonly { readonly program: string; readonly package: string }[] = [
   { program: 'ip', package: 'iproute2' },
-  { program: 'nft', package: 'nftables' },
   { program: 'tcpdump', package: 'tcpdump' },
   { program: 'ping', package: 'iputils-ping' },
   { program: 'bird', package: 'bird2' },

@@ -73,7 +73,7 @@ const addressType = { ipv4: 'ipv4_addr', ipv6: 'ipv6_addr' } as const satisfies 
 const suffix = { ipv4: '4', ipv6: '6' } as const satisfies Record<Family, string>;
 const protocolName = { TCP: 'tcp', UDP: 'udp', SCTP: 'sctp' } as const satisfies Record<Protocol, string>;
 
-/** IANA's numbers: nft knows the names only where /etc/protocols lies, and a slim image has none. */
+/** IANA's numbers. */
 const protocolNumber = { TCP: '6', UDP: '17', SCTP: '132' } as const satisfies Record<Protocol, string>;
 const icmpNumbers = ['1', '58'] as const;
 
@@ -246,7 +246,7 @@ export class Renderer {
       if (numbers !== 'all') {
         matches.push(
           numbers.length === 1 && !numbers[0].includes('-')
-            ? { kind: 'isOneOf', field: 'responderPort', values: numbers }
+            ? { kind: 'equals', field: 'responderPort', value: numbers[0] }
             : { kind: 'inSet', fields: ['responderPort'], set: use(this.#numberSet(numbers)) },
         );
       }
@@ -331,7 +331,7 @@ interface Alternative {
 }
 
 function isProtocol(protocol: Protocol): NftMatch {
-  return { kind: 'isOneOf', field: 'protocol', values: [protocolNumber[protocol]] };
+  return { kind: 'equals', field: 'protocol', value: protocolNumber[protocol] };
 }
 
 function intervalSet(type: KeyType, ranges: readonly string[]): NftSet {
@@ -353,7 +353,7 @@ function baseChain(direction: Direction): NftChain {
     verdict: { kind: 'verdictMap', field, map: mapName(direction, family) },
   });
   // Without a connection no rule about its ends can match: the packet of an isolated pod ends in the denied chain.
-  const unconnected: NftMatch = { kind: 'isOneOf', field: 'connectionState', values: ['invalid', 'untracked'] };
+  const unconnected: NftMatch = { kind: 'hasState', states: ['invalid', 'untracked'] };
   return {
     hook: { name: 'forward', priority },
     rules: [
@@ -385,14 +385,14 @@ function deniedChain(direction: Direction, { logDenied }: RenderOptions): NftCha
         verdict: { kind: 'accept' },
         comment: 'a pod reaches itself, also by way of a service',
       })),
-      {
+      ...icmpNumbers.map((value): NftRule => ({
         matches: [
-          { kind: 'isOneOf', field: 'connectionState', values: ['related'] },
-          { kind: 'isOneOf', field: 'protocol', values: icmpNumbers },
+          { kind: 'hasState', states: ['related'] },
+          { kind: 'equals', field: 'protocol', value },
         ],
         verdict: { kind: 'accept' },
         comment: 'ICMP errors about a connection that was allowed',
-      },
+      })),
       ...(logDenied ? [{ matches: [], log: { prefix: `godwit denied ${direction}: `, perSecond: 10 } }] : []),
       ...families.map((family): NftRule => ({
         matches: [{ kind: 'inSet', fields: [subject[family]], set: deniedSet(direction, family) }],

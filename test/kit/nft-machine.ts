@@ -40,10 +40,9 @@ function runChain(ruleset: Ruleset, chain: NftChain, packet: Packet): 'accept' |
 
 function matchHolds(ruleset: Ruleset, match: NftMatch, packet: Packet): boolean {
   if (match.kind === 'notInSet') throw new Error('no machine for NAT');
-  if (match.kind === 'isOneOf') {
-    const value = fieldOf(match.field, packet);
-    return value !== undefined && match.values.includes(value);
-  }
+  if (match.kind === 'inPrefix') throw new Error('no machine for links');
+  if (match.kind === 'equals') return fieldOf(match.field, packet) === match.value;
+  if (match.kind === 'hasState') return match.states.some((state) => state === packet.state);
   const values = match.fields.map((field) => fieldOf(field, packet));
   if (values.includes(undefined)) return false;
   const { elements, interval } = setOf(ruleset, match.set);
@@ -79,6 +78,9 @@ function fieldOf(field: NftField, packet: Packet): string | undefined {
       return packet.protocol;
     case 'responderPort':
       return connected && packet.port !== undefined ? String(packet.port) : undefined;
+    case 'interfaceGroup':
+    case 'reversePath':
+      throw new Error('no machine for links');
     case 'connectionState':
       return packet.state ?? 'new';
   }
@@ -90,6 +92,11 @@ export function runCommands(before: Ruleset, commands: readonly NftCommand[]): R
   const chains = new Map(before.chains);
   const state = { sets, chains };
   for (const command of commands) {
+    if (command.kind === 'renewTable' || command.kind === 'removeTable') {
+      sets.clear();
+      chains.clear();
+      continue;
+    }
     const { name } = command;
     switch (command.kind) {
       case 'addSet':

@@ -14,7 +14,7 @@ import {
   NftError,
   PodNetwork,
   type Clock,
-  type NftRunner,
+  type NftKernel,
   type Rtnetlink,
 } from '../../../dataplane/index.ts';
 import { formatConflist, type ChainedPlugin } from '../../cni/conflist.ts';
@@ -51,7 +51,7 @@ export interface CniPartOptions {
   /** Path of the host's network namespace, where it is not the process's own. */
   readonly namespace?: string;
   readonly policy: PolicyKeeper | undefined;
-  readonly nft: NftRunner;
+  readonly nft: NftKernel;
   readonly pods: () => ReadonlyMap<string, Pod>;
   readonly node: () => NodeNetwork;
   readonly publisher: PodAddressPublisher;

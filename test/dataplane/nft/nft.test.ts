@@ -1,18 +1,21 @@
-/** The table as text, its comparison with the kernel's, and what happens when nft refuses. */
+/** The difference between two rulesets, the order of transactions, and what happens when the kernel refuses one. */
 
-import { describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   emptyRuleset,
   nftComment,
   NftError,
+  NftSocket,
   NftTable,
   plainElement,
-  type NftRunner,
+  type NftKernel,
   type NftSet,
   type Ruleset,
 } from '../../../dataplane/index.ts';
-import { diffRulesets } from '../../../dataplane/nft/diff.ts';
-import { printCommands, printReplacement } from '../../../dataplane/nft/print.ts';
+import { diffRulesets, waypoints, type NftCommand } from '../../../dataplane/nft/diff.ts';
+import { toMessages } from '../../../dataplane/nft/transaction.ts';
+import { TestNamespace } from '../../kit/netns.ts';
+import { printCommands, printReplacement } from '../../kit/nft-text.ts';
 
 const set = (...keys: string[]): NftSet => ({
   keyTypes: ['ipv4_addr'],
@@ -89,10 +92,33 @@ test('no change is no command', () => {
   expect(diffRulesets(ruleset, { sets: new Map(ruleset.sets), chains: new Map(ruleset.chains) })).toEqual([]);
 });
 
-test('long lists of elements are cut into several commands of the same transaction', () => {
-  const many = set(...Array.from({ length: 2500 }, (_, i) => `10.1.${i >> 8}.${i & 255}`));
-  const script = printReplacement('godwit', { sets: new Map([['many', many]]), chains: new Map() });
-  expect(script.split('\n').filter((line) => line.startsWith('add element'))).toHaveLength(3);
+test('on the way from one ruleset to another: what is new comes first, what is not needed goes last', () => {
+  const moved: Ruleset = {
+    sets: new Map([
+      ['others', set('10.0.0.9')],
+      ['by-pod', { ...map, elements: new Map([['10.0.0.1', { verdict: { kind: 'goto', chain: 'b' } }]]) }],
+    ]),
+    chains: new Map([
+      ['base', ruleset.chains.get('base')!],
+      ['b', { rules: [{ matches: [], verdict: { kind: 'drop' } }] }],
+    ]),
+  };
+  let held = ruleset;
+  const transactions = waypoints(ruleset, moved).map((next) => {
+    const commands = diffRulesets(held, next);
+    held = next;
+    return printCommands('godwit', commands).trim().split('\n');
+  });
+  expect(transactions).toEqual([
+    [
+      'add set inet godwit others { type ipv4_addr; }',
+      'add chain inet godwit b',
+      'add rule inet godwit b drop',
+      'add element inet godwit others { 10.0.0.9 }',
+    ],
+    ['delete element inet godwit by-pod { 10.0.0.1 }', 'add element inet godwit by-pod { 10.0.0.1 : goto b }'],
+    ['flush chain inet godwit a', 'delete set inet godwit peers', 'delete chain inet godwit a'],
+  ]);
 });
 
 describe('text of users', () => {
@@ -108,96 +134,138 @@ describe('text of users', () => {
 
   test('a comment that is none, or a name that is none, is not written', () => {
     const commented = { ...ruleset, sets: new Map([['peers', { ...set(), comment: 'a"b' }]]) };
-    expect(() => printReplacement('godwit', commented)).toThrow('not a comment for nftables: "a\\"b"');
+    expect(() => messagesFor(commented)).toThrow('not a comment for nftables: "a\\"b"');
     const named = { ...emptyRuleset, sets: new Map([['a b', set()]]) };
-    expect(() => printReplacement('godwit', named)).toThrow('not a name for an nftables object: "a b"');
+    expect(() => messagesFor(named)).toThrow('not a name for an nftables object: "a b"');
   });
+
+  const messagesFor = (after: Ruleset) => [...toMessages('godwit', diffRulesets(emptyRuleset, after))];
 });
 
-/** A kernel that takes everything but scripts with the given text. */
-function fakeNft(refused: string): NftRunner & { readonly loaded: string[] } {
-  const loaded: string[] = [];
-  return {
-    loaded,
-    load: async (script) => {
-      if (script.includes(refused)) throw new NftError('nft refused the transaction', 'Error: too bad\n');
-      loaded.push(script);
-    },
-    // As nft lists `ruleset`.
-    list: async () => ({
-      nftables: [
-        { set: { name: 'peers', elem: ['10.0.0.2'] } },
-        {
-          map: {
-            name: 'by-pod',
-            elem: [[{ elem: { val: '10.0.0.1', comment: 'ns/pod' } }, { goto: { target: 'a' } }]],
-          },
-        },
-        { chain: { name: 'base', type: 'filter', hook: 'forward', prio: 0 } },
-        { chain: { name: 'a' } },
-        { rule: { chain: 'base', expr: [{ vmap: {} }] } },
-        {
-          rule: {
-            chain: 'a',
-            comment: 'ns/policy ingress[0]',
-            expr: [{ match: {} }, { counter: {} }, { accept: null }],
-          },
-        },
-      ],
-    }),
-  };
+/** The kernel of a namespace; a transaction is refused while the test says so. */
+class Kernel implements NftKernel {
+  readonly socket: NftSocket;
+  /** Tables and what was done to them. */
+  committed: { table: string; commands: readonly NftCommand[] }[] = [];
+  refuses: (table: string, commands: readonly NftCommand[]) => boolean = () => false;
+
+  constructor(namespace: string) {
+    this.socket = new NftSocket({ namespace });
+  }
+
+  async commit(table: string, commands: readonly NftCommand[]): Promise<void> {
+    if (this.refuses(table, commands)) throw new NftError('the kernel refused it: EBUSY', { code: 16, errno: 'EBUSY' });
+    await this.socket.commit(table, commands);
+    this.committed.push({ table, commands });
+  }
+
+  read(table: string) {
+    return this.socket.read(table);
+  }
+
+  text(): string[] {
+    return this.committed.map(({ table, commands }) => printCommands(table, commands).trim());
+  }
 }
 
-test('a transaction that nft refuses: its words, and the next apply starts from what is in force', async () => {
-  const nft = fakeNft('10.0.0.66');
-  const table = new NftTable({ run: nft });
-  await table.apply(ruleset);
-  const first = nft.loaded.length;
-  const refused = { ...ruleset, sets: new Map([...ruleset.sets, ['peers', set('10.0.0.2', '10.0.0.66')] as const]) };
-  await expect(table.apply(refused)).rejects.toThrow('nft refused the transaction: Error: too bad');
-  const good = { ...ruleset, sets: new Map([...ruleset.sets, ['peers', set('10.0.0.2', '10.0.0.7')] as const]) };
-  expect(await table.apply(good)).toEqual({ kind: 'changed', commands: 1 });
-  expect(nft.loaded.at(-1)).toBe('add element inet godwit peers { 10.0.0.7 }\n');
-  expect(nft.loaded).toHaveLength(first + 1);
-});
+describe('a table', () => {
+  let host: TestNamespace;
+  let kernel: Kernel;
+  let drift: string[];
 
-test('while the table is made anew, a second one with the same rules judges: it comes before and goes after', async () => {
-  const nft = fakeNft('refuses nothing');
-  await new NftTable({ run: nft }).apply(ruleset);
-  const about = nft.loaded.map((script) => /^delete table inet (\S+)$/m.exec(script)?.[1]);
-  expect(about).toEqual(['godwit-stand-in', 'godwit', 'godwit-stand-in']);
-  const rules = (script: string) => script.split('\n').filter((line) => line.startsWith('add rule'));
-  expect(rules(nft.loaded[0]).map((rule) => rule.replace('godwit-stand-in', 'godwit'))).toEqual(rules(nft.loaded[1]));
-  expect(rules(nft.loaded[0])).not.toEqual([]);
-  expect(rules(nft.loaded[2])).toEqual([]);
-});
+  beforeAll(() => {
+    host = new TestNamespace();
+    kernel = new Kernel(host.path);
+  });
 
-test('a table that cannot be made anew leaves no second one behind', async () => {
-  const nft = fakeNft('delete table inet godwit\n');
-  await expect(new NftTable({ run: nft }).apply(ruleset)).rejects.toThrow('nft refused the transaction');
-  expect(nft.loaded.at(-1)).toContain('delete table inet godwit-stand-in');
-  expect(nft.loaded.at(-1)).not.toContain('add rule');
-});
+  afterAll(() => {
+    kernel?.socket.close();
+    host?.remove();
+  });
 
-test('a second table that could not be taken away is made and taken away again by the next apply', async () => {
-  const nft = fakeNft('refuses nothing');
-  let refusals = 1;
-  const run: NftRunner = {
-    ...nft,
-    load: async (script) => {
-      const removal = script.endsWith('delete table inet godwit-stand-in\n');
-      if (removal && refusals-- > 0) throw new NftError('nft refused the transaction', 'Error: busy\n');
-      await nft.load(script);
-    },
-  };
-  const table = new NftTable({ run });
-  await expect(table.apply(ruleset)).rejects.toThrow('busy');
-  expect(await table.apply(ruleset)).toEqual({ kind: 'replaced' });
-  expect(nft.loaded.at(-1)).toBe('add table inet godwit-stand-in\ndelete table inet godwit-stand-in\n');
-  expect(await table.apply(ruleset)).toEqual({ kind: 'unchanged' });
-});
+  function newTable(): NftTable {
+    kernel.committed = [];
+    kernel.refuses = () => false;
+    drift = [];
+    return new NftTable({ kernel, onDrift: (difference) => drift.push(difference) });
+  }
 
-test('a program that is not there is told by its name', async () => {
-  const { nftProcess } = await import('../../../dataplane/index.ts');
-  await expect(nftProcess(['/nonexistent/nft']).load('')).rejects.toThrow('cannot run /nonexistent/nft');
+  const withPeers = (...keys: string[]): Ruleset => ({
+    ...ruleset,
+    sets: new Map([...ruleset.sets, ['peers', set(...keys)] as const]),
+  });
+
+  test('a transaction that the kernel refuses: its words, and the next apply starts from what is in force', async () => {
+    const table = newTable();
+    await table.apply(ruleset);
+    kernel.committed = [];
+    kernel.refuses = () => true;
+    await expect(table.apply(withPeers('10.0.0.2', '10.0.0.66'))).rejects.toThrow('the kernel refused it: EBUSY');
+    kernel.refuses = () => false;
+    expect(await table.apply(withPeers('10.0.0.2', '10.0.0.7'))).toEqual({
+      kind: 'changed',
+      commands: 1,
+      transactions: 1,
+    });
+    expect(kernel.text()).toEqual(['add element inet godwit peers { 10.0.0.7 }']);
+    expect(drift).toEqual([]);
+  });
+
+  test('refused half-way: the next apply starts from there', async () => {
+    const table = newTable();
+    await table.apply(ruleset);
+    const after: Ruleset = {
+      ...ruleset,
+      sets: new Map([
+        ['peers', set('10.0.0.3')],
+        ['by-pod', map],
+        ['new', set('10.0.0.4')],
+      ]),
+    };
+    kernel.refuses = (_, commands) => commands.some(({ kind }) => kind === 'deleteElements');
+    await expect(table.apply(after)).rejects.toThrow('EBUSY');
+    kernel.refuses = () => false;
+    kernel.committed = [];
+    await table.apply(ruleset);
+    expect(kernel.text()).toEqual(['delete set inet godwit new']);
+    expect(await table.verify()).toBe('intact');
+    expect(drift).toEqual([]);
+  });
+
+  test('a refusal because others changed the table: it is made anew, and said', async () => {
+    const table = newTable();
+    await table.apply(ruleset);
+    host.exec('nft', 'add element inet godwit peers { 10.0.0.7 }');
+    expect(await table.apply(withPeers('10.0.0.2', '10.0.0.7'))).toEqual({ kind: 'replaced' });
+    expect(drift).toEqual(['set peers has a foreign element 10.0.0.7']);
+    expect(await table.verify()).toBe('intact');
+  });
+
+  test('while the table is made anew, a second one with the same rules judges: it comes before and goes after', async () => {
+    await newTable().apply(ruleset);
+    expect(kernel.committed.map(({ table }) => table)).toEqual(['godwit-stand-in', 'godwit', 'godwit-stand-in']);
+    const [first, second, last] = kernel.committed.map(({ commands }) => commands);
+    expect(first).toEqual(second);
+    expect(first.map(({ kind }) => kind)).toContain('addRules');
+    expect(last).toEqual([{ kind: 'removeTable' }]);
+    expect(host.exec('nft', 'list', 'tables').trim()).toBe('table inet godwit');
+  });
+
+  test('a table that cannot be made anew leaves no second one behind', async () => {
+    const table = newTable();
+    await table.remove();
+    kernel.refuses = (name) => name === 'godwit';
+    await expect(table.apply(ruleset)).rejects.toThrow('EBUSY');
+    expect(host.exec('nft', 'list', 'tables').trim()).toBe('');
+  });
+
+  test('a second table that could not be taken away is made and taken away again by the next apply', async () => {
+    const table = newTable();
+    let refusals = 1;
+    kernel.refuses = (name, [{ kind }]) => name === 'godwit-stand-in' && kind === 'removeTable' && refusals-- > 0;
+    await expect(table.apply(ruleset)).rejects.toThrow('EBUSY');
+    expect(await table.apply(ruleset)).toEqual({ kind: 'replaced' });
+    expect(host.exec('nft', 'list', 'tables').trim()).toBe('table inet godwit');
+    expect(await table.apply(ruleset)).toEqual({ kind: 'unchanged' });
+  });
 });

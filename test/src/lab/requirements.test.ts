@@ -19,7 +19,7 @@ afterEach(async () => {
 test('every missing program is named, with the Debian packages that bring them', async () => {
   vi.stubEnv('PATH', empty);
   await expect(requirePrograms()).rejects.toThrow(
-    'the lab needs ip, nft, tcpdump, ping, bird, birdc, vtysh: apt-get install iproute2 nftables tcpdump iputils-ping bird2 frr',
+    'the lab needs ip, tcpdump, ping, bird, birdc, vtysh: apt-get install iproute2 tcpdump iputils-ping bird2 frr',
   );
 });
 

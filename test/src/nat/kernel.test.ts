@@ -3,7 +3,7 @@
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { canonicalAddress, type Family } from '../../../bgp/ip.ts';
-import { nftProcess, NftTable } from '../../../dataplane/index.ts';
+import { NftSocket, NftTable } from '../../../dataplane/index.ts';
 import { TableKeeper } from '../../../src/agent/table-keeper.ts';
 import { natTable, renderNat } from '../../../src/nat/render.ts';
 import { clusterOf, node, ours } from '../../kit/cluster.ts';
@@ -27,6 +27,7 @@ const port = 80;
 let router: TestNamespace;
 let namespaces: Record<Host, TestNamespace>;
 let endpoints: Record<Host, Endpoint>;
+let kernel: NftSocket;
 let table: NftTable;
 let keeper: TableKeeper;
 let cluster = clusterOf();
@@ -61,6 +62,7 @@ beforeAll(async () => {
     ]);
     router.ipBatch([`route add ${ipv4}/32 dev ${name}`, `route add ${ipv6}/128 dev ${name}`]);
   }
+  kernel = new NftSocket({ namespace: router.path });
   endpoints = Object.fromEntries(made.map(([name, ns]) => [name, new Endpoint(ns.name)])) as Record<Host, Endpoint>;
   await Promise.all(names.map((name) => endpoints[name].ready));
   await Promise.all(names.map((name) => endpoints[name].ask('listen', { ports: [port] })));
@@ -69,8 +71,7 @@ beforeAll(async () => {
 beforeEach(async () => {
   drift = [];
   await table?.remove();
-  const run = nftProcess(['ip', 'netns', 'exec', router.name, 'nft']);
-  table = new NftTable({ run, table: natTable, onDrift: (difference) => drift.push(difference) });
+  table = new NftTable({ kernel, table: natTable, onDrift: (difference) => drift.push(difference) });
   keeper = new TableKeeper({
     subject: 'natOutgoing',
     table,
@@ -82,6 +83,7 @@ beforeEach(async () => {
 
 afterAll(() => {
   keeper?.close();
+  kernel?.close();
   for (const endpoint of Object.values(endpoints ?? {})) endpoint.stop();
   for (const ns of [router, ...Object.values(namespaces ?? {})]) ns?.remove();
 });

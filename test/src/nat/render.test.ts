@@ -1,8 +1,8 @@
 /** natOutgoing: who is masqueraded, towards whom nobody is, as the table says it. */
 
 import { expect, test } from 'vitest';
-import { printReplacement } from '../../../dataplane/nft/print.ts';
 import { diffRulesets } from '../../../dataplane/nft/diff.ts';
+import { printReplacement } from '../../kit/nft-text.ts';
 import { natTable, renderNat } from '../../../src/nat/render.ts';
 import { clusterOf, node, ours } from '../../kit/cluster.ts';
 
@@ -85,5 +85,5 @@ test('a change touches the sets only, and the same state nothing', () => {
   const before = renderNat(clusterOf(pool))!;
   expect(diffRulesets(before, renderNat(clusterOf(pool))!)).toEqual([]);
   const after = renderNat(clusterOf(pool, node('n', '192.0.2.1')))!;
-  expect(diffRulesets(before, after).map(({ kind, name }) => `${kind} ${name}`)).toEqual(['addElements cluster-4']);
+  expect(diffRulesets(before, after)).toMatchObject([{ kind: 'addElements', name: 'cluster-4' }]);
 });

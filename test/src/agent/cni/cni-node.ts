@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { NftTable, nftProcess, PodNetwork, Rtnetlink } from '../../../../dataplane/index.ts';
+import { NftSocket, NftTable, PodNetwork, Rtnetlink } from '../../../../dataplane/index.ts';
 import { CniPart, type CniPartOptions } from '../../../../src/agent/cni/cni-part.ts';
 import type { PodAddressPublisher } from '../../../../src/agent/cni/publisher.ts';
 import type { Log } from '../../../../src/agent/log.ts';
@@ -34,7 +34,7 @@ export class CniNode {
   readonly logged: string[] = [];
   /** Runs what waits for the slow check of leaks. */
   checkLeaks: (() => void) | undefined;
-  readonly #nft = nftProcess(['ip', 'netns', 'exec', this.host.name, 'nft']);
+  readonly #nft = new NftSocket({ namespace: this.host.path });
   policy: PolicyKeeper;
   #part: CniPart | undefined;
   #agents = 0;
@@ -159,6 +159,7 @@ export class CniNode {
     await this.stopAgent();
     for (const policy of this.#policies) policy.close();
     this.links.close();
+    this.#nft.close();
     this.kernel.close();
     for (const pod of this.#pods) pod.remove();
     this.host.remove();
@@ -168,7 +169,7 @@ export class CniNode {
   #newPolicy(): PolicyKeeper {
     const policy = new PolicyKeeper({
       engine: new PolicyEngine({ nodeName }),
-      table: new NftTable({ run: this.#nft }),
+      table: new NftTable({ kernel: this.#nft }),
       clock: realClock,
       log: this.#log(),
     });
