@@ -6,6 +6,7 @@ export { removeAll } from './cleanup.ts';
 export { countDaemonRoutes } from './daemon-routes.ts';
 export { HostRoutes } from './host-routes.ts';
 export { LinkMonitor } from './links.ts';
+export { LinkRouters } from './link-routers.ts';
 export { KernelError } from './netlink/kernel-error.ts';
 export { Rtnetlink } from './netlink/rtnetlink.ts';
 export { RouteTable } from './route-table.ts';

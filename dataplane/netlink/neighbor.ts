@@ -20,10 +20,10 @@ import { addressFamily, toBytes } from './route.ts';
 const neighborHeaderLength = 12;
 const AF_BRIDGE = 7;
 const Attribute = { destination: 1, linkLayerAddress: 2, interfaceIndex: 8 } as const;
-/** NUD_NOARP | NUD_PERMANENT */
-const State = { noArp: 0x40, permanent: 0x80 } as const;
-/** NTF_SELF: the device's own table, not the bridge's it may be a port of. */
-const selfFlag = 0x02;
+/** NUD_* */
+const State = { failed: 0x20, noArp: 0x40, permanent: 0x80 } as const;
+/** NTF_*; self: the device's own table, not the bridge's it may be a port of. */
+const Flag = { self: 0x02, router: 0x80 } as const;
 
 export interface NeighborMessage {
   /** `neighbor`: address has that MAC; `forwarding`: that MAC lies behind address. */
@@ -32,6 +32,8 @@ export interface NeighborMessage {
   readonly address: string | undefined;
   readonly mac: string;
   readonly permanent: boolean;
+  /** It has said that it is a router (RFC 4861 §7.2.5), and the last attempt to reach it did not fail. */
+  readonly router: boolean;
 }
 
 /**
@@ -50,12 +52,14 @@ export function readNeighbor(message: NetlinkMessage): NeighborMessage | undefin
       address = formatAddress(bytes.subarray(from, to));
     } else if (type === Attribute.linkLayerAddress) mac = readMac(bytes, from, to);
   });
+  const state = bytes.readUInt16LE(start + 8);
   return {
     table: family === AF_BRIDGE ? 'forwarding' : 'neighbor',
     interfaceIndex: bytes.readUInt32LE(start + 4),
     address,
     mac,
-    permanent: (bytes.readUInt16LE(start + 8) & State.permanent) !== 0,
+    permanent: (state & State.permanent) !== 0,
+    router: (bytes[start + 10] & Flag.router) !== 0 && (state & State.failed) === 0,
   };
 }
 
@@ -101,7 +105,7 @@ function writeNeighbor(
   if (mac === undefined) throw new TypeError(`not a MAC address: ${entry.mac}`);
   writer.begin(type, flags, sequence);
   if (entry.table === 'forwarding') {
-    writeHeader(writer, AF_BRIDGE, entry.interfaceIndex, State.noArp | State.permanent, selfFlag);
+    writeHeader(writer, AF_BRIDGE, entry.interfaceIndex, State.noArp | State.permanent, Flag.self);
   } else {
     const family = address.length === 4 ? addressFamily.ipv4 : addressFamily.ipv6;
     writeHeader(writer, family, entry.interfaceIndex, State.permanent, 0);

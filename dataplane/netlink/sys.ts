@@ -1,5 +1,5 @@
 /**
- * The system calls that Node lacks: netlink sockets, network namespaces, files of /proc/sys.
+ * The system calls that Node lacks: netlink and ICMPv6 sockets, network namespaces, files of /proc/sys.
  * The only file of the dataplane that calls foreign functions; everything above it sees numbers, buffers and typed errors.
  * Leaves out: the meaning of any message (message.ts, route.ts, …).
  * Holds: a pointer argument is a Buffer that lives through the call; `inNamespace` never returns in the wrong namespace.
@@ -19,6 +19,9 @@ const calls = {
   getsockname: libc.func('int getsockname(int fd, void *address, void *length)'),
   setsockopt: libc.func('int setsockopt(int fd, int level, int name, const void *value, uint32_t length)'),
   send: libc.func('int64_t send(int fd, const void *buffer, size_t length, int flags)'),
+  sendto: libc.func(
+    'int64_t sendto(int fd, const void *buffer, size_t length, int flags, const void *address, uint32_t addressLength)',
+  ),
   recv: libc.func('int64_t recv(int fd, void *buffer, size_t length, int flags)'),
   open: libc.func('int open(const char *path, int flags)'),
   close: libc.func('int close(int fd)'),
@@ -27,6 +30,7 @@ const calls = {
 
 const errnoNames = new Map(Object.entries(koffi.os.errno).map(([name, code]) => [code, name]));
 
+const AF_INET6 = 10;
 const AF_NETLINK = 16;
 const SOCK_RAW = 3;
 const SOCK_CLOEXEC = 0x80000;
@@ -41,6 +45,12 @@ const SO_RCVTIMEO = 20;
 const SO_ATTACH_FILTER = 26;
 const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
+
+const IPPROTO_ICMPV6 = 58;
+const SOL_IPV6 = 41;
+const IPV6_MULTICAST_HOPS = 18;
+const IPV6_MULTICAST_LOOP = 19;
+const ICMPV6_FILTER = 1;
 
 const SOL_NETLINK = 270;
 const NETLINK_ADD_MEMBERSHIP = 1;
@@ -167,6 +177,33 @@ export function receive(fd: number, buffer: Uint8Array): number {
     if (length >= 0) return length;
     if (koffi.errno() !== koffi.os.errno['EINTR']) succeed('recv(AF_NETLINK)', length);
   }
+}
+
+/**
+ * A socket for ICMPv6 messages to neighbours: sent with hop limit 255; whatever comes is dropped unread.
+ * @throws KernelError; EPERM without CAP_NET_RAW.
+ */
+export function openIcmpv6Sender(): number {
+  const fd = succeed('socket(ICMPv6)', calls.socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMPV6));
+  try {
+    setOption(fd, IPPROTO_ICMPV6, ICMPV6_FILTER, Buffer.alloc(32, 0xff));
+    setOption(fd, SOL_IPV6, IPV6_MULTICAST_HOPS, int32(255));
+    setOption(fd, SOL_IPV6, IPV6_MULTICAST_LOOP, int32(0));
+    return fd;
+  } catch (error) {
+    calls.close(fd);
+    throw error;
+  }
+}
+
+/** To every node on the interface's link (ff02::1), from its link-local address. @throws KernelError; EADDRNOTAVAIL where it has none. */
+export function sendToAllNodes(fd: number, interfaceIndex: number, bytes: Uint8Array): void {
+  const address = Buffer.alloc(28);
+  address.writeUInt16LE(AF_INET6, 0);
+  address.set([0xff, 0x02], 8);
+  address[23] = 1;
+  address.writeUInt32LE(interfaceIndex, 24);
+  succeed('sendto(ICMPv6)', Number(calls.sendto(fd, bytes, bytes.length, 0, address, address.length)));
 }
 
 export function close(fd: number): void {

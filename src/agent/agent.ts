@@ -18,6 +18,7 @@ import {
   HostRoutes,
   KernelError,
   LinkMonitor,
+  LinkRouters,
   NftSocket,
   NftTable,
   RouteTable,
@@ -212,7 +213,20 @@ async function startAgent(flags: AgentFlags, log: Log, shutdown: Shutdown): Prom
   // Before any route is told: the first packet of a connection decides for all of it.
   await nat?.flush();
 
-  let config = toSpeakerSettings(cluster.state, self);
+  const linkRouters =
+    kernel &&
+    links &&
+    new LinkRouters({
+      kernel,
+      links,
+      clock: dataplaneClock,
+      onChange: () => running && reconfigure(),
+      onFailed: (interfaceName, reason) => log.warn({ interface: interfaceName, reason }, 'no router advertisements'),
+    });
+  shutdown.add(() => linkRouters?.close());
+  const configureNow = () => toSpeakerSettings(cluster.state, { ...self, linkRouters: linkRouters?.routers() });
+  linkRouters?.watch(configureNow().linkInterfaces);
+  let config = configureNow();
   let configuredAt = startedAt;
   const ownConditions: StatusCondition[] = [];
   if (roles.includes('routes') || roles.includes('cni')) ownConditions.push(...enableForwarding(log));
@@ -278,7 +292,7 @@ async function startAgent(flags: AgentFlags, log: Log, shutdown: Shutdown): Prom
 
   function reconfigure(): void {
     const before = config;
-    config = toSpeakerSettings(cluster.state, self);
+    config = configureNow();
     configuredAt = Date.now();
     routes?.setInventory(config.inventory);
     void nat?.flush();
@@ -291,6 +305,7 @@ async function startAgent(flags: AgentFlags, log: Log, shutdown: Shutdown): Prom
       if (!status && !known.has(message)) log.warn({ object: `${object.kind}/${object.name}`, reason }, message);
     }
     kube?.onConfigured();
+    linkRouters?.watch(config.linkInterfaces);
   }
 
   for (const { object, status, reason, message } of [...config.conditions, ...(routes?.conditions() ?? [])]) {

@@ -1,11 +1,12 @@
 /**
- * BGPPeer: sessions of some nodes with one address, with a range of addresses, or with other nodes.
+ * BGPPeer: sessions of some nodes with one address, with a range of addresses, with the router at the end of a link, or with other nodes.
  * Leaves out: peering with workloads.
  */
 
 import { z } from 'zod';
+import { parsePrefix, prefixCovers } from '../../bgp/ip.ts';
 import { defineCustomResource, withRules, type CustomObject } from './define.ts';
-import { asNumber, bfdFields, cidr, duration, peerAddress, selector } from './fields.ts';
+import { asNumber, bfdFields, cidr, duration, interfaceName, peerAddress, selector } from './fields.ts';
 import { secretKeyRef } from './secret.ts';
 
 const fields = z.strictObject({
@@ -18,7 +19,11 @@ const fields = z.strictObject({
   nodeSelector: selector().optional().meta({ description: 'The nodes that have this peering, by their labels.' }),
   peerIP: peerAddress().optional().meta({
     description:
-      'The peer: `IP`, `IPv4:PORT` or `[IPv6]:PORT`. Port 179, or the `listenPort` of the node that has the address.',
+      'The peer: `IP`, `IPv4:PORT`, `[IPv6]:PORT`, or a link-local address with its interface: `fe80::1%eth0`. Port 179, or the `listenPort` of the node that has the address.',
+  }),
+  interface: interfaceName().optional().meta({
+    description:
+      'The peer is the router at the other end of this interface\'s link ("unnumbered"), found by its router advertisements; ours are sent there. With `peerRange`: the one interface that members come by.',
   }),
   peerRange: cidr().optional().meta({
     description: 'Every neighbour whose address lies in this CIDR is accepted (dynamic neighbours). Implies `passive`.',
@@ -29,7 +34,10 @@ const fields = z.strictObject({
   }),
   asNumber: asNumber().optional().meta({
     description:
-      'AS number of the peer, a number or "x.y". Required, except with `peerSelector`, where the nodes\' own holds.',
+      'AS number of the peer, a number or "x.y". Required, except with `dynamicASN`, and with `peerSelector`, where the nodes\' own holds.',
+  }),
+  dynamicASN: z.enum(['external', 'internal']).optional().meta({
+    description: 'Instead of `asNumber`. external: the peer has any AS number but ours; internal: it has ours.',
   }),
   localASNumber: asNumber().optional().meta({ description: "Our AS number towards this peer. Default: the node's." }),
   passive: z
@@ -47,6 +55,10 @@ const fields = z.strictObject({
     .refine((families) => new Set(families).size === families.length, { error: 'names a family twice' })
     .prefault(['ipv4', 'ipv6'])
     .meta({ description: 'Address families offered on the session.', 'x-kubernetes-list-type': 'set' }),
+  extendedNextHop: z.enum(['Auto', 'Always', 'Never']).default('Auto').meta({
+    description:
+      'IPv4 routes with an IPv6 next hop (RFC 8950). Auto: offered on sessions over IPv6, and used where the session runs between link-local addresses or the node has no IPv4 address. Always: offered and used. Never: not offered.',
+  }),
   holdTime: duration({ least: 3, most: 65535, orZero: true }).optional().meta({
     description: 'Hold time proposed to this peer: 0s or at least 3s. Default: that of the BGPConfiguration.',
   }),
@@ -119,12 +131,15 @@ const fields = z.strictObject({
   description: z.string().max(255).optional().meta({ description: 'Free text, printed by `show protocols all`.' }),
 });
 
-const oneOfThree = ({
-  peerIP,
-  peerRange,
-  peerSelector,
-}: Pick<z.output<typeof fields>, 'peerIP' | 'peerRange' | 'peerSelector'>) =>
-  [peerIP, peerRange, peerSelector].filter((way) => way !== undefined).length;
+/** Ways to say the peer; an interface beside a range only narrows that. */
+const waysOf = ({ peerIP, peerRange, peerSelector, interface: link }: z.output<typeof fields>) =>
+  [peerIP, peerRange, peerSelector, peerRange === undefined ? link : undefined].filter((way) => way !== undefined)
+    .length;
+
+const waysCel =
+  '(has(self.peerIP) ? 1 : 0) + (has(self.peerRange) ? 1 : 0) + (has(self.peerSelector) ? 1 : 0) + (has(self.interface) && !has(self.peerRange) ? 1 : 0)';
+
+const linkLocalRange = parsePrefix('fe80::/10')!;
 
 const spec = withRules(fields, [
   {
@@ -134,16 +149,30 @@ const spec = withRules(fields, [
     reason: 'node and nodeSelector exclude each other',
   },
   {
-    cel: '(has(self.peerIP) ? 1 : 0) + (has(self.peerRange) ? 1 : 0) + (has(self.peerSelector) ? 1 : 0) > 0',
-    holds: (peer) => oneOfThree(peer) > 0,
+    cel: `${waysCel} > 0`,
+    holds: (peer) => waysOf(peer) > 0,
     field: 'peerIP',
-    reason: 'one of peerIP, peerRange and peerSelector is required',
+    reason: 'one of peerIP, peerRange, interface and peerSelector is required',
   },
   {
-    cel: '(has(self.peerIP) ? 1 : 0) + (has(self.peerRange) ? 1 : 0) + (has(self.peerSelector) ? 1 : 0) < 2',
-    holds: (peer) => oneOfThree(peer) < 2,
+    cel: `${waysCel} < 2`,
+    holds: (peer) => waysOf(peer) < 2,
     field: 'peerIP',
-    reason: 'peerIP, peerRange and peerSelector exclude each other',
+    reason: 'peerIP, peerRange, interface and peerSelector exclude each other (an interface may narrow a peerRange)',
+  },
+  {
+    cel: "!has(self.interface) || !has(self.peerRange) || !isCIDR(self.peerRange) || cidr('fe80::/10').containsCIDR(self.peerRange)",
+    holds: ({ interface: link, peerRange }) =>
+      link === undefined || peerRange === undefined || prefixCovers(linkLocalRange, parsePrefix(peerRange)!),
+    field: 'interface',
+    reason: 'narrows only a peerRange of link-local addresses (fe80::/10)',
+  },
+  {
+    cel: '!has(self.dynamicASN) || !(has(self.asNumber) || has(self.peerSelector))',
+    holds: ({ dynamicASN, asNumber, peerSelector }) =>
+      dynamicASN === undefined || (asNumber === undefined && peerSelector === undefined),
+    field: 'dynamicASN',
+    reason: 'not allowed with asNumber or peerSelector',
   },
   {
     cel: '!has(self.peerSelector) || !has(self.asNumber)',
@@ -152,11 +181,11 @@ const spec = withRules(fields, [
     reason: "not allowed with peerSelector: the selected nodes' own AS number holds",
   },
   {
-    cel: '!(has(self.peerIP) || has(self.peerRange)) || has(self.asNumber)',
-    holds: ({ peerIP, peerRange, asNumber }) =>
-      (peerIP === undefined && peerRange === undefined) || asNumber !== undefined,
+    cel: 'has(self.peerSelector) || has(self.asNumber) || has(self.dynamicASN)',
+    holds: ({ peerSelector, asNumber, dynamicASN }) =>
+      peerSelector !== undefined || asNumber !== undefined || dynamicASN !== undefined,
     field: 'asNumber',
-    reason: 'required with peerIP and peerRange',
+    reason: 'required, or dynamicASN, with peerIP, peerRange and interface',
   },
   {
     cel: '!has(self.peerRange) || !has(self.passive) || self.passive',
@@ -194,6 +223,7 @@ export const bgpPeerDefinition = defineCustomResource({
     { name: 'Established', type: 'string', jsonPath: '.status.conditions[?(@.type=="Established")].message' },
     { name: 'Node-Selector', type: 'string', jsonPath: '.spec.nodeSelector', wide: true },
     { name: 'Peer-Selector', type: 'string', jsonPath: '.spec.peerSelector', wide: true },
+    { name: 'Interface', type: 'string', jsonPath: '.spec.interface', wide: true },
     { name: 'Range', type: 'string', jsonPath: '.spec.peerRange', wide: true },
     { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
   ],

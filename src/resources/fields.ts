@@ -5,7 +5,16 @@
  */
 
 import { z } from 'zod';
-import { canonicalAddress, formatPrefix, parseAddress, parsePrefix, compareBytes, type Family } from '../../bgp/ip.ts';
+import {
+  canonicalAddress,
+  formatPrefix,
+  parseAddress,
+  parsePrefix,
+  compareBytes,
+  type Family,
+  isLinkLocal,
+  splitScope,
+} from '../../bgp/ip.ts';
 import { show } from './problems.ts';
 import { longestSelector, parseSelector, SelectorError } from './selector.ts';
 
@@ -167,13 +176,28 @@ export function address() {
   return text(readAddress);
 }
 
+const interfaceNamePattern = /^[A-Za-z0-9_.-]{1,15}$/;
+
+/** The name of a network interface. */
+export function interfaceName() {
+  return z
+    .string()
+    .refine((value) => interfaceNamePattern.test(value), {
+      error: ({ input }) => `${show(input)} is not the name of an interface (1 to 15 letters, digits, "_", "." or "-")`,
+    })
+    .meta({ pattern: interfaceNamePattern.source, maxLength: 15 });
+}
+
 export interface PeerAddress {
-  /** Canonical text. */
+  /** Canonical text; a link-local one has its interface: `fe80::1%eth0`. */
   readonly address: string;
   readonly port?: number;
 }
 
-/** `10.0.0.1`, `10.0.0.1:1179`, `fd00::1`, `[fd00::1]:1179`. */
+/** What link-local addresses begin with, in any spelling. */
+const linkLocalText = '[fF][eE][89abAB][0-9a-fA-F]:';
+
+/** `10.0.0.1`, `10.0.0.1:1179`, `fd00::1`, `[fd00::1]:1179`, `fe80::1%eth0`, `[fe80::1%eth0]:1179`. */
 export function peerAddress() {
   return text((value): PeerAddress => {
     const bracketed = /^\[(.*)\](?::(.*))?$/.exec(value);
@@ -182,16 +206,36 @@ export function peerAddress() {
       throw new FieldError(`${show(value)}: only an IPv6 address stands in brackets`);
     }
     const [, host, port] = bracketed ?? dotted ?? [undefined, value, undefined];
-    const canonical = readAddress(host ?? '');
+    const canonical = readPeerAddress(host ?? '');
     return port === undefined ? { address: canonical } : { address: canonical, port: readPort(port) };
   }).meta({
     type: 'string',
     maxLength: 64,
-    ...validations({
-      rule: "isIP(self) || (self.matches('^[0-9.]+:[1-9][0-9]{0,4}$') && isIP(self.split(':')[0])) || (self.matches('^\\\\[[0-9a-fA-F.]*:[0-9a-fA-F:.]*\\\\](:[1-9][0-9]{0,4})?$') && isIP(self.substring(1, self.indexOf(']'))))",
-      message: 'must be an IP address, IPv4:PORT or [IPv6]:PORT',
-    }),
+    ...validations(
+      {
+        rule: `!self.matches('^\\\\[?${linkLocalText}[^%]*$')`,
+        message: 'a link-local address needs its interface: fe80::1%eth0',
+      },
+      {
+        rule: `isIP(self) || (self.matches('^[0-9.]+:[1-9][0-9]{0,4}$') && isIP(self.split(':')[0])) || (self.matches('^\\\\[[0-9a-fA-F.]*:[0-9a-fA-F:.]*\\\\](:[1-9][0-9]{0,4})?$') && isIP(self.substring(1, self.indexOf(']')))) || (self.matches('^${linkLocalText}[0-9a-fA-F:]*%[A-Za-z0-9_.-]{1,15}$') && isIP(self.split('%')[0])) || (self.matches('^\\\\[${linkLocalText}[0-9a-fA-F:]*%[A-Za-z0-9_.-]{1,15}\\\\](:[1-9][0-9]{0,4})?$') && isIP(self.substring(1, self.indexOf('%'))))`,
+        message: 'must be an IP address, IPv4:PORT, [IPv6]:PORT or LINK-LOCAL%INTERFACE',
+      },
+    ),
   });
+}
+
+/** @returns canonical text. Throws FieldError. */
+function readPeerAddress(value: string): string {
+  const { address, scope } = splitScope(value);
+  const canonical = readAddress(address);
+  const isOnLink = isLinkLocal(parseAddress(canonical)!);
+  if (scope === undefined && isOnLink)
+    throw new FieldError(`${value} is a link-local address: its interface belongs to it (${canonical}%eth0)`);
+  if (scope === undefined) return canonical;
+  if (!isOnLink) throw new FieldError(`${value}: only a link-local address has an interface`);
+  if (!interfaceNamePattern.test(scope))
+    throw new FieldError(`${value}: ${show(scope)} is not the name of an interface`);
+  return `${canonical}%${scope}`;
 }
 
 function readPort(value: string): number {

@@ -23,6 +23,8 @@ export interface Self {
   /** From the command line; wins over the Node's addresses. */
   readonly nodeIps: Partial<Readonly<Record<Family, string>>>;
   readonly roles: readonly string[];
+  /** Interface → link-local address of the router at the other end of its link, where one was found; undefined: nobody looks. */
+  readonly linkRouters?: ReadonlyMap<string, string>;
 }
 
 export interface ClusterNode {

@@ -20,13 +20,15 @@ export interface Peering {
   readonly peer: BgpPeer | undefined;
   readonly remote:
     | { readonly kind: 'address'; readonly address: string; readonly port: number }
-    | { readonly kind: 'range'; readonly prefix: string };
+    | { readonly kind: 'range'; readonly prefix: string; readonly interfaceName?: string };
   /** The peer, where it is a node of this cluster. */
   readonly node: ClusterNode | undefined;
-  readonly remoteAs: number;
+  readonly remoteAs: number | 'external';
   readonly localAs: number;
   readonly passive: boolean;
   readonly reflectorClient: boolean;
+  /** Why no session can be yet, in words. */
+  readonly heldDown?: string;
 }
 
 export interface Peerings {
@@ -36,16 +38,18 @@ export interface Peerings {
   readonly conditions: readonly Condition[];
 }
 
+/** @param linkRouters see Self; undefined: nobody looks for any */
 export function toPeerings(
   inventory: Inventory,
   bgpPeers: ReadonlyMap<string, BgpPeer>,
   meshEnabled: boolean,
+  linkRouters?: ReadonlyMap<string, string>,
 ): Peerings {
   const conditions: Condition[] = [];
   const taken = new Map<string, Peering>();
   const names = new Set<string>();
   for (const peer of [...bgpPeers.values()].sort(olderFirst)) {
-    const candidates = candidatesOf(peer, inventory);
+    const candidates = candidatesOf(peer, inventory, linkRouters);
     if (candidates === undefined) continue;
     conditions.push(admit(peer, candidates, inventory, taken, names));
   }
@@ -76,25 +80,54 @@ interface Candidates {
 }
 
 /** @returns undefined: the BGPPeer does not concern this node. */
-function candidatesOf(peer: BgpPeer, inventory: Inventory): Candidates | undefined {
+function candidatesOf(
+  peer: BgpPeer,
+  inventory: Inventory,
+  linkRouters: ReadonlyMap<string, string> | undefined,
+): Candidates | undefined {
   const { self } = inventory;
-  const { peerIP, peerRange, peerSelector } = peer.spec;
+  const { peerIP, peerRange, peerSelector, interface: interfaceName } = peer.spec;
   const selectsLocal = localSelector(peer);
   if (peerSelector !== undefined) return selectorCandidates(peer, selectsLocal, parseSelector(peerSelector), inventory);
   if (!selectsLocal(self)) return undefined;
   const localAs = peer.spec.localASNumber ?? self.asNumber;
-  const remoteAs = peer.spec.asNumber!;
+  const remoteAs = remoteAsOf(peer, localAs);
   const common = { name: `peer_${peer.metadata.name}`, peer, remoteAs, localAs, passive: isPassive(peer) };
   if (peerRange !== undefined) {
     const reflectorClient = peer.spec.reflectorClient && remoteAs === localAs;
-    const remote = { kind: 'range', prefix: peerRange } as const;
+    const remote = { kind: 'range', prefix: peerRange, ...(interfaceName !== undefined && { interfaceName }) } as const;
     return { peerings: [{ ...common, remote, node: undefined, reflectorClient }], problems: [] };
+  }
+  if (interfaceName !== undefined) {
+    const reflectorClient = peer.spec.reflectorClient && remoteAs === localAs;
+    const peering = { ...common, ...linkRemote(interfaceName, linkRouters), node: undefined, reflectorClient };
+    return { peerings: [peering], problems: [] };
   }
   const { address, port } = peerIP!;
   const node = inventory.nodeByAddress(address);
   const remote = { kind: 'address', address, port: port ?? node?.listenPort ?? 179 } as const;
   const reflectorClient = remoteAs === localAs && (peer.spec.reflectorClient || isClient(self, node));
   return { peerings: [{ ...common, remote, node, reflectorClient }], problems: [] };
+}
+
+function remoteAsOf({ spec }: BgpPeer, localAs: number): number | 'external' {
+  if (spec.dynamicASN === undefined) return spec.asNumber!;
+  return spec.dynamicASN === 'internal' ? localAs : 'external';
+}
+
+/** The router at the other end of the link; until it is found, an address that nobody has, held down. */
+function linkRemote(
+  interfaceName: string,
+  linkRouters: ReadonlyMap<string, string> | undefined,
+): Pick<Peering, 'remote' | 'heldDown'> {
+  const router = linkRouters?.get(interfaceName);
+  const remote = { kind: 'address', address: `${router ?? 'fe80::'}%${interfaceName}`, port: 179 } as const;
+  if (router !== undefined) return { remote };
+  const heldDown =
+    linkRouters === undefined
+      ? `nobody looks for the router on ${interfaceName}: that needs the role routes`
+      : `no router on ${interfaceName} has sent a router advertisement yet`;
+  return { remote, heldDown };
 }
 
 function selectorCandidates(
@@ -204,6 +237,7 @@ const placeFields = new Set([
   'peerIP',
   'peerRange',
   'peerSelector',
+  'interface',
   'reversePeering',
   'description',
 ]);
@@ -223,7 +257,8 @@ function differenceOf(a: Peering, b: Peering): string | undefined {
 }
 
 function remoteText({ remote }: Peering): string {
-  return remote.kind === 'address' ? remote.address : remote.prefix;
+  if (remote.kind === 'address') return remote.address;
+  return remote.interfaceName === undefined ? remote.prefix : `${remote.prefix}%${remote.interfaceName}`;
 }
 
 /** With a name of symbol characters; where two names become one so, the later gets a fingerprint of its own. */

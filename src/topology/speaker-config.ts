@@ -21,6 +21,8 @@ export interface SpeakerConfig {
   readonly settings: SpeakerSettings;
   readonly conditions: readonly Condition[];
   readonly inventory: Inventory;
+  /** Interfaces at whose other end a router is to be found: see Self.linkRouters. */
+  readonly linkInterfaces: readonly string[];
   /** Name of a neighbour → name of the BGPPeer that asks for it; the mesh's are missing. */
   readonly owners: ReadonlyMap<string, string>;
 }
@@ -35,7 +37,12 @@ export function toSpeakerSettings(state: ClusterState, self: Self): SpeakerConfi
   const inventory = toInventory(state, self);
   const node = inventory.self;
   const configuration = bgpConfigurationOf(state.bgpConfigurations, self.nodeName);
-  const { peerings, conditions } = toPeerings(inventory, state.bgpPeers, configuration.nodeToNodeMeshEnabled);
+  const { peerings, conditions } = toPeerings(
+    inventory,
+    state.bgpPeers,
+    configuration.nodeToNodeMeshEnabled,
+    self.linkRouters,
+  );
   const advertisements = toAdvertisements(inventory);
   const reflects = node.clusterId !== undefined || peerings.some((peering) => peering.reflectorClient);
   const context: NeighborContext = {
@@ -68,6 +75,9 @@ export function toSpeakerSettings(state: ClusterState, self: Self): SpeakerConfi
       ...passwordConditions(peerings, configuration, state.secrets),
     ],
     inventory,
+    linkInterfaces: peerings.flatMap(({ peer }) =>
+      peer?.spec.interface === undefined || peer.spec.peerRange !== undefined ? [] : [peer.spec.interface],
+    ),
     owners: new Map(peerings.flatMap(({ name, peer }) => (peer === undefined ? [] : [[name, peer.metadata.name]]))),
   };
 }
@@ -87,11 +97,18 @@ const nextHopModes = { Auto: 'auto', Self: 'self', Keep: 'keep' } as const satis
   NeighborSettings['nextHopMode']
 >;
 
+const extendedNextHops = {
+  Auto: {},
+  Always: { extendedNextHop: 'always' },
+  Never: { extendedNextHop: 'never' },
+} as const satisfies Record<BgpPeer['spec']['extendedNextHop'], Pick<NeighborSettings, 'extendedNextHop'>>;
+
 function toNeighbor(peering: Peering, context: NeighborContext): NeighborSettings {
   const { inventory, configuration, nextHopSelf, secrets } = context;
   const { self } = inventory;
   const spec = peering.peer?.spec;
-  const localAddress = spec?.sourceAddress === 'None' ? undefined : self.addresses[transportFamily(peering)];
+  const chosenByKernel = spec?.sourceAddress === 'None' || isLinkLocalPeering(peering);
+  const localAddress = chosenByKernel ? undefined : self.addresses[transportFamily(peering)];
   const ttl = ttlOf(peering);
   const bfd = bfdOf(peering, configuration);
   return {
@@ -104,6 +121,7 @@ function toNeighbor(peering: Peering, context: NeighborContext): NeighborSetting
     passive: peering.passive,
     reflectorClient: peering.reflectorClient,
     families: spec?.families ?? families,
+    ...extendedNextHops[spec?.extendedNextHop ?? 'Auto'],
     holdTimeSeconds: spec?.holdTime ?? configuration.holdTime,
     ...(spec?.keepaliveTime !== undefined && { keepaliveTimeSeconds: spec.keepaliveTime }),
     connectRetrySeconds: spec?.connectRetryTime ?? meshConnectRetrySeconds,
@@ -111,6 +129,7 @@ function toNeighbor(peering: Peering, context: NeighborContext): NeighborSetting
     ...(ttl !== undefined && { ttl }),
     ...(spec?.ttlSecurity !== undefined && { ttlSecurityHops: spec.ttlSecurity }),
     ...toSessionPassword(peering, configuration, secrets),
+    ...(peering.heldDown !== undefined && { heldDown: peering.heldDown }),
     ...(bfd !== undefined && { bfd }),
     nextHopMode: nextHopModes[spec?.nextHopMode ?? 'Auto'],
     allowedOwnAs: spec?.numAllowedLocalASNumbers ?? 0,
@@ -141,8 +160,14 @@ function bfdOf(peering: Peering, { nodeMeshBfd }: EffectiveBgpConfiguration): Bf
   };
 }
 
+/** Its packets cross no router, and its source address is the link's own. */
+function isLinkLocalPeering({ remote }: Peering): boolean {
+  return remote.kind === 'address' ? remote.address.includes('%') : remote.interfaceName !== undefined;
+}
+
 /** RFC 5881 §1 and RFC 5883 §2; switches take iBGP for multihop unless told otherwise. */
 function isOnLink(peering: Peering): boolean {
+  if (isLinkLocalPeering(peering)) return true;
   return isEbgp(peering) && (peering.peer?.spec.ttlSecurity ?? ttlOf(peering) ?? 1) === 1;
 }
 

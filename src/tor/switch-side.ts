@@ -77,7 +77,15 @@ export function toSwitchSide(state: ClusterState, peerName: string): SwitchSide 
   if (spec.peerSelector !== undefined) {
     throw new NoSwitchSide(`BGPPeer ${peerName} peers with nodes (peerSelector): both ends are Godwit's`);
   }
+  if (spec.asNumber === undefined) {
+    throw new NoSwitchSide(`BGPPeer ${peerName} takes any AS number (dynamicASN): the switch's own is not known`);
+  }
   const address = spec.peerIP?.address;
+  if (spec.interface !== undefined || address?.includes('%')) {
+    throw new NoSwitchSide(
+      `BGPPeer ${peerName} is for a link without addresses: the switch names its interface, not our address`,
+    );
+  }
   const sessions = sessionsOf(state, peerName);
   if (sessions.length === 0)
     throw new NoSwitchSide(`BGPPeer ${peerName} applies to no node that has an address for it`);
@@ -93,7 +101,7 @@ export function toSwitchSide(state: ClusterState, peerName: string): SwitchSide 
   const remarks = remarksOf(sessions, spec, external);
   return {
     name: peerName,
-    asNumber: spec.asNumber!,
+    asNumber: spec.asNumber,
     external,
     address,
     families: told,

@@ -137,6 +137,7 @@ describe('vectors', () => {
     expect(readNeighbor(only(written((writer) => writeNewNeighbor(writer, 1, entry))))).toEqual({
       ...entry,
       permanent: true,
+      router: false,
     });
   });
 

@@ -44,6 +44,57 @@ export const cases: readonly Case[] = [
     { ...tor, peerIP: '[10.0.0.1]:179' },
     'spec.peerIP: "[10.0.0.1]:179": only an IPv6 address stands in brackets',
   ),
+  ...peer('a link-local peer', { ...tor, peerIP: 'fe80::1%eth0' }),
+  ...peer('a link-local peer with a port', { ...tor, peerIP: '[FE80::1%bond0.100]:1179' }),
+  ...peer(
+    'a link-local peer without its interface',
+    { ...tor, peerIP: 'fe80::1' },
+    'spec.peerIP: fe80::1 is a link-local address: its interface belongs to it (fe80::1%eth0)',
+  ),
+  ...peer(
+    'a link-local peer in brackets without its interface',
+    { ...tor, peerIP: '[fe80::1]:179' },
+    'spec.peerIP: fe80::1 is a link-local address: its interface belongs to it (fe80::1%eth0)',
+  ),
+  ...peer(
+    'an interface of a global address',
+    { ...tor, peerIP: 'fd00::1%eth0' },
+    'spec.peerIP: fd00::1%eth0: only a link-local address has an interface',
+  ),
+  ...peer(
+    'an interface that cannot be',
+    { ...tor, peerIP: 'fe80::1%eth 0' },
+    'spec.peerIP: fe80::1%eth 0: "eth 0" is not the name of an interface',
+  ),
+  ...peer('the router of a link', { interface: 'eth1', asNumber: 65001 }),
+  ...peer('the router of a link, of any other AS', { interface: 'eth1', dynamicASN: 'external' }),
+  ...peer(
+    'an interface with a long name',
+    { interface: 'a'.repeat(16), asNumber: 65001 },
+    'spec.interface: "aaaaaaaaaaaaaaaa" is not the name of an interface (1 to 15 letters, digits, "_", "." or "-")',
+  ),
+  ...peer(
+    'an interface beside an address',
+    { ...tor, interface: 'eth1' },
+    'spec.peerIP: peerIP, peerRange, interface and peerSelector exclude each other (an interface may narrow a peerRange)',
+  ),
+  ...peer('a range of an interface', { peerRange: 'fe80::/10', interface: 'eth1', dynamicASN: 'internal' }),
+  ...peer(
+    'an interface of a range of global addresses',
+    { peerRange: 'fd00::/64', interface: 'eth1', asNumber: 65001 },
+    'spec.interface: narrows only a peerRange of link-local addresses (fe80::/10)',
+  ),
+  ...peer(
+    'an AS number beside dynamicASN',
+    { ...tor, dynamicASN: 'external' },
+    'spec.dynamicASN: not allowed with asNumber or peerSelector',
+  ),
+  ...peer('an IPv6 next hop for IPv4', { ...tor, peerIP: 'fd00::1', extendedNextHop: 'Always' }),
+  ...peer(
+    'an IPv6 next hop for IPv4, in other words',
+    { ...tor, extendedNextHop: 'yes' },
+    'spec.extendedNextHop: "yes" is not one of Auto, Always, Never',
+  ),
   ...peer('port 0', { ...tor, peerIP: '10.0.0.1:0' }, 'spec.peerIP: "0" is not a port (1 to 65535)'),
   ...beyond(
     peer('port 65536', { ...tor, peerIP: '10.0.0.1:65536' }, 'spec.peerIP: "65536" is not a port (1 to 65535)'),
@@ -113,16 +164,20 @@ export const cases: readonly Case[] = [
     { ...tor, asNumber: [65001] },
     'spec.asNumber: a list is neither a whole number nor a string',
   ),
-  ...peer('no AS number', { peerIP: '10.0.0.1' }, 'spec.asNumber: required with peerIP and peerRange'),
+  ...peer(
+    'no AS number',
+    { peerIP: '10.0.0.1' },
+    'spec.asNumber: required, or dynamicASN, with peerIP, peerRange and interface',
+  ),
   ...peer(
     'nobody to peer with',
     { asNumber: 65001 },
-    'spec.peerIP: one of peerIP, peerRange and peerSelector is required',
+    'spec.peerIP: one of peerIP, peerRange, interface and peerSelector is required',
   ),
   ...peer(
     'two ways to say the peer',
     { ...tor, peerRange: '10.0.0.0/8' },
-    'spec.peerIP: peerIP, peerRange and peerSelector exclude each other',
+    'spec.peerIP: peerIP, peerRange, interface and peerSelector exclude each other (an interface may narrow a peerRange)',
   ),
   ...peer('reflectors', reflectors),
   ...peer(

@@ -32,6 +32,7 @@ test('a BGPPeer comes out with its defaults, parsed: address and port, numbers o
       asNumber: 65546,
       reflectorClient: false,
       families: ['ipv4', 'ipv6'],
+      extendedNextHop: 'Auto',
       holdTime: 90,
       connectRetryTime: 5,
       nextHopMode: 'Auto',

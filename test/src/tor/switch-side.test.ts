@@ -117,6 +117,9 @@ test.each([
   ['{ peerSelector: all() }', 'tor.a', /both ends are Godwit's/],
   ['{ peerIP: 10.1.1.1, asNumber: 65001 }', 'tor.b', /no BGPPeer tor\.b \(there are: tor\.a\)/],
   ['{ node: nobody, peerIP: 10.1.1.1, asNumber: 65001 }', 'tor.a', /applies to no node/],
+  ['{ interface: eth1, asNumber: 65001 }', 'tor.a', /a link without addresses/],
+  ['{ peerIP: fe80::1%eth0, asNumber: 65001 }', 'tor.a', /a link without addresses/],
+  ['{ peerIP: 10.1.1.1, dynamicASN: external }', 'tor.a', /takes any AS number/],
 ])('%s asked for %s has no switch side', (spec, name, message) => {
   expect(() => toSwitchSide(clusterOf(...nodes, ours('BGPPeer', 'tor.a', spec)), name)).toThrow(message);
 });

@@ -1,0 +1,238 @@
+/**
+ * A node with two uplinks and no address on either, as a rack without numbers has it:
+ *
+ *                ┌─ eth0 ── FRR, unnumbered (interface: eth0) ──┐
+ *     node ──────┤                                               ├── world 203.0.113.1 to .16
+ *                └─ eth1 ── BIRD fe80::2 (peerIP: fe80::2%eth1) ─┘
+ *
+ * IPv4 routes by link-local next hops (RFC 8950, RFC 2545), both as one multipath route, and what happens when one goes away.
+ */
+
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { Bird, Frr } from '../../bgp/kit/daemons.ts';
+import { eventually } from '../../kit/eventually.ts';
+import { connectNamespaces, TestNamespace } from '../../kit/netns.ts';
+
+const main = fileURLToPath(new URL('../../../src/main.ts', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'godwit-uplinks-'));
+const [node, frrHost, birdHost, world] = Array.from({ length: 4 }, () => new TestNamespace());
+const frr = new Frr(frrHost.name);
+const bird = new Bird(birdHost.name);
+let agent: ChildProcess | undefined;
+let said = '';
+
+const pod = '10.244.1.1';
+const outside = Array.from({ length: 16 }, (_, i) => `203.0.113.${i + 1}`);
+const prefix = '203.0.113.0/24';
+
+const frrConfiguration = `
+hostname test
+router bgp 65001
+ bgp router-id 10.0.0.11
+ no bgp ebgp-requires-policy
+ no bgp network import-check
+ neighbor eth0 interface remote-as external
+ neighbor eth0 timers connect 1
+ address-family ipv4 unicast
+  network ${prefix}
+ exit-address-family
+`;
+
+const birdConfiguration = `
+router id 10.0.0.12;
+protocol device {}
+protocol kernel { ipv4 { import none; export where source = RTS_BGP; }; }
+protocol static { ipv4; route ${prefix} via 192.0.2.6; }
+protocol bgp node {
+  local fe80::2 as 65002; neighbor fe80::1%eth1 external;
+  connect delay time 1; connect retry time 1; error wait time 1, 2;
+  ipv4 { import all; export all; extended next hop; };
+}
+`;
+
+const manifests = `
+apiVersion: v1
+kind: Node
+metadata: { name: node }
+spec: { podCIDRs: [10.244.1.0/24] }
+status: { addresses: [{ type: InternalIP, address: 198.51.100.1 }] }
+---
+apiVersion: godwit.dev/v1
+kind: IPPool
+metadata: { name: pods }
+spec: { cidr: 10.244.0.0/16 }
+---
+apiVersion: godwit.dev/v1
+kind: BGPPeer
+metadata: { name: left }
+spec: { interface: eth0, dynamicASN: external }
+---
+apiVersion: godwit.dev/v1
+kind: BGPPeer
+metadata: { name: right }
+spec: { peerIP: 'fe80::2%eth1', asNumber: 65002, connectRetryTime: 1s }
+`;
+
+beforeAll(async () => {
+  connectNamespaces(node, 'eth0', frrHost, 'eth0');
+  connectNamespaces(node, 'eth1', birdHost, 'eth1');
+  connectNamespaces(frrHost, 'eth9', world, 'left');
+  connectNamespaces(birdHost, 'eth9', world, 'right');
+  for (const [host, name, address] of [
+    [node, 'eth1', 'fe80::1'],
+    [birdHost, 'eth1', 'fe80::2'],
+  ] as const) {
+    host.ip(`addr flush dev ${name} scope link`);
+    host.ip(`addr add ${address}/64 dev ${name} nodad`);
+  }
+  for (const host of [node, frrHost, birdHost, world]) {
+    host.exec(
+      'sysctl',
+      '-qw',
+      'net.ipv4.ip_forward=1',
+      'net.ipv6.conf.all.forwarding=1',
+      'net.ipv4.conf.all.rp_filter=0',
+    );
+  }
+  frrHost.ip('addr add 192.0.2.1/30 dev eth9');
+  frrHost.ip(`route add ${prefix} via 192.0.2.2`);
+  birdHost.ip('addr add 192.0.2.5/30 dev eth9');
+  birdHost.ip(`route add ${prefix} via 192.0.2.6`);
+  world.ip('addr add 192.0.2.2/30 dev left');
+  world.ip('addr add 192.0.2.6/30 dev right');
+  for (const address of outside) world.ip(`addr add ${address}/32 dev lo`);
+  // The way back is BIRD's, whatever the way there is.
+  world.ip('route add 10.244.0.0/16 via 192.0.2.5');
+  node.ip('addr add 198.51.100.1/32 dev lo');
+  node.ip(`addr add ${pod}/32 dev lo`);
+  await Promise.all([frr.start(frrConfiguration), bird.start(birdConfiguration)]);
+  mkdirSync(join(folder, 'manifests'));
+  writeFileSync(join(folder, 'manifests', 'all.yaml'), manifests);
+  const words = ['--node=node', `--source=dir:${join(folder, 'manifests')}`, '--roles=bgp,routes'];
+  const places = [`--socket=${join(folder, 'godwit.ctl')}`, `--state=${join(folder, 'state')}`];
+  agent = spawn('ip', ['netns', 'exec', node.name, process.execPath, main, 'agent', ...words, ...places]);
+  for (const stream of [agent.stdout!, agent.stderr!]) {
+    stream.setEncoding('utf8').on('data', (text: string) => (said += text));
+  }
+}, 60_000);
+
+afterEach(({ task }) => {
+  if (task.result?.state !== 'fail') return;
+  console.error(`${said.slice(-4000)}\n${bird.show('protocols all')}\n${frr.show('bgp neighbors')}`);
+});
+
+afterAll(async () => {
+  if (agent !== undefined && agent.exitCode === null) {
+    const gone = once(agent, 'exit');
+    agent.kill('SIGTERM');
+    await gone;
+  }
+  await frr.stop();
+  await bird.stop();
+  for (const each of [node, frrHost, birdHost, world]) each.remove();
+  rmSync(folder, { recursive: true });
+});
+
+/** Gateways of our route, `ADDRESS INTERFACE`. */
+function gateways(): string[] {
+  interface Hop {
+    readonly gateway?: string;
+    readonly via?: { readonly family: string; readonly host: string };
+    readonly dev: string;
+  }
+  const [route] = node.ipJson(`route show ${prefix} proto 167`);
+  if (route === undefined) return [];
+  const hops = (route['nexthops'] ?? [route]) as Hop[];
+  return hops.map(({ via, gateway, dev }) => `${via?.family} ${via?.host ?? gateway} ${dev}`).sort();
+}
+
+function linkLocalOf(host: TestNamespace, name: string): string {
+  return /inet6 (fe80::\S+)\//.exec(host.ip(`addr show dev ${name} scope link`))![1];
+}
+
+const left = () => `inet6 ${linkLocalOf(frrHost, 'eth0')} eth0`;
+const right = 'inet6 fe80::2 eth1';
+
+test('RFC 8950: both switches are found, and lead to the outside as one multipath route', async () => {
+  await eventually(() => expect(gateways()).toEqual([left(), right].sort()), {
+    reason: 'two next hops',
+    within: 60_000,
+  });
+  expect(bird.route('10.244.1.0/24')).toContain('via fe80::1 on eth1');
+  expect(frr.route('10.244.1.0/24')).toMatch(/fe80::/);
+}, 70_000);
+
+test('pods reach the outside over either, and the answers come back', async () => {
+  await eventually(() => birdHost.ip('route show 10.244.1.0/24').includes('via inet6 fe80::1 dev eth1'), {
+    reason: "BIRD's own route",
+  });
+  const over = new Set<string>();
+  for (const address of outside) {
+    node.exec('ping', '-n', '-c1', '-W2', '-I', pod, address);
+    over.add(/dev (\S+)/.exec(node.ip(`route get ${address} from ${pod}`))![1]);
+  }
+  expect([...over].sort()).toEqual(['eth0', 'eth1']);
+}, 30_000);
+
+test('the one that goes away leaves the other without a gap: replaced in place, and no packet is lost', async () => {
+  const monitor = spawn('ip', ['-n', node.name, 'monitor', 'route'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const seen: string[] = [];
+  createInterface({ input: monitor.stdout }).on('line', (line) => seen.push(line));
+  const pings = outside.map((address) => new Pings(address));
+  await Promise.all(pings.map((each) => each.goOn(20)));
+  frr.configure('router bgp 65001', 'neighbor eth0 shutdown');
+  await eventually(() => expect(gateways()).toEqual([right]), { reason: 'BIRD alone' });
+  await Promise.all(pings.map((each) => each.goOn(20)));
+  frr.configure('router bgp 65001', 'no neighbor eth0 shutdown');
+  await eventually(() => expect(gateways()).toEqual([left(), right].sort()), { reason: 'both again', within: 60_000 });
+  await Promise.all(pings.map((each) => each.goOn(20)));
+  const lost = await Promise.all(pings.map((each) => each.end()));
+  monitor.kill();
+  expect(lost.filter((count) => count > 0)).toEqual([]);
+  expect(seen.filter((line) => line.startsWith('Deleted') && line.includes(prefix))).toEqual([]);
+}, 90_000);
+
+test('a link that fails takes its next hop along, and is used again when it is back', async () => {
+  frrHost.ip('link set eth0 down');
+  for (const address of outside) node.exec('ping', '-n', '-c1', '-W2', '-I', pod, address);
+  frrHost.ip('link set eth0 up');
+  await eventually(() => expect(gateways()).toEqual([left(), right].sort()), { reason: 'both again', within: 60_000 });
+}, 90_000);
+
+/** Requests from the pod to one address, fifty a second. */
+class Pings {
+  readonly #child: ChildProcess;
+  readonly #answered = new Set<number>();
+  #highest = 0;
+
+  constructor(address: string) {
+    const words = ['netns', 'exec', node.name, 'ping', '-n', '-i', '0.02', '-I', pod, address];
+    this.#child = spawn('ip', words, { stdio: ['ignore', 'pipe', 'ignore'] });
+    createInterface({ input: this.#child.stdout! }).on('line', (line) => {
+      const sequence = Number(/icmp_seq=(\d+) /.exec(line)?.[1] ?? 0);
+      if (sequence === 0 || !line.includes('bytes from')) return;
+      this.#answered.add(sequence);
+      this.#highest = Math.max(this.#highest, sequence);
+    });
+  }
+
+  async goOn(count: number): Promise<void> {
+    const goal = this.#highest + count;
+    await eventually(() => this.#highest >= goal, { reason: 'pings are answered', within: 30_000 });
+  }
+
+  /** @returns how many requests before the last answer had none. */
+  async end(): Promise<number> {
+    const ended = once(this.#child, 'exit');
+    this.#child.kill('SIGINT');
+    await ended;
+    return this.#highest - this.#answered.size;
+  }
+}
