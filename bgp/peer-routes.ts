@@ -8,14 +8,18 @@
 import type { Clock } from './driver.ts';
 import type { Family } from './ip.ts';
 import type { PeerRoutesStatus } from './peer-status.ts';
+import { Cease, ErrorCode } from './registry.ts';
 import { toRibPeer } from './rib-peer.ts';
+import { formatLimit, limitData } from './rib/prefix-limits.ts';
 import type { Rib } from './rib/rib.ts';
 import type { RestartDeferral } from './session/deferral.ts';
 import type { Negotiated } from './session/negotiate.ts';
 import type { Peer } from './session/peer.ts';
-import type { LeaveCause } from './session/session.ts';
-import type { SpeakerSettings } from './settings.ts';
+import type { LeaveCause, StopReason } from './session/session.ts';
+import type { PrefixLimit, SpeakerSettings } from './settings.ts';
 import type { SpeakerEvent } from './speaker-types.ts';
+import type { LimitStatus } from './status.ts';
+import { ProtocolError } from './wire/protocol-error.ts';
 
 /** What it needs of the speaker. */
 export interface PeerRoutesHost {
@@ -103,6 +107,26 @@ export class PeerRoutes {
       peer.lastTreatedAsWithdrawn = result.treatedAsWithdraw;
     }
     if (result.endOfRib !== undefined) this.endOfRibReceived(peer, result.endOfRib);
+    if (result.limits === undefined) return;
+    const exceeded = this.tellLimits(peer, result.limits);
+    if (exceeded === undefined) return;
+    const { subcode, text, data } = holdOff(peer, exceeded);
+    throw new ProtocolError(ErrorCode.cease, subcode, text, data);
+  }
+
+  /** The limits are others, or what counts against them is: ends the session where one wants that. */
+  limitsChanged(peer: Peer): void {
+    if (peer.ribId === undefined || peer.state !== 'established') return;
+    const exceeded = this.tellLimits(peer, this.rib.limitChanges(peer.ribId));
+    if (exceeded !== undefined) peer.end(holdOff(peer, exceeded));
+  }
+
+  /** @returns the limit for which the session is to end */
+  private tellLimits(peer: Peer, limits: readonly LimitStatus[]): LimitStatus | undefined {
+    for (const limit of limits) {
+      this.host.emit({ kind: 'prefixLimit', peer: peer.name, limit, text: formatLimit(limit) });
+    }
+    return limits.find(({ action, state }) => action === 'restart' && state === 'exceeded');
   }
 
   deliverRouteRefresh(peer: Peer, family: Family): void {
@@ -165,4 +189,19 @@ function negotiatedOf(peer: Peer): Negotiated {
 function ribIdOf(peer: Peer): number {
   if (peer.ribId === undefined) throw new Error(`${peer.name} has no place in the RIB`);
   return peer.ribId;
+}
+
+/** No session for the limit's time. @returns the Cease that ends this one */
+function holdOff(peer: Peer, limit: LimitStatus): StopReason {
+  const seconds = Math.max(
+    0,
+    ...(peer.neighbor.limits ?? []).filter(isFor(limit)).map((entry) => entry.restartSeconds),
+  );
+  peer.holdOff(seconds);
+  const text = `${formatLimit(limit)}; the next session is made in ${seconds} s`;
+  return { subcode: Cease.maximumPrefixes, text, data: limitData(limit) };
+}
+
+function isFor({ kind, family }: LimitStatus): (limit: PrefixLimit) => boolean {
+  return (limit) => limit.kind === kind && limit.family === family;
 }

@@ -13,12 +13,19 @@ export interface PeerRoutesStatus {
   readonly updatesSent: number;
 }
 
-const none: RibFamilyCounters = { imported: 0, filtered: 0, exported: 0, stale: 0, endOfRibSent: false };
+const none: RibFamilyCounters = { imported: 0, filtered: 0, exported: 0, stale: 0, limits: [], endOfRibSent: false };
+
+/** What of the speaker is a peer's, too. */
+export interface SpeakerFacts {
+  readonly weRestart: boolean;
+  readonly shuttingDown: boolean;
+  readonly bfd: BfdStatus | undefined;
+}
 
 export function toPeerStatus(
   peer: Peer,
   routes: PeerRoutesStatus | undefined,
-  { weRestart, bfd }: { readonly weRestart: boolean; readonly bfd: BfdStatus | undefined },
+  { weRestart, shuttingDown, bfd }: SpeakerFacts,
 ): PeerStatus {
   const { neighbor, session, counters, connection } = peer;
   const { negotiated } = session;
@@ -37,6 +44,7 @@ export function toPeerStatus(
     range: peer.range,
     passive: neighbor.passive,
     reflectorClient: neighbor.reflectorClient,
+    gracefulShutdown: (neighbor.gracefulShutdown ?? false) || shuttingDown,
     state: peer.state,
     since: peer.since,
     lastError: peer.lastError,
@@ -76,7 +84,7 @@ function gracefulRestartState(peer: Peer, weRestart: boolean): PeerStatus['grace
 }
 
 function familyStatus(peer: Peer, family: Family, routes: PeerRoutesStatus | undefined): FamilyStatus {
-  const { imported, filtered, exported, stale, endOfRibSent } = routes?.counters(family) ?? none;
+  const { imported, filtered, exported, stale, limits, endOfRibSent } = routes?.counters(family) ?? none;
   const established = peer.state === 'established';
   return {
     family,
@@ -85,6 +93,7 @@ function familyStatus(peer: Peer, family: Family, routes: PeerRoutesStatus | und
     filtered,
     exported,
     stale,
+    limits,
     endOfRibReceived: established && peer.endOfRibReceived.has(family),
     endOfRibSent: established && endOfRibSent,
   };

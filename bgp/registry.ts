@@ -84,6 +84,7 @@ export const OpenError = {
 export const FsmError = { inOpenSent: 1, inOpenConfirm: 2, inEstablished: 3 } as const;
 
 export const Cease = {
+  maximumPrefixes: 1,
   administrativeShutdown: 2,
   peerDeconfigured: 3,
   administrativeReset: 4,

@@ -45,6 +45,7 @@ export function toRibPolicy({ neighbor, peerType }: Peer, speaker: SpeakerSettin
     removePrivateAs: neighbor.removePrivateAs,
     asOverride: neighbor.asOverride,
     marksGracefulShutdown: gracefulShutdown || speaker.gracefulShutdown,
+    limits: neighbor.limits,
     lowers: gracefulShutdown ? 'all' : obeysGracefulShutdown ? 'marked' : undefined,
   };
 }

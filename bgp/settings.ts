@@ -102,11 +102,27 @@ export interface NeighborSettings {
   readonly obeysGracefulShutdown?: boolean;
   /** Undefined: everything from an iBGP peer, nothing from an eBGP peer (RFC 8212). */
   readonly importFilter?: RoutePolicy;
+  /** One at most of each kind and family. */
+  readonly limits?: readonly PrefixLimit[];
   /** The same for what the peer is told. */
   readonly exportFilter?: RoutePolicy;
   /** One line on the policy in force, for `show protocols all`. */
   readonly policyText: string;
   readonly description?: string;
+}
+
+/** How many routes of a family a peer may tell. */
+export interface PrefixLimit {
+  /** receive: all that it tells; import: those that take part, after filters. */
+  readonly kind: 'receive' | 'import';
+  readonly family: Family;
+  readonly maximum: number;
+  /** 1..100: from this part of the maximum on, it is told that the limit is near. */
+  readonly warningPercent: number;
+  /** restart: the session ends (RFC 4486, Cease 6/1); discard: what comes after takes no part; warn: it is told, no more. */
+  readonly action: 'restart' | 'discard' | 'warn';
+  /** After a restart: how long no session is made or accepted. */
+  readonly restartSeconds: number;
 }
 
 export interface BfdSettings {

@@ -3,12 +3,15 @@
 import type { Clock, Driver } from './driver.ts';
 import type { Family } from './ip.ts';
 import type { SpeakerSettings } from './settings.ts';
+import type { LimitStatus } from './status.ts';
 
 export type SpeakerEvent =
   | { readonly kind: 'peerEstablished'; readonly peer: string }
   | { readonly kind: 'peerDown'; readonly peer: string; readonly reason: string }
   /** The peer has told its whole table of the family (RFC 4724 §2). */
   | { readonly kind: 'endOfRib'; readonly peer: string; readonly family: Family }
+  /** A limit on the peer's routes is near, is exceeded, or no longer is either. */
+  | { readonly kind: 'prefixLimit'; readonly peer: string; readonly limit: LimitStatus; readonly text: string }
   /** Comes once: every peer's End-of-RIB, or evidence that none will come. At once where we do not restart. */
   | { readonly kind: 'restartComplete' }
   /** A new listenPort in the settings could not be had, or a connection could not be accepted. */

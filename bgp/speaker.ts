@@ -129,7 +129,11 @@ export class Speaker {
   peers(): PeerStatus[] {
     return [...this.peersByName.values()].map((peer) => {
       const bfd = this.bfd.status(peer.address);
-      return toPeerStatus(peer, this.peerRoutes.status(peer), { weRestart: this.deferral !== undefined, bfd });
+      return toPeerStatus(peer, this.peerRoutes.status(peer), {
+        weRestart: this.deferral !== undefined,
+        shuttingDown: this.settings.gracefulShutdown ?? false,
+        bfd,
+      });
     });
   }
 
@@ -354,6 +358,7 @@ export class Speaker {
         peer.update(after);
         this.superviseByBfd(peer);
         if (peer.ribId !== undefined) this.rib.setPolicy(peer.ribId, toRibPolicy(peer, this.settings));
+        this.peerRoutes.limitsChanged(peer);
       }
     }
     return reset;

@@ -18,6 +18,8 @@ export interface PeerStatus {
   readonly range?: string;
   readonly passive: boolean;
   readonly reflectorClient: boolean;
+  /** RFC 8326: what it is told is marked: the session, or the speaker, is about to stop. */
+  readonly gracefulShutdown: boolean;
   readonly state: SessionState;
   /** Milliseconds since the epoch: when the state was entered (established or not). */
   readonly since: number;
@@ -72,6 +74,20 @@ export interface BfdStatus {
   readonly lastError?: string;
 }
 
+/** A limit on the routes of a peer; see PrefixLimit. */
+export interface LimitStatus {
+  readonly kind: 'receive' | 'import';
+  readonly family: Family;
+  readonly maximum: number;
+  readonly warningPercent: number;
+  readonly action: 'restart' | 'discard' | 'warn';
+  /** What counts against it. */
+  readonly count: number;
+  /** Routes that take no part because of it. */
+  readonly discarded: number;
+  readonly state: 'below' | 'warning' | 'exceeded';
+}
+
 export interface FamilyStatus {
   readonly family: Family;
   readonly negotiated: boolean;
@@ -79,6 +95,7 @@ export interface FamilyStatus {
   readonly filtered: number;
   readonly exported: number;
   readonly stale: number;
+  readonly limits: readonly LimitStatus[];
   readonly endOfRibReceived: boolean;
   readonly endOfRibSent: boolean;
 }

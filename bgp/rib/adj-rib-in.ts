@@ -8,6 +8,7 @@
 
 import { addressLength, isLinkLocal } from '../ip.ts';
 import type { Family } from '../ip.ts';
+import type { LimitStatus } from '../status.ts';
 import type { RouteFilter } from '../filter/filter.ts';
 import { asOccurrences } from '../wire/attributes/as-path.ts';
 import { AttributeCursor, applyRouteChanges } from '../wire/attributes/attribute-set.ts';
@@ -30,6 +31,7 @@ import { RouteView } from './route-view.ts';
 import { rowMask } from './rows.ts';
 
 const nothingSpecial: UpdateResult = {};
+const none: readonly LimitStatus[] = [];
 
 /** The speaker's identity, as numbers. */
 export interface LocalNumbers {
@@ -41,8 +43,17 @@ export interface LocalNumbers {
 
 /** Everything of a peer that its received routes are judged by: equal keys, equal judgements. */
 export function importKey(peer: RibPeer): string {
-  const { localAs, allowedOwnAs, importFilter, role, remoteAs, localAsMode, lowers } = peer;
-  return JSON.stringify([localAs, allowedOwnAs, importFilter?.key, role, remoteAs, localAsMode === 'prepend', lowers]);
+  const { localAs, allowedOwnAs, importFilter, role, remoteAs, localAsMode, lowers, limits } = peer;
+  return JSON.stringify([
+    localAs,
+    allowedOwnAs,
+    importFilter?.key,
+    role,
+    remoteAs,
+    localAsMode === 'prepend',
+    lowers,
+    limits,
+  ]);
 }
 
 export class AdjRibIn {
@@ -97,10 +108,12 @@ export class AdjRibIn {
         this.#announce(peer, family, decoder.mpReachSet(), body, mpReach.nlriStart, mpReach.nlriEnd);
       }
     }
-    if (reason === undefined && decoder.discarded === undefined) return nothingSpecial;
+    const limits = peer.limits?.changes(peer.families) ?? none;
+    if (reason === undefined && decoder.discarded === undefined && limits.length === 0) return nothingSpecial;
     return {
       ...(reason === undefined ? {} : { treatedAsWithdraw: reason }),
       ...(decoder.discarded === undefined ? {} : { discarded: decoder.discarded }),
+      ...(limits.length === 0 ? {} : { limits }),
     };
   }
 

@@ -93,6 +93,8 @@ export const Rung = {
   nextHopOffLink: 37,
   /** RFC 9234 §5. */
   leaked: 38,
+  beyondReceiveLimit: 39,
+  beyondImportLimit: 40,
 } as const;
 
 const excluded: Readonly<Record<number, string>> = {
@@ -103,6 +105,8 @@ const excluded: Readonly<Record<number, string>> = {
   [Rung.nextHopIsOurs]: 'nextHopIsOurs',
   [Rung.nextHopOffLink]: 'nextHopOffLink',
   [Rung.leaked]: 'leaked',
+  [Rung.beyondReceiveLimit]: 'beyondReceiveLimit',
+  [Rung.beyondImportLimit]: 'beyondImportLimit',
 };
 
 /** Where a path lost, or why it takes no part; undefined: it is selected. */

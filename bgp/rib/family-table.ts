@@ -5,11 +5,13 @@
 
 import type { Family } from '../ip.ts';
 import type { PrefixKey } from '../wire/nlri.ts';
+import { admit, hasRoom, isBeyondLimit, recount } from './admission.ts';
 import type { AttributePool } from './attribute-pool.ts';
 import { Rung, decide } from './best-path.ts';
 import { ChangeLog } from './change-log.ts';
 import { PathStore } from './path-store.ts';
 import type { PeerEntry, PeerTable } from './peer-table.ts';
+
 import { PrefixState, PrefixTable } from './prefix-table.ts';
 import { clear, rowMask } from './rows.ts';
 
@@ -35,6 +37,8 @@ export class FamilyTable {
   livePrefixes = 0;
   /** A prefix entered the change log. */
   onChange: () => void = () => {};
+  /** Routes of the peer that are beyond a limit may be let in. */
+  onRoom: (peer: PeerEntry) => void = () => {};
   /** Of the prefix decided on; reused. */
   #candidates: number[] = [];
   #selectedBefore: number[] = [];
@@ -83,11 +87,14 @@ export class FamilyTable {
     const counts = peer.families[this.family];
     let path = this.#pathOf(prefix, peer.id, pathId);
     if (path === 0) {
+      if (counts.admission !== undefined) {
+        judgement.exclusion = admit(counts, counts.admission, undefined, judgement.exclusion);
+      }
       path = this.paths.add(prefix, peer.id, pathId, attributes, counts.epoch);
       this.pool.retain(attributes);
       counts.paths++;
       counts.fresh++;
-      if (judgement.exclusion !== 0) counts.filtered++;
+      if (judgement.exclusion !== 0) recount(counts, 0, true, judgement.exclusion, true);
       this.#applyJudgement(path, judgement);
       this.#link(prefix, path);
       this.#decide(prefix, path, false);
@@ -95,7 +102,12 @@ export class FamilyTable {
     }
     const chunk = this.paths.chunk(path);
     const row = path & rowMask;
-    if (chunk.epoch[row] !== counts.epoch) {
+    const wasFresh = chunk.epoch[row] === counts.epoch;
+    if (counts.admission !== undefined) {
+      const before = wasFresh ? chunk.rung[row] : undefined;
+      judgement.exclusion = admit(counts, counts.admission, before, judgement.exclusion);
+    }
+    if (!wasFresh) {
       chunk.epoch[row] = counts.epoch;
       counts.fresh++;
     }
@@ -103,13 +115,21 @@ export class FamilyTable {
       this.pool.retain(attributes);
       this.pool.release(chunk.attributes[row]);
       chunk.attributes[row] = attributes;
-      this.#rejudge(path, judgement, true);
-    } else this.#rejudge(path, judgement, false);
+      this.#rejudge(path, judgement, true, wasFresh);
+    } else this.#rejudge(path, judgement, false, wasFresh);
   }
 
   /** Puts a new judgement on a path that is there, and decides where it makes a difference. */
   judge(path: number, judgement: Judgement): void {
-    this.#rejudge(path, judgement, false);
+    const chunk = this.paths.chunk(path);
+    const before = chunk.rung[path & rowMask];
+    const counts = this.peers.get(chunk.peer[path & rowMask]).families[this.family];
+    const isFresh = chunk.epoch[path & rowMask] === counts.epoch;
+    if (counts.admission !== undefined) {
+      if (isFresh) judgement.exclusion = admit(counts, counts.admission, before, judgement.exclusion);
+      else if (isBeyondLimit(before)) judgement.exclusion = before;
+    }
+    this.#rejudge(path, judgement, false, isFresh);
   }
 
   withdraw(peer: PeerEntry, key: PrefixKey, pathId: number): void {
@@ -127,14 +147,16 @@ export class FamilyTable {
     const counts = peer.families[this.family];
     const rung = chunk.rung[row];
     counts.paths--;
-    if (chunk.epoch[row] === counts.epoch) counts.fresh--;
-    if (rung >= Rung.filtered) counts.filtered--;
+    const isFresh = chunk.epoch[row] === counts.epoch;
+    if (isFresh) counts.fresh--;
+    if (rung >= Rung.filtered) recount(counts, rung, isFresh, 0, isFresh);
     this.#unlink(prefix, path);
     this.pool.release(chunk.attributes[row]);
     this.pool.release(this.paths.changedOf(path));
     this.paths.remove(path);
     if (this.firstPath(prefix) === 0) this.#bury(prefix);
     else if (rung < Rung.filtered) this.#decide(prefix, 0, rung < Rung.firstOfLadder);
+    if (hasRoom(counts)) this.onRoom(peer);
   }
 
   /** Decides again with nothing known to have changed (a setting did). */
@@ -167,7 +189,7 @@ export class FamilyTable {
     this.paths.setRule(path, judgement.rule);
   }
 
-  #rejudge(path: number, judgement: Judgement, attributesChanged: boolean): void {
+  #rejudge(path: number, judgement: Judgement, attributesChanged: boolean, wasFresh: boolean): void {
     const chunk = this.paths.chunk(path);
     const row = path & rowMask;
     const before = chunk.rung[row];
@@ -177,8 +199,12 @@ export class FamilyTable {
     this.paths.setRule(path, judgement.rule);
     const excluded = judgement.exclusion !== 0;
     const wasExcluded = before >= Rung.filtered;
-    const counts = this.peers.get(chunk.peer[row]).families[this.family];
-    counts.filtered += Number(excluded) - Number(wasExcluded);
+    if (excluded || wasExcluded) {
+      const peer = this.peers.get(chunk.peer[row]);
+      const counts = peer.families[this.family];
+      recount(counts, before, wasFresh, judgement.exclusion, chunk.epoch[row] === counts.epoch);
+      if (excluded && hasRoom(counts)) this.onRoom(peer);
+    }
     if (excluded) chunk.rung[row] = judgement.exclusion;
     else if (wasExcluded) chunk.rung[row] = 0;
     if (excluded && wasExcluded) return;

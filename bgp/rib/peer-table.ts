@@ -9,25 +9,15 @@ import { roles } from '../role.ts';
 import type { RoleEntry } from '../role.ts';
 import { readU32 } from '../wire/byte-reader.ts';
 import type { SessionClass } from '../wire/attributes/table.ts';
+import { newPeerFamily } from './peer-family.ts';
+import type { PeerFamily } from './peer-family.ts';
+import { PeerLimits, setAdmission } from './prefix-limits.ts';
 import type { RibLocal, RibPeer, RibPolicy } from './rib-types.ts';
 
 export const localPeer = 0;
 
 /** The path store keeps 16 bits of a peer's number. */
 const highestId = 0xffff;
-
-/** What is counted of one peer and family. */
-export interface PeerFamily {
-  /** Paths with another epoch are stale; counts up, modulo 256, when a session ends. */
-  epoch: number;
-  /** Paths of this epoch are kept though stale (RFC 4724); undefined: no stale path is. */
-  keptEpoch: number | undefined;
-  paths: number;
-  /** Of these, paths of the present epoch. */
-  fresh: number;
-  /** Of these, paths that take no part: an import filter rejected them, or a rule of the protocol. */
-  filtered: number;
-}
 
 export class PeerEntry {
   readonly id: number;
@@ -42,6 +32,7 @@ export class PeerEntry {
   role: RoleEntry | undefined;
   /** Whether received sets may be changed before or without a filter: else nobody needs to look. */
   editsImports = false;
+  limits: PeerLimits | undefined;
   /** Our addresses on the session: a next hop among them would send packets in a circle. */
   #ours: Uint8Array[];
   readonly families: Record<Family, PeerFamily> = { ipv4: newPeerFamily(), ipv6: newPeerFamily() };
@@ -57,7 +48,7 @@ export class PeerEntry {
     this.scope = scope;
     this.session = sessionClass(peer);
     this.role = peer.role && roles[peer.role];
-    this.editsImports = editsImports(peer);
+    this.#applyPolicy(peer);
     this.#ours = ownAddresses(peer);
   }
 
@@ -71,7 +62,8 @@ export class PeerEntry {
     this.scope = fresh.scope;
     this.session = fresh.session;
     this.role = fresh.role;
-    this.editsImports = fresh.editsImports;
+    this.limits = undefined;
+    this.#applyPolicy(peer);
     this.#ours = fresh.#ours;
     this.open = true;
     this.updatesSent = 0;
@@ -79,7 +71,16 @@ export class PeerEntry {
 
   setPolicy(policy: RibPolicy): void {
     this.peer = { ...this.peer, ...policy };
-    this.editsImports = editsImports(this.peer);
+    this.#applyPolicy(this.peer);
+  }
+
+  #applyPolicy(peer: RibPeer): void {
+    this.editsImports = editsImports(peer);
+    const { limits = [] } = peer;
+    // What was told of limits that stay is not told again.
+    if (JSON.stringify(limits) === JSON.stringify(this.limits?.limits ?? [])) return;
+    this.limits = limits.length === 0 ? undefined : new PeerLimits(limits);
+    setAdmission(this.families, limits);
   }
 
   /** Whether the next hop of a canonical set (its length, then its bytes), or one of two, is one of our own addresses. */
@@ -132,10 +133,6 @@ function sessionClass({ peerType, fourOctetAs, extendedNextHop, addPath }: RibPe
     extendedNextHop,
     pathIds: { ipv4: hasPathIds('ipv4'), ipv6: hasPathIds('ipv6') },
   };
-}
-
-function newPeerFamily(): PeerFamily {
-  return { epoch: 0, keptEpoch: undefined, paths: 0, fresh: 0, filtered: 0 };
 }
 
 /** This speaker in the table of peers: the source of what it originates. */

@@ -2,10 +2,10 @@
 
 import type { SharedLink } from '../driver.ts';
 import type { Family } from '../ip.ts';
-import type { BestPathChange } from '../status.ts';
+import type { BestPathChange, LimitStatus } from '../status.ts';
 import type { RouteFilter } from '../filter/filter.ts';
 import type { Role } from '../role.ts';
-import type { NeighborSettings } from '../settings.ts';
+import type { NeighborSettings, PrefixLimit } from '../settings.ts';
 
 /** The speaker itself. */
 export interface RibLocal {
@@ -34,6 +34,7 @@ export interface RibPolicy {
   readonly marksGracefulShutdown: boolean | undefined;
   /** RFC 8326: which routes of the peer have LOCAL_PREF 0. */
   readonly lowers: 'marked' | 'all' | undefined;
+  readonly limits: readonly PrefixLimit[] | undefined;
 }
 
 /** A neighbour with an established session, as negotiated. */
@@ -87,6 +88,8 @@ export interface UpdateResult {
   readonly treatedAsWithdraw?: string;
   /** RFC 7606 §2: which attributes were dropped, and why. */
   readonly discarded?: string;
+  /** Limits of the peer whose state this UPDATE changed. */
+  readonly limits?: readonly LimitStatus[];
 }
 
 /** Conditions are joined by "and". */
@@ -113,6 +116,7 @@ export interface RibFamilyCounters {
   readonly exported: number;
   /** Paths kept from an earlier session. */
   readonly stale: number;
+  readonly limits: readonly LimitStatus[];
   readonly endOfRibSent: boolean;
 }
 

@@ -14,7 +14,7 @@
 import { families, parseAddress, parsePrefix } from '../ip.ts';
 import type { Family, Prefix } from '../ip.ts';
 import type { OriginatedRoute } from '../settings.ts';
-import type { BestPathChange, RouteStatus } from '../status.ts';
+import type { BestPathChange, LimitStatus, RouteStatus } from '../status.ts';
 import { originatedAttributes } from '../wire/attributes/attribute-set.ts';
 import { newPrefixKey, setPrefixKey } from '../wire/nlri.ts';
 import { AdjRibIn, importKey } from './adj-rib-in.ts';
@@ -24,6 +24,7 @@ import { AttributePool } from './attribute-pool.ts';
 import { Rung } from './best-path.ts';
 import type { Position } from './change-log.ts';
 import { FamilyTable } from './family-table.ts';
+import { beginEpoch } from './peer-family.ts';
 import { PeerTable, identifier, localPeer, ourselves } from './peer-table.ts';
 import type { PeerEntry } from './peer-table.ts';
 import type {
@@ -39,7 +40,7 @@ import type {
 import { bestPathValue, routeStatus } from './route-view.ts';
 import { rowMask } from './rows.ts';
 import { groupKey } from './update-group.ts';
-import { Walks, decideWalk, judgeWalk, sweepKey, sweepWalk } from './walks.ts';
+import { Walks, admitKey, admitWalk, decideWalk, judgeWalk, sweepKey, sweepWalk } from './walks.ts';
 
 interface Reader {
   readonly positions: Record<Family, Position>;
@@ -47,7 +48,14 @@ interface Reader {
   quiet: boolean;
 }
 
-const nothingCounted: RibFamilyCounters = { imported: 0, filtered: 0, exported: 0, stale: 0, endOfRibSent: false };
+const nothingCounted: RibFamilyCounters = {
+  imported: 0,
+  filtered: 0,
+  exported: 0,
+  stale: 0,
+  limits: [],
+  endOfRibSent: false,
+};
 
 export class Rib {
   /** Hint: the peer has something to be told. Once until its output was taken to the end; not for what openPeer itself causes. */
@@ -85,6 +93,7 @@ export class Rib {
     for (const family of families) {
       this.#tables[family].maximumPaths = local.maximumPaths;
       this.#tables[family].onChange = () => this.#changed(family);
+      this.#tables[family].onRoom = (entry) => this.#letIn(this.#tables[family], entry);
       this.#tables[family].log.onVoid = () => this.#adjRibOut.forgetSegments();
     }
     this.#adjRibIn = new AdjRibIn(this.#tables, this.#pool, this.#numbers);
@@ -141,8 +150,7 @@ export class Rib {
       this.#walks.finish(sweepKey(entry, family));
       const counts = entry.families[family];
       counts.keptEpoch = keep.includes(family) ? counts.epoch : undefined;
-      counts.epoch = (counts.epoch + 1) & 0xff;
-      counts.fresh = 0;
+      beginEpoch(counts);
       if (counts.paths > 0) this.#sweep(table, entry);
     }
     this.#forgetIfIdle(entry);
@@ -266,14 +274,22 @@ export class Rib {
 
   /** Zeroes for a peer that is not known. */
   counters(id: number, family: Family): RibFamilyCounters {
-    const counts = this.#peers.find(id)?.families[family];
-    if (counts === undefined) return nothingCounted;
+    const entry = this.#peers.find(id);
+    if (entry === undefined) return nothingCounted;
+    const counts = entry.families[family];
     return {
       imported: counts.paths - counts.filtered,
       filtered: counts.filtered,
       stale: counts.paths - counts.fresh,
+      limits: entry.limits?.statuses(family, counts) ?? [],
       ...this.#adjRibOut.counters(id, family),
     };
+  }
+
+  /** Limits of the peer whose state has changed since this was asked, or since the last UPDATE. */
+  limitChanges(id: number): LimitStatus[] {
+    const entry = this.#peers.get(id);
+    return entry.limits?.changes(entry.families) ?? [];
   }
 
   /** UPDATE messages handed out by takeOutput since the peer was opened. */
@@ -301,6 +317,12 @@ export class Rib {
   #hintWork(): void {
     const tombstones = families.some((family) => this.#tables[family].log.hasTombstones);
     if (this.#walks.waiting || tombstones) this.onWork?.();
+  }
+
+  #letIn(table: FamilyTable, entry: PeerEntry): void {
+    if (this.#walks.isUnderWay(admitKey(entry, table.family))) return;
+    this.#walks.start(admitWalk(table, this.#adjRibIn, entry));
+    this.onWork?.();
   }
 
   #sweep(table: FamilyTable, entry: PeerEntry): void {

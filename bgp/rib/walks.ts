@@ -4,6 +4,7 @@
  */
 
 import type { Family } from '../ip.ts';
+import { hasRoom, isBeyondLimit } from './admission.ts';
 import type { AdjRibIn } from './adj-rib-in.ts';
 import type { FamilyTable } from './family-table.ts';
 import type { PeerEntry } from './peer-table.ts';
@@ -25,6 +26,10 @@ export class Walks {
 
   get waiting(): boolean {
     return this.#walks.size > 0;
+  }
+
+  isUnderWay(key: string): boolean {
+    return this.#walks.has(key);
   }
 
   start(walk: Walk): void {
@@ -73,6 +78,29 @@ export function sweepWalk(table: FamilyTable, peer: PeerEntry, onEnd: () => void
 export function judgeWalk(table: FamilyTable, adjRibIn: AdjRibIn, peer: PeerEntry | undefined): Walk {
   const step = pathSteps(table, peer?.id, (path) => adjRibIn.judgeAgain(table, path));
   return { key: `judge ${peer?.id ?? 'all'} ${table.family}`, step };
+}
+
+export function admitKey(peer: PeerEntry, family: Family): string {
+  return `admit ${peer.id} ${family}`;
+}
+
+/** Judges the peer's paths that are beyond a limit again, while there is room. */
+export function admitWalk(table: FamilyTable, adjRibIn: AdjRibIn, peer: PeerEntry): Walk {
+  const counts = peer.families[table.family];
+  const steps = () =>
+    pathSteps(table, peer.id, (path) => {
+      if (isBeyondLimit(table.rung(path)) && hasRoom(counts)) adjRibIn.judgeAgain(table, path);
+    });
+  let step = steps();
+  return {
+    key: admitKey(peer, table.family),
+    step: () => {
+      if (!hasRoom(counts)) return true;
+      // Room that came after its rows were passed: from the beginning.
+      if (step()) step = steps();
+      return !hasRoom(counts);
+    },
+  };
 }
 
 /** Decides every prefix again. */

@@ -24,6 +24,7 @@ import type { LocalOffer, Negotiated } from './negotiate.ts';
 import type { PeerHost } from './peer-host.ts';
 import type { SessionAction, SessionCounters, SessionEvent, SessionOptions, StopReason } from './session.ts';
 import { attemptTimedOut, Session } from './session.ts';
+import { sameValue } from './settings-rules.ts';
 import { signatureHint } from './signature-hint.ts';
 import { sendHoldTimeSeconds } from './timers.ts';
 import type { Sleeper } from './wake-queue.ts';
@@ -65,6 +66,8 @@ export class Peer implements Sleeper, LinkOwner {
   private dropsBefore: SignatureDrops | undefined;
   private lastState: SessionState = 'idle';
   private hasBeenEstablished = false;
+  /** No session before then, on the speaker's clock: the peer told more routes than it may. */
+  private heldUntil = -Infinity;
 
   constructor(host: PeerHost, neighbor: NeighborSettings, range: string | undefined) {
     this.host = host;
@@ -113,9 +116,9 @@ export class Peer implements Sleeper, LinkOwner {
     return this.localAs === this.neighbor.remoteAs ? 'iBGP' : 'eBGP';
   }
 
-  /** Neither stopped by a person nor held down. */
+  /** Neither stopped by a person nor held down, nor held off for a time. */
   get mayRun(): boolean {
-    return !this.disabled && this.neighbor.heldDown === undefined;
+    return !this.disabled && this.neighbor.heldDown === undefined && this.host.clock.now() >= this.heldUntil;
   }
 
   get hops(): HopLimit {
@@ -131,6 +134,7 @@ export class Peer implements Sleeper, LinkOwner {
 
   start(): void {
     this.disabled = false;
+    this.heldUntil = -Infinity;
     const { heldDown } = this.neighbor;
     if (heldDown !== undefined) {
       this.lastError = heldDown;
@@ -163,6 +167,19 @@ export class Peer implements Sleeper, LinkOwner {
     }
   }
 
+  /** Ends the established session with a Cease; the next one is made in time. */
+  end(stop: StopReason): void {
+    this.handle(this.main, { kind: 'automaticStopped', stop });
+  }
+
+  /** From the end of the session on: none is made or accepted for so long, unless a person starts it or the limits change. */
+  holdOff(seconds: number): void {
+    this.heldUntil = this.host.clock.now() + seconds * 1000;
+    if (this.second === undefined) return;
+    this.endQuietly(this.second, { kind: 'collisionLost' });
+    this.second = undefined;
+  }
+
   /** Drops every connection without a NOTIFICATION. */
   abandon(): void {
     for (const link of [this.main, this.second]) link?.destroyConnection();
@@ -173,7 +190,9 @@ export class Peer implements Sleeper, LinkOwner {
     const mayDialNow = this.neighbor.passive && !neighbor.passive;
     const keyChanged = this.neighbor.password !== neighbor.password;
     if (this.lastError === this.neighbor.heldDown) this.lastError = undefined;
+    const limitsChanged = !sameValue(this.neighbor.limits, neighbor.limits);
     this.neighbor = neighbor;
+    if (limitsChanged) this.holdNoLonger();
     if (keyChanged) for (const link of [this.main, this.second]) if (link !== undefined) this.changeKey(link);
     this.sessionOptions.passive = neighbor.passive;
     this.sessionOptions.connectRetrySeconds = neighbor.connectRetrySeconds;
@@ -273,6 +292,14 @@ export class Peer implements Sleeper, LinkOwner {
   /** What our next OPEN would say. */
   localOffer(): LocalOffer {
     return localOffer(this.neighbor, this.host.speaker(), this.hasBeenEstablished);
+  }
+
+  private holdNoLonger(): void {
+    const now = this.host.clock.now();
+    if (now >= this.heldUntil) return;
+    this.heldUntil = -Infinity;
+    if (this.session.timers.idleHold !== Infinity) this.session.timers.idleHold = now;
+    this.host.deadlineChanged(this);
   }
 
   private get staleUntil(): number {
@@ -426,13 +453,17 @@ export class Peer implements Sleeper, LinkOwner {
       this.main = second;
       this.second = undefined;
     }
+    const { timers } = this.session;
+    if (this.state === 'idle' && timers.idleHold < this.heldUntil) timers.idleHold = this.heldUntil;
     if (this.state !== this.lastState) {
       this.lastState = this.state;
       this.since = this.host.clock.epoch();
     }
     if (this.range !== undefined) {
       const lingers = this.host.clock.now() + memberLingerMilliseconds;
-      this.expiresAt = isOpen(this.state) ? Infinity : Math.min(this.expiresAt, Math.max(lingers, this.staleUntil));
+      this.expiresAt = isOpen(this.state)
+        ? Infinity
+        : Math.min(this.expiresAt, Math.max(lingers, this.staleUntil, this.heldUntil));
     }
     this.host.deadlineChanged(this);
   }

@@ -39,6 +39,8 @@ export interface StopReason {
   readonly subcode: number;
   /** For the peer's operator (RFC 9003); empty: none. */
   readonly text: string;
+  /** What the NOTIFICATION carries instead of the text, where its subcode has data of its own. */
+  readonly data?: Uint8Array;
 }
 
 export type SessionEvent =
@@ -404,7 +406,7 @@ function notificationOf(action: Notify, event: SessionEvent, before: SessionStat
       return {
         code: ErrorCode.cease,
         subcode: event.stop.subcode,
-        data: encodeShutdownCommunication(event.stop.text),
+        data: event.stop.data ?? encodeShutdownCommunication(event.stop.text),
       };
     case 'notifyError':
       if (!('error' in event)) throw new Error(`${action} by ${event.kind}`);

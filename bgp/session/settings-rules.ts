@@ -44,6 +44,7 @@ const effects = {
   obeysGracefulShutdown: 'live',
   allowedOwnAs: 'live',
   importFilter: 'live',
+  limits: 'live',
   exportFilter: 'live',
   policyText: 'live',
   description: 'live',
@@ -98,7 +99,7 @@ function checkPassword(name: string, password: string): void {
 }
 
 /** Settings are plain data: the order of an object's fields is the only thing that must not count. */
-function sameValue(a: unknown, b: unknown): boolean {
+export function sameValue(a: unknown, b: unknown): boolean {
   if (a === b) return true;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
   const keys = new Set([...Object.keys(a), ...Object.keys(b)]);

@@ -274,6 +274,9 @@ async function startAgent(flags: AgentFlags, log: Log, shutdown: Shutdown): Prom
         case 'endOfRib':
           log.debug({ peer: event.peer, family: event.family }, 'the peer has told its table');
           break;
+        case 'prefixLimit':
+          log.warn({ peer: event.peer, state: event.limit.state }, event.text);
+          break;
         case 'listenFailed':
           log.error({ reason: event.reason }, 'no connection can be accepted');
           break;

@@ -188,6 +188,13 @@ export const collectedMetrics: readonly CollectedMetric[] = [
     'Prefixes kept through a graceful restart of the peer, not told again yet (RFC 4724).',
     'stale',
   ),
+  perLimit('godwit_bgp_prefix_limit', 'The most routes that the peer may tell, by kind of limit.', 'maximum'),
+  perLimit('godwit_bgp_prefix_limit_routes', 'Routes of the peer that count against a limit.', 'count'),
+  perLimit(
+    'godwit_bgp_prefix_limit_discarded',
+    'Routes of the peer that take no part because they are beyond a limit.',
+    'discarded',
+  ),
 
   {
     name: 'godwit_ipam_addresses',
@@ -363,6 +370,22 @@ function perFamily(name: string, help: string, field: 'imported' | 'filtered' | 
         for (const status of peer.families) {
           if (!status.negotiated && status.stale === 0) continue;
           yield { value: status[field], labels: { peer: peer.name, family: status.family } };
+        }
+      }
+    },
+  };
+}
+
+function perLimit(name: string, help: string, field: 'maximum' | 'count' | 'discarded'): CollectedMetric {
+  return {
+    name,
+    type: 'gauge',
+    help,
+    labels: ['peer', 'family', 'kind'],
+    *collect({ peers }) {
+      for (const peer of peers) {
+        for (const limit of peer.families.flatMap(({ limits }) => limits)) {
+          yield { value: limit[field], labels: { peer: peer.name, family: limit.family, kind: limit.kind } };
         }
       }
     },

@@ -109,6 +109,15 @@ function peerDetails(peer: PeerStatus): string[] {
     lines.push(`  Channel ${family.family}`);
     add(2, 'State', peer.state === 'established' && family.negotiated ? 'UP' : 'DOWN');
     add(2, 'Table', tableName[family.family]);
+    for (const { kind, maximum, action, state, discarded } of family.limits) {
+      add(
+        2,
+        kind === 'receive' ? 'Receive limit' : 'Import limit',
+        `${maximum}${state === 'exceeded' ? ' [HIT]' : ''}`,
+      );
+      add(3, 'Action', limitActions[action]);
+      add(3, 'Discarded', discarded || undefined);
+    }
     const { imported, filtered, exported, stale } = family;
     const counts = [`${imported} imported`, filtered > 0 ? `${filtered} filtered` : '', `${exported} exported`];
     if (stale > 0) counts.push(`${stale} stale`);
@@ -118,6 +127,12 @@ function peerDetails(peer: PeerStatus): string[] {
   }
   return lines;
 }
+
+/** BIRD's words. */
+const limitActions = { restart: 'restart', discard: 'block', warn: 'warn' } as const satisfies Record<
+  PeerStatus['families'][number]['limits'][number]['action'],
+  string
+>;
 
 const restartText = {
   none: undefined,
@@ -130,5 +145,6 @@ function sessionText(peer: PeerStatus): string {
   const words = [peer.peerType === 'iBGP' ? 'internal' : 'external'];
   if (peer.reflectorClient) words.push('route-reflector');
   if (peer.passive) words.push('passive');
+  if (peer.gracefulShutdown) words.push('graceful-shutdown');
   return words.join(' ');
 }

@@ -16,6 +16,7 @@ export const bgpDefaults = {
   listenPort: 179,
   holdTime: 90,
   maximumPaths: 16,
+  clientToClientReflection: true,
   nodeMeshMaxRestartTime: 120,
   nodeMeshBfd: { enabled: false, receiveInterval: 300, transmitInterval: 300, detectMultiplier: 3 },
 } as const satisfies Required<Omit<BgpConfiguration['spec'], 'nodeMeshPassword'>>;
@@ -39,6 +40,10 @@ const spec = z.strictObject({
   }),
   maximumPaths: z.number().int().min(1).max(64).optional().meta({
     description: 'Equal paths to one prefix that the kernel is given (ECMP); 1 turns multipath off. Default: 16.',
+  }),
+  clientToClientReflection: z.boolean().optional().meta({
+    description:
+      'Whether a route reflector tells its clients what other clients of its told it; false where they peer among themselves (RFC 4456 §10). Default: true.',
   }),
   nodeMeshPassword: secretKeyRef().meta({
     description:

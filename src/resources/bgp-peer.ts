@@ -8,6 +8,7 @@ import { parsePrefix, prefixCovers } from '../../bgp/ip.ts';
 import { defineCustomResource, withRules, type CustomObject } from './define.ts';
 import { asNumber, bfdFields, cidr, duration, interfaceName, peerAddress, selector } from './fields.ts';
 import { secretKeyRef } from './secret.ts';
+import { sessionPolicyFields } from './session-policy.ts';
 
 const fields = z.strictObject({
   node: z
@@ -120,6 +121,7 @@ const fields = z.strictObject({
     .max(32)
     .default([])
     .meta({ description: 'Names of BGPFilters, asked in this order; the first rule that matches decides.' }),
+  ...sessionPolicyFields,
   importClusterRoutes: z.boolean().default(false).meta({
     description:
       "Accept prefixes inside the cluster's pools from this eBGP peer (fabrics that carry pod routes between nodes).",
@@ -198,6 +200,24 @@ const spec = withRules(fields, [
     holds: ({ ttlSecurity, ebgpMultihop }) => ttlSecurity === undefined || ebgpMultihop === undefined,
     field: 'ebgpMultihop',
     reason: 'ttlSecurity and ebgpMultihop exclude each other',
+  },
+  {
+    cel: '!has(self.role) || !has(self.peerSelector)',
+    holds: ({ role, peerSelector }) => role === undefined || peerSelector === undefined,
+    field: 'role',
+    reason: 'not allowed with peerSelector: roles are for peers in other networks',
+  },
+  {
+    cel: '!has(self.roleStrict) || !self.roleStrict || has(self.role)',
+    holds: ({ role, roleStrict }) => !roleStrict || role !== undefined,
+    field: 'roleStrict',
+    reason: 'needs role',
+  },
+  {
+    cel: "!has(self.localASMode) || self.localASMode == 'Replace' || has(self.localASNumber)",
+    holds: ({ localASMode, localASNumber }) => localASMode === 'Replace' || localASNumber !== undefined,
+    field: 'localASMode',
+    reason: 'needs localASNumber',
   },
   {
     cel: "!has(self.keepaliveTime) || !has(self.holdTime) || duration(self.holdTime) == duration('0s') || duration(self.keepaliveTime) < duration(self.holdTime)",

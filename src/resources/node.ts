@@ -13,6 +13,9 @@ export const clusterIdAnnotation = 'godwit.dev/route-reflector-cluster-id';
 /** The node's own AS number, where not that of the BGPConfiguration. */
 export const asNumberAnnotation = 'godwit.dev/as-number';
 
+/** RFC 8326: `true` while the node is about to be taken out of service. */
+export const gracefulShutdownAnnotation = 'godwit.dev/graceful-shutdown';
+
 const ipAddressTypes: readonly string[] = ['InternalIP', 'ExternalIP'];
 
 export const nodeSchema = z
@@ -38,6 +41,10 @@ export const nodeSchema = z
     const clusterId = annotations[clusterIdAnnotation];
     if (clusterId !== undefined && (clusterId.includes(':') || !parseAddress(clusterId) || clusterId === '0.0.0.0')) {
       complain(clusterIdAnnotation, `${JSON.stringify(clusterId)} is not a cluster id of the form 10.0.0.1`);
+    }
+    const shutdown = annotations[gracefulShutdownAnnotation];
+    if (shutdown !== undefined && shutdown !== 'true' && shutdown !== 'false') {
+      complain(gracefulShutdownAnnotation, `${JSON.stringify(shutdown)} is neither "true" nor "false"`);
     }
     const asNumber = annotations[asNumberAnnotation];
     const parsed = asNumber === undefined ? undefined : parseAsNumber(asNumber);
@@ -79,4 +86,9 @@ export function annotatedAsNumber(node: Node): number | undefined {
 /** The cluster id, where the node is a route reflector. */
 export function routeReflectorClusterId(node: Node): string | undefined {
   return node.metadata.annotations[clusterIdAnnotation];
+}
+
+/** RFC 8326: whether the node is about to be taken out of service. */
+export function isShuttingDown(node: Node): boolean {
+  return node.metadata.annotations[gracefulShutdownAnnotation] === 'true';
 }

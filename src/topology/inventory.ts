@@ -11,7 +11,13 @@ import { bgpConfigurationOf } from '../resources/bgp-configuration.ts';
 import type { ClusterState } from '../resources/cluster-state.ts';
 import type { IpPool } from '../resources/ip-pool.ts';
 import { byAge, type IpamBlock } from '../resources/ipam-block.ts';
-import { annotatedAsNumber, internalIp, routeReflectorClusterId, type Node } from '../resources/node.ts';
+import {
+  annotatedAsNumber,
+  internalIp,
+  isShuttingDown,
+  routeReflectorClusterId,
+  type Node,
+} from '../resources/node.ts';
 import { parseSelector, type LabelPredicate } from '../resources/selector.ts';
 import { refused, type Condition } from './condition.ts';
 import { nonZeroHash32 } from './hash.ts';
@@ -39,6 +45,8 @@ export interface ClusterNode {
   /** IPv4 form; set: the node is a route reflector. */
   readonly clusterId: string | undefined;
   readonly listenPort: number;
+  /** RFC 8326: about to be taken out of service. */
+  readonly shuttingDown: boolean;
 }
 
 export interface PodPrefix {
@@ -184,6 +192,7 @@ function toClusterNode(
     routerId: addresses.ipv4 ?? routerIdFromName(name),
     clusterId: object && routeReflectorClusterId(object),
     listenPort: configuration.listenPort,
+    shuttingDown: object !== undefined && isShuttingDown(object),
   };
 }
 

@@ -16,6 +16,7 @@ import { toInventory, type Inventory, type Self } from './inventory.ts';
 import { toPeerings, transportFamily, type Peering } from './peering.ts';
 import { toRouteFilter } from './route-filters.ts';
 import { passwordConditions, toSessionPassword } from './session-password.ts';
+import { toSessionPolicy } from './session-policy.ts';
 
 export interface SpeakerConfig {
   readonly settings: SpeakerSettings;
@@ -60,6 +61,8 @@ export function toSpeakerSettings(state: ClusterState, self: Self): SpeakerConfi
       routerId: node.routerId,
       // RFC 4456 §7: the router id, where no cluster id is configured.
       ...(reflects && { clusterId: node.clusterId ?? node.routerId }),
+      ...(reflects && !configuration.clientToClientReflection && { clientsMesh: true }),
+      ...(node.shuttingDown && { gracefulShutdown: true }),
       listenPort: node.listenPort,
       gracefulRestartSeconds: configuration.nodeMeshMaxRestartTime,
       // Only the kernel uses equal paths; a speaker without kernel routes need not look for them.
@@ -133,6 +136,7 @@ function toNeighbor(peering: Peering, context: NeighborContext): NeighborSetting
     ...(bfd !== undefined && { bfd }),
     nextHopMode: nextHopModes[spec?.nextHopMode ?? 'Auto'],
     allowedOwnAs: spec?.numAllowedLocalASNumbers ?? 0,
+    ...(spec !== undefined && toSessionPolicy(spec)),
     ...policyOf(peering, context),
     ...(spec?.description !== undefined && { description: spec.description }),
   };

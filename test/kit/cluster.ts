@@ -23,12 +23,14 @@ interface NodeForm {
   readonly labels?: Record<string, string>;
   readonly clusterId?: string;
   readonly asNumber?: number;
+  readonly shuttingDown?: boolean;
 }
 
 /** @param addresses InternalIPs, separated by spaces */
 export function node(name: string, addresses: string, form: NodeForm = {}): object {
   const annotations = {
     ...(form.clusterId && { 'godwit.dev/route-reflector-cluster-id': form.clusterId }),
+    ...(form.shuttingDown && { 'godwit.dev/graceful-shutdown': 'true' }),
     ...(form.asNumber && { 'godwit.dev/as-number': String(form.asNumber) }),
   };
   return {

@@ -10,6 +10,8 @@ import type { ClusterState } from '../../resources/cluster-state.ts';
 
 const largestTalkativeMesh = 100;
 
+const limitReasons = { warning: 'BGPPrefixLimitNear', exceeded: 'BGPPrefixLimitExceeded' } as const;
+
 export interface SessionEventsOptions {
   readonly record: (event: RecordedEvent) => void;
   readonly nodeName: string;
@@ -32,6 +34,8 @@ export class SessionEvents {
       this.#tell(event.peer, 'Warning', 'BGPSessionDown', `session ${event.peer} went down: ${event.reason}`);
     } else if (event.kind === 'peerEstablished' && this.#wentDown.delete(event.peer)) {
       this.#tell(event.peer, 'Normal', 'BGPSessionEstablished', `session ${event.peer} is up again`);
+    } else if (event.kind === 'prefixLimit' && event.limit.state !== 'below') {
+      this.#tell(event.peer, 'Warning', limitReasons[event.limit.state], `session ${event.peer}: ${event.text}`);
     }
   }
 

@@ -40,6 +40,7 @@ export function policy(differing: Partial<RibPolicy> = {}): RibPolicy {
     asOverride: undefined,
     marksGracefulShutdown: undefined,
     lowers: undefined,
+    limits: undefined,
     ...differing,
   };
 }

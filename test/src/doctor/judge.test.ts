@@ -25,6 +25,7 @@ const family = (name: 'ipv4' | 'ipv6', changes = {}) => ({
   exported: 1,
   stale: 0,
   endOfRibReceived: true,
+  limits: [],
   endOfRibSent: true,
   ...changes,
 });
@@ -39,6 +40,7 @@ const healthy: PeerStatus = {
   localAs: 64512,
   passive: false,
   reflectorClient: false,
+  gracefulShutdown: false,
   state: 'established',
   since: 0,
   holdTimeSeconds: 90,

@@ -13,6 +13,7 @@ export function session(name: string, changes: Partial<PeerStatus> = {}): PeerSt
     localAs: 64512,
     passive: false,
     reflectorClient: false,
+    gracefulShutdown: false,
     state: 'established',
     since: Date.UTC(2025, 11, 31),
     localCapabilities: [],

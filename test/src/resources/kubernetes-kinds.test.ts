@@ -99,6 +99,7 @@ describe('a Node', () => {
   });
 
   test.each([
+    ['godwit.dev/graceful-shutdown', 'yes', '"yes" is neither "true" nor "false"'],
     ['godwit.dev/route-reflector-cluster-id', 'rr1', '"rr1" is not a cluster id of the form 10.0.0.1'],
     ['godwit.dev/route-reflector-cluster-id', 'fd00::1', '"fd00::1" is not a cluster id of the form 10.0.0.1'],
     ['godwit.dev/route-reflector-cluster-id', '0.0.0.0', '"0.0.0.0" is not a cluster id of the form 10.0.0.1'],

@@ -116,6 +116,7 @@ export function session(address: string, ...complete: readonly Family[]): PeerSt
     exported: 0,
     stale: 0,
     endOfRibReceived: complete.includes(family),
+    limits: [],
     endOfRibSent: true,
   });
   return {
@@ -127,6 +128,7 @@ export function session(address: string, ...complete: readonly Family[]): PeerSt
     localAs: 64512,
     passive: false,
     reflectorClient: false,
+    gracefulShutdown: false,
     state: 'established',
     since: 0,
     localCapabilities: [],

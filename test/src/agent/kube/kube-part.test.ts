@@ -392,6 +392,43 @@ describe('Events', () => {
     ]);
   });
 
+  test('a limit on prefixes that is near or exceeded is told; that it no longer is, is not', async () => {
+    const { part } = await agentOf('a', up);
+    const limit = {
+      kind: 'import',
+      family: 'ipv4',
+      maximum: 2,
+      warningPercent: 75,
+      action: 'warn',
+      discarded: 0,
+    } as const;
+    part.onSpeakerEvent({
+      kind: 'prefixLimit',
+      peer: 'peer_tor',
+      limit: { ...limit, count: 3, state: 'exceeded' },
+      text: 'three',
+    });
+    part.onSpeakerEvent({
+      kind: 'prefixLimit',
+      peer: 'peer_tor',
+      limit: { ...limit, count: 2, state: 'warning' },
+      text: 'two',
+    });
+    part.onSpeakerEvent({
+      kind: 'prefixLimit',
+      peer: 'peer_tor',
+      limit: { ...limit, count: 1, state: 'below' },
+      text: 'one',
+    });
+    await clock.advance(61_000);
+    expect(events()).toEqual([
+      'BGPPeer/tor BGPPrefixLimitExceeded: a: session peer_tor: three',
+      'BGPPeer/tor BGPPrefixLimitNear: a: session peer_tor: two',
+      'Node/a BGPPrefixLimitExceeded: session peer_tor: three',
+      'Node/a BGPPrefixLimitNear: session peer_tor: two',
+    ]);
+  });
+
   test('a session of the mesh is told about the Node alone, and in a mesh of many nodes not at all', async () => {
     const { part, state } = await agentOf('a', session('mesh_b'));
     part.onSpeakerEvent({ kind: 'peerDown', peer: 'mesh_b', reason: 'closed' });
