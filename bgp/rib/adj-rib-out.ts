@@ -6,18 +6,24 @@
 
 import { families } from '../ip.ts';
 import type { Family } from '../ip.ts';
+import { AddPathGroup, AddPathMember } from './add-path-group.ts';
 import type { LocalNumbers } from './adj-rib-in.ts';
 import { BestPathGroup } from './best-path-group.ts';
+import type { ChangeLog } from './change-log.ts';
 import type { FamilyTable } from './family-table.ts';
 import type { PeerEntry } from './peer-table.ts';
 import type { RibPeer } from './rib-types.ts';
 import { ToldPrefixes } from './told.ts';
 import { GroupMember, groupKey } from './update-group.ts';
 import type { ToldPath, UpdateGroup } from './update-group.ts';
+import { pathLogWalk } from './walks.ts';
+import type { Walks } from './walks.ts';
 
 interface Membership {
   group: UpdateGroup;
   readonly member: GroupMember;
+  /** The peers of its kind that were told everything. */
+  readonly quiet: Set<number>;
 }
 
 export class AdjRibOut {
@@ -28,13 +34,16 @@ export class AdjRibOut {
   #local: LocalNumbers;
   #groups = new Map<string, UpdateGroup>();
   #memberships = new Map<number, Partial<Record<Family, Membership>>>();
-  /** Peers that were told everything. */
+  #walks: Walks;
+  /** Peers that were told everything; of those that hear several paths of a prefix, and of the others. */
   #quiet: Record<Family, Set<number>> = { ipv4: new Set(), ipv6: new Set() };
+  #quietOfPaths: Record<Family, Set<number>> = { ipv4: new Set(), ipv6: new Set() };
   #deferred = false;
 
-  constructor(tables: Record<Family, FamilyTable>, local: LocalNumbers) {
+  constructor(tables: Record<Family, FamilyTable>, local: LocalNumbers, walks: Walks) {
     this.#tables = tables;
     this.#local = local;
+    this.#walks = walks;
   }
 
   /** The peer's first output (End-of-RIB at least) waits from now on, without a hint. */
@@ -42,12 +51,16 @@ export class AdjRibOut {
     const memberships: Partial<Record<Family, Membership>> = {};
     for (const family of entry.peer.families) {
       const table = this.#tables[family];
-      const { log } = table;
+      const several = pathsToldTo(entry.peer, family) !== undefined;
+      const log = several ? (table.pathLog ?? this.#openPathLog(table)) : table.log;
       const endOfRibAfter = log.open(false);
       log.moveToEnd(endOfRibAfter);
-      const member = new GroupMember(entry, log.open(), endOfRibAfter, new ToldPrefixes());
-      memberships[family] = { group: this.#join(member, table, entry.peer), member };
-      this.#quiet[family].add(entry.id);
+      const member = several
+        ? new AddPathMember(entry, log.open(), endOfRibAfter)
+        : new GroupMember(entry, log.open(), endOfRibAfter, new ToldPrefixes());
+      const quiet = (several ? this.#quietOfPaths : this.#quiet)[family];
+      memberships[family] = { group: this.#join(member, table, entry.peer), member, quiet };
+      quiet.add(entry.id);
     }
     this.#memberships.set(entry.id, memberships);
   }
@@ -56,12 +69,10 @@ export class AdjRibOut {
     const memberships = this.#memberships.get(id) ?? {};
     for (const family of families) {
       const membership = memberships[family];
-      this.#quiet[family].delete(id);
       if (membership === undefined) continue;
+      membership.quiet.delete(id);
       this.#abandon(membership);
-      const { log } = this.#tables[family];
-      log.close(membership.member.position);
-      if (membership.member.endOfRibAfter !== undefined) log.close(membership.member.endOfRibAfter);
+      membership.group.leave(membership.member);
     }
     this.#memberships.delete(id);
   }
@@ -82,7 +93,7 @@ export class AdjRibOut {
     const membership = this.#memberships.get(id)?.[family];
     if (membership === undefined) return;
     membership.group.restart(membership.member);
-    this.#quiet[family].delete(id);
+    membership.quiet.delete(id);
     if (!this.#deferred) this.onOutput?.(id);
   }
 
@@ -97,9 +108,10 @@ export class AdjRibOut {
     if (deferred) return;
     for (const [id, memberships] of this.#memberships) {
       for (const family of families) {
-        const after = memberships[family]?.member.endOfRibAfter;
-        if (after !== undefined) this.#tables[family].log.moveToEnd(after);
-        this.#quiet[family].delete(id);
+        const membership = memberships[family];
+        if (membership === undefined) continue;
+        membership.group.endAtPresent(membership.member);
+        membership.quiet.delete(id);
       }
       this.onOutput?.(id);
     }
@@ -127,8 +139,11 @@ export class AdjRibOut {
 
   /** Something about the family's prefixes changed: those who were told everything are told so. */
   changed(family: Family): void {
+    this.#wake(this.#quiet[family]);
+  }
+
+  #wake(quiet: Set<number>): void {
     if (this.#deferred) return;
-    const quiet = this.#quiet[family];
     if (quiet.size === 0) return;
     const ids = [...quiet];
     quiet.clear();
@@ -157,10 +172,14 @@ export class AdjRibOut {
   }
 
   #join(member: GroupMember, table: FamilyTable, peer: RibPeer): UpdateGroup {
-    const key = `${table.family} ${groupKey(peer)}`;
+    const maximum = pathsToldTo(peer, table.family);
+    const key = `${table.family} ${maximum ?? 'best path'} ${groupKey(peer)}`;
     let group = this.#groups.get(key);
     if (group === undefined) {
-      group = new BestPathGroup(table, table.log, this.#local, peer);
+      group =
+        maximum === undefined
+          ? new BestPathGroup(table, table.log, this.#local, peer)
+          : new AddPathGroup(table, table.pathLog!, this.#local, peer, maximum);
       this.#groups.set(key, group);
     }
     group.add(member);
@@ -179,7 +198,34 @@ export class AdjRibOut {
     const membership = memberships[family];
     if (membership === undefined) return false;
     if (membership.group.hasOutput(membership.member)) return true;
-    this.#quiet[family].add(id);
+    membership.quiet.add(id);
     return false;
   }
+
+  /** The first peer of the family that hears several paths is there. */
+  #openPathLog(table: FamilyTable): ChangeLog {
+    const { family } = table;
+    const log = table.openPathLog();
+    log.onVoid = () => this.forgetSegments();
+    table.onPathChange = () => this.#wake(this.#quietOfPaths[family]);
+    if (table.prefixes.count === 0) table.pathLogIsWhole = true;
+    else this.#walks.start(pathLogWalk(table, () => this.#pathLogBecameWhole(table)));
+    return log;
+  }
+
+  #pathLogBecameWhole(table: FamilyTable): void {
+    table.pathLogIsWhole = true;
+    for (const [id, memberships] of this.#memberships) {
+      const membership = memberships[table.family];
+      if (membership === undefined || membership.quiet !== this.#quietOfPaths[table.family]) continue;
+      membership.group.endAtPresent(membership.member);
+      membership.quiet.delete(id);
+      if (!this.#deferred) this.onOutput?.(id);
+    }
+  }
+}
+
+/** RFC 7911: how many paths of a prefix the peer is told at most; undefined: the best one, without a path identifier. */
+function pathsToldTo({ addPath }: RibPeer, family: Family): number | undefined {
+  return addPath?.send.includes(family) === true ? addPath.sendMaximum : undefined;
 }

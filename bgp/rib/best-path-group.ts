@@ -59,7 +59,7 @@ export class BestPathGroup extends UpdateGroup<BestPathSegment, BestPathMember> 
       const told = peer === undefined ? 0 : this.exported(prefix, path, peer);
       if (told === 0) withdraw(prefix);
       else {
-        packer.add(prefix, told, peer!.id, this.medWasSet, table.pool.lengthOf(told));
+        packer.add(prefix, told, peer!.id, this.medWasSet, table.pool.lengthOf(told), 0);
       }
     }
     const packed = packer.pack(table.prefixes, this.peer.maximumMessageSize, this.encode, withdraw);
@@ -90,7 +90,13 @@ export class BestPathGroup extends UpdateGroup<BestPathSegment, BestPathMember> 
     for (let i = 0; i < withdrawn.length; i++) if (told.delete(withdrawn[i])) scratch[gone++] = withdrawn[i];
     const allWithdrawn = gone === withdrawn.length;
     if (gone > 0 && allWithdrawn) {
-      segment.sharedWithdraws ??= packWithdraws(this.table.prefixes, withdrawn, gone, this.peer.maximumMessageSize);
+      segment.sharedWithdraws ??= packWithdraws(
+        this.table.prefixes,
+        withdrawn,
+        undefined,
+        gone,
+        this.peer.maximumMessageSize,
+      );
       out.push(segment.sharedWithdraws.bytes);
       member.peer.updatesSent += segment.sharedWithdraws.messages;
       gone = 0;
@@ -119,7 +125,7 @@ export class BestPathGroup extends UpdateGroup<BestPathSegment, BestPathMember> 
     }
     member.peer.updatesSent += messages;
     if (gone > 0) {
-      const withdraws = packWithdraws(this.table.prefixes, scratch, gone, this.peer.maximumMessageSize);
+      const withdraws = packWithdraws(this.table.prefixes, scratch, undefined, gone, this.peer.maximumMessageSize);
       out.push(withdraws.bytes);
       member.peer.updatesSent += withdraws.messages;
     }

@@ -26,8 +26,8 @@ interface Rung {
   readonly rfc: string;
   /** Smaller is better. */
   readonly rank?: (tables: DecisionTables, path: number) => number;
-  /** For a rung that is no plain comparison: whether the path stays. */
-  readonly stays?: (tables: DecisionTables, path: number, candidates: readonly number[], count: number) => boolean;
+  /** For a rung that is no comparison of numbers: moves what stays to the front. @returns how many stay */
+  readonly narrow?: (tables: DecisionTables, candidates: number[], count: number) => number;
 }
 
 const attribute = (column: (pool: AttributePool, id: number) => number) => (tables: DecisionTables, path: number) =>
@@ -56,7 +56,7 @@ const ladder = [
     rfc: '4271 §9.1.2.2 b',
     rank: attribute((pool, id) => pool.chunk(id).origin[id & rowMask]),
   },
-  { name: 'lowerMed', rfc: '4271 §9.1.2.2 c', stays: hasLowestMedOfItsNeighbor },
+  { name: 'lowerMed', rfc: '4271 §9.1.2.2 c', narrow: keepLowestMeds },
   {
     name: 'externalOverInternal',
     rfc: '4271 §9.1.2.2 d',
@@ -71,7 +71,7 @@ const ladder = [
     rfc: '4456 §9',
     rank: attribute((pool, id) => pool.chunk(id).clusterListLength[id & rowMask]),
   },
-  { name: 'lowerPeerAddress', rfc: '4271 §9.1.2.2 g', stays: hasLowestPeerAddress },
+  { name: 'lowerPeerAddress', rfc: '4271 §9.1.2.2 g', narrow: keepLowestPeer },
   // RFC 7911 leaves it open; what follows the identifier of one peer is the same whatever came first.
   { name: 'lowerPathId', rfc: '7911 §3', rank: ({ paths }, path) => paths.pathIdOf(path) },
 ] as const satisfies readonly Rung[];
@@ -131,6 +131,18 @@ export function decide(tables: DecisionTables, candidates: number[], maximumPath
   if (equal.length > 0) shareWithBest(tables, best, equal, maximumPaths);
 }
 
+/** Brings the best of the candidates from place `start` on to that place; nothing is written into the path store. */
+export function bringBestForward(tables: DecisionTables, candidates: number[], start: number): void {
+  rest.length = 0;
+  for (let i = start; i < candidates.length; i++) rest.push(candidates[i]);
+  let count = rest.length;
+  for (let i = 0; i < ladder.length && count > 1; i++) count = narrow(tables, ladder[i], rest, count);
+  swap(candidates, start, candidates.indexOf(rest[0], start));
+}
+
+/** Reused. */
+const rest: number[] = [];
+
 /** The equal paths next in order become multipath, each with a next hop of its own. */
 function shareWithBest(tables: DecisionTables, best: number, equal: number[], maximumPaths: number): void {
   const selected = [best];
@@ -159,22 +171,28 @@ function byLastRungs(tables: DecisionTables, a: number, b: number): number {
   return comparePeers(tables, a, b) || tables.paths.pathIdOf(a) - tables.paths.pathIdOf(b);
 }
 
-/** Of each candidate: its rank at the rung looked at, or whether it stays. Reused, since rungs are climbed all the time. */
+/** Of each candidate: its rank at the rung looked at. Reused, since rungs are climbed all the time. */
 const ranks: number[] = [];
 
-/** Moves the losers of a rung behind the candidates that stay. @returns how many stay */
+/** Narrows the candidates by a rung, and writes it to its losers. @returns how many stay */
 function climb(tables: DecisionTables, rung: Rung, index: number, candidates: number[], count: number): number {
-  const { rank, stays } = rung;
+  const kept = narrow(tables, rung, candidates, count);
+  for (let i = kept; i < count; i++) setRung(tables, candidates[i], Rung.firstOfLadder + index);
+  return kept;
+}
+
+/** Moves the losers of a rung behind the candidates that stay. @returns how many stay */
+function narrow(tables: DecisionTables, rung: Rung, candidates: number[], count: number): number {
+  const { rank } = rung;
+  if (rank === undefined) return rung.narrow!(tables, candidates, count);
   let least = Infinity;
   for (let i = 0; i < count; i++) {
-    const path = candidates[i];
-    ranks[i] = rank !== undefined ? rank(tables, path) : Number(!stays!(tables, path, candidates, count));
+    ranks[i] = rank(tables, candidates[i]);
     if (ranks[i] < least) least = ranks[i];
   }
   let kept = 0;
   for (let i = 0; i < count; i++) {
     if (ranks[i] === least) swap(candidates, i, kept++);
-    else setRung(tables, candidates[i], Rung.firstOfLadder + index);
   }
   return kept;
 }
@@ -189,22 +207,30 @@ function setRung(tables: DecisionTables, path: number, rung: number): void {
   tables.paths.chunk(path).rung[path & rowMask] = rung;
 }
 
+/** The neighbour ASes of the candidates, and the lowest MED of each. Reused. */
+const neighbors: number[] = [];
+const lowestMeds: number[] = [];
+
 /** MED compares only among paths from one neighbour AS; one that is missing counts as 0. */
-function hasLowestMedOfItsNeighbor(
-  { paths, pool }: DecisionTables,
-  path: number,
-  candidates: readonly number[],
-  count: number,
-): boolean {
-  const own = paths.attributesOf(path);
-  const neighborAs = pool.chunk(own).neighborAs[own & rowMask];
-  const med = pool.chunk(own).med[own & rowMask];
+function keepLowestMeds({ paths, pool }: DecisionTables, candidates: number[], count: number): number {
+  neighbors.length = 0;
   for (let i = 0; i < count; i++) {
-    const other = paths.attributesOf(candidates[i]);
-    const chunk = pool.chunk(other);
-    if (chunk.neighborAs[other & rowMask] === neighborAs && chunk.med[other & rowMask] < med) return false;
+    const attributes = paths.attributesOf(candidates[i]);
+    const chunk = pool.chunk(attributes);
+    const neighborAs = chunk.neighborAs[attributes & rowMask];
+    const med = chunk.med[attributes & rowMask];
+    const at = neighbors.indexOf(neighborAs);
+    if (at < 0) lowestMeds[neighbors.push(neighborAs) - 1] = med;
+    else if (med < lowestMeds[at]) lowestMeds[at] = med;
   }
-  return true;
+  let kept = 0;
+  for (let i = 0; i < count; i++) {
+    const attributes = paths.attributesOf(candidates[i]);
+    const chunk = pool.chunk(attributes);
+    const lowest = lowestMeds[neighbors.indexOf(chunk.neighborAs[attributes & rowMask])];
+    if (chunk.med[attributes & rowMask] === lowest) swap(candidates, i, kept++);
+  }
+  return kept;
 }
 
 function originator(tables: DecisionTables, path: number): number {
@@ -213,14 +239,14 @@ function originator(tables: DecisionTables, path: number): number {
   return originatorId || tables.peers.get(peerOf(tables, path)).routerId;
 }
 
-function hasLowestPeerAddress(
-  tables: DecisionTables,
-  path: number,
-  candidates: readonly number[],
-  count: number,
-): boolean {
-  for (let i = 0; i < count; i++) if (comparePeers(tables, candidates[i], path) < 0) return false;
-  return true;
+/** One peer's paths stay, however many they are. */
+function keepLowestPeer(tables: DecisionTables, candidates: number[], count: number): number {
+  let lowest = candidates[0];
+  for (let i = 1; i < count; i++) if (comparePeers(tables, candidates[i], lowest) < 0) lowest = candidates[i];
+  const peer = peerOf(tables, lowest);
+  let kept = 0;
+  for (let i = 0; i < count; i++) if (peerOf(tables, candidates[i]) === peer) swap(candidates, i, kept++);
+  return kept;
 }
 
 /** By address; two peers behind one address (other ports) by their number. */

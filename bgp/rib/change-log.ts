@@ -5,8 +5,23 @@
  */
 
 import { PrefixState } from './prefix-table.ts';
-import type { PrefixTable } from './prefix-table.ts';
 import { rowMask } from './rows.ts';
+
+/** Where a log keeps its order: columns beside those of the prefixes. */
+export interface LogColumns {
+  readonly version: Uint32Array;
+  readonly newer: Uint32Array;
+  readonly older: Uint32Array;
+  /** Bits of PrefixState. */
+  readonly states: Uint8Array;
+}
+
+export interface LogRows {
+  /** The columns that hold the row; index them with `row & rowMask`. */
+  chunk(id: number): LogColumns;
+  /** The log needs the row no more: it is a tombstone that every reader has passed. */
+  forget(id: number): void;
+}
 
 /** Everything up to `version` was read. `row`: the last prefix at or before it, 0 at the start. Owned by the log. */
 export class Position {
@@ -28,7 +43,7 @@ const lastVersion = 0xffffffff;
 const defaultSlack = 65_536;
 
 export class ChangeLog {
-  #prefixes: PrefixTable;
+  #prefixes: LogRows;
   #oldest = 0;
   #newest = 0;
   #version: number;
@@ -50,7 +65,7 @@ export class ChangeLog {
    * @param version where counting starts
    * @param slack so many tombstones wait for a slow reader, whether it needs them or not
    */
-  constructor(prefixes: PrefixTable, version = 0, slack = defaultSlack) {
+  constructor(prefixes: LogRows, version = 0, slack = defaultSlack) {
     this.#prefixes = prefixes;
     this.#version = version;
     this.#slack = slack;
@@ -126,6 +141,11 @@ export class ChangeLog {
     states[id & rowMask] |= PrefixState.tombstone | PrefixState.buried;
   }
 
+  /** A prefix that was buried has paths again. */
+  revive(id: number): void {
+    this.#prefixes.chunk(id).states[id & rowMask] &= ~PrefixState.tombstone;
+  }
+
   get hasTombstones(): boolean {
     return this.#tombstonesStart < this.#tombstones.length;
   }
@@ -196,7 +216,7 @@ export class ChangeLog {
     this.#prefixes.chunk(id).states[id & rowMask] &= ~PrefixState.buried;
     if (!isTombstone) return;
     this.#unlink(id);
-    this.#prefixes.remove(id);
+    this.#prefixes.forget(id);
   }
 
   #isTombstone(id: number): boolean {

@@ -1,6 +1,7 @@
 /**
  * Prefixes, paths and changes of one family: adding and removing paths, and the decision that follows each.
- * Holds: a prefix stands in the change log whenever what is selected for it changed, and only then.
+ * Holds: a prefix stands in the change log whenever what is selected for it changed, and only then; where there is a log of paths,
+ *   in that one whenever any path that takes part changed.
  */
 
 import type { Family } from '../ip.ts';
@@ -32,6 +33,10 @@ export class FamilyTable {
   readonly pool: AttributePool;
   readonly peers: PeerTable;
   readonly log: ChangeLog;
+  /** For peers that hear several paths of a prefix (RFC 7911); undefined: there has never been one. */
+  pathLog: ChangeLog | undefined;
+  /** Whether what was there before it is in it, too. */
+  pathLogIsWhole = false;
   maximumPaths = 1;
   /** Prefixes that have a path. */
   livePrefixes = 0;
@@ -39,6 +44,9 @@ export class FamilyTable {
   onChange: () => void = () => {};
   /** Routes of the peer that are beyond a limit may be let in. */
   onRoom: (peer: PeerEntry) => void = () => {};
+  /** A prefix entered the log of paths. */
+  onPathChange: () => void = () => {};
+  #tombstoneSlack: number | undefined;
   /** Of the prefix decided on; reused. */
   #candidates: number[] = [];
   #selectedBefore: number[] = [];
@@ -50,6 +58,26 @@ export class FamilyTable {
     this.peers = peers;
     this.prefixes = new PrefixTable(family, seed);
     this.log = new ChangeLog(this.prefixes, 0, tombstoneSlack);
+    this.#tombstoneSlack = tombstoneSlack;
+  }
+
+  /** From now on; what is there already is entered by a walk: see walks.ts. */
+  openPathLog(): ChangeLog {
+    return (this.pathLog = new ChangeLog(this.prefixes.pathLogRows(), 0, this.#tombstoneSlack));
+  }
+
+  get hasTombstones(): boolean {
+    return this.log.hasTombstones || (this.pathLog?.hasTombstones ?? false);
+  }
+
+  /** See ChangeLog. */
+  removeTombstones(max: number): boolean {
+    return this.log.removeTombstones(max) || (this.pathLog?.removeTombstones(max) ?? false);
+  }
+
+  /** Whether the path may be used, selected or not. */
+  takesPart(path: number): boolean {
+    return this.rung(path) < Rung.filtered;
   }
 
   firstPath(prefix: number): number {
@@ -68,6 +96,14 @@ export class FamilyTable {
   bestPath(prefix: number): number {
     const first = this.firstPath(prefix);
     return first !== 0 && this.rung(first) === Rung.best ? first : 0;
+  }
+
+  /** Fills `into` with the paths of the prefix that may be used. */
+  readUsablePaths(prefix: number, into: number[]): void {
+    into.length = 0;
+    for (let path = this.firstPath(prefix); path !== 0; path = this.nextPath(path)) {
+      if (this.takesPart(path)) into.push(path);
+    }
   }
 
   isStale(path: number): boolean {
@@ -98,6 +134,7 @@ export class FamilyTable {
       this.#applyJudgement(path, judgement);
       this.#link(prefix, path);
       this.#decide(prefix, path, false);
+      if (judgement.exclusion === 0) this.#pathChanged(prefix, path);
       return;
     }
     const chunk = this.paths.chunk(path);
@@ -155,7 +192,10 @@ export class FamilyTable {
     this.pool.release(this.paths.changedOf(path));
     this.paths.remove(path);
     if (this.firstPath(prefix) === 0) this.#bury(prefix);
-    else if (rung < Rung.filtered) this.#decide(prefix, 0, rung < Rung.firstOfLadder);
+    else if (rung < Rung.filtered) {
+      this.#decide(prefix, 0, rung < Rung.firstOfLadder);
+      this.#pathChanged(prefix, 0);
+    }
     if (hasRoom(counts)) this.onRoom(peer);
   }
 
@@ -213,6 +253,7 @@ export class FamilyTable {
     const prefix = chunk.prefix[row];
     if (excluded) this.#decide(prefix, 0, before < Rung.firstOfLadder);
     else this.#decide(prefix, path, !wasExcluded && before < Rung.firstOfLadder);
+    this.#pathChanged(prefix, excluded ? 0 : path);
   }
 
   #link(prefix: number, path: number): void {
@@ -222,6 +263,7 @@ export class FamilyTable {
     if (first === 0) {
       chunk.firstPath[row] = path;
       chunk.states[row] &= ~PrefixState.tombstone;
+      if (chunk.pathLog !== undefined) this.pathLog!.revive(prefix);
       this.livePrefixes++;
       return;
     }
@@ -246,11 +288,26 @@ export class FamilyTable {
 
   #bury(prefix: number): void {
     this.livePrefixes--;
-    if (this.log.versionOf(prefix) === 0) this.prefixes.remove(prefix);
-    else {
+    const { pathLog } = this;
+    const inPathLog = pathLog !== undefined && pathLog.versionOf(prefix) !== 0;
+    if (inPathLog) {
+      pathLog.bury(prefix);
+      this.onPathChange();
+    }
+    if (this.log.versionOf(prefix) !== 0) {
       this.log.bury(prefix);
       this.onChange();
-    }
+    } else if (!inPathLog) this.prefixes.remove(prefix);
+    else this.prefixes.chunk(prefix).states[prefix & rowMask] |= PrefixState.tombstone;
+  }
+
+  /** @param path that is new, is another or takes part again; 0: one is gone or takes no part any more */
+  #pathChanged(prefix: number, path: number): void {
+    const { pathLog } = this;
+    if (pathLog === undefined) return;
+    pathLog.append(prefix);
+    if (path !== 0) this.paths.setChangedAt(path, pathLog.versionOf(prefix));
+    this.onPathChange();
   }
 
   /**

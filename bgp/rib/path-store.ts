@@ -17,6 +17,8 @@ class PathChunk {
   readonly epoch = new Uint8Array(chunkRows);
   /** RFC 7911: the path identifier as received; 0 also where the peer writes none. */
   pathId: Uint32Array | undefined;
+  /** Where there is a log of paths: the version of the path's last change in it. */
+  changedAt: Uint32Array | undefined;
   /** After the import filter, where that changed them; else 0. */
   changed: Uint32Array | undefined;
   /** The import filter's rule that decided, by number; 0: none. */
@@ -59,6 +61,7 @@ export class PathStore {
     clear(chunk.next, row);
     if (pathId !== 0) (chunk.pathId ??= new Uint32Array(chunkRows))[row] = pathId;
     else if (chunk.pathId !== undefined) clear(chunk.pathId, row);
+    if (chunk.changedAt !== undefined) clear(chunk.changedAt, row);
     if (chunk.changed !== undefined) clear(chunk.changed, row);
     if (chunk.rule !== undefined) clear(chunk.rule, row);
     return id;
@@ -79,6 +82,14 @@ export class PathStore {
   /** RFC 7911: as received. */
   pathIdOf(id: number): number {
     return this.chunk(id).pathId?.[id & rowMask] ?? 0;
+  }
+
+  changedAt(id: number): number {
+    return this.chunk(id).changedAt?.[id & rowMask] ?? 0;
+  }
+
+  setChangedAt(id: number, version: number): void {
+    (this.chunk(id).changedAt ??= new Uint32Array(chunkRows))[id & rowMask] = version;
   }
 
   changedOf(id: number): number {

@@ -7,6 +7,7 @@ import { addressOfWords } from '../wire/nlri.ts';
 import type { PrefixKey } from '../wire/nlri.ts';
 import { formatAddress } from '../ip.ts';
 import type { Family } from '../ip.ts';
+import type { LogColumns, LogRows } from './change-log.ts';
 import { HashIndex } from './hash-index.ts';
 import { ChunkedRows, chunkBits, chunkRows, clear, rowMask } from './rows.ts';
 
@@ -21,7 +22,15 @@ export const PrefixState = {
   buried: 8,
 } as const;
 
-class PrefixChunk {
+/** Columns of the log of paths, where there is one. */
+class PathLogColumns implements LogColumns {
+  readonly version = new Uint32Array(chunkRows);
+  readonly newer = new Uint32Array(chunkRows);
+  readonly older = new Uint32Array(chunkRows);
+  readonly states = new Uint8Array(chunkRows);
+}
+
+class PrefixChunk implements LogColumns {
   readonly words: Uint32Array;
   readonly lengths = new Uint8Array(chunkRows);
   readonly states = new Uint8Array(chunkRows);
@@ -31,13 +40,15 @@ class PrefixChunk {
   readonly version = new Uint32Array(chunkRows);
   readonly newer = new Uint32Array(chunkRows);
   readonly older = new Uint32Array(chunkRows);
+  /** Made when a log of paths first writes; it goes with the chunk. */
+  pathLog: PathLogColumns | undefined;
 
   constructor(wordCount: number) {
     this.words = new Uint32Array(chunkRows * wordCount);
   }
 }
 
-export class PrefixTable {
+export class PrefixTable implements LogRows {
   readonly family: Family;
   readonly wordCount: number;
   #rows: ChunkedRows<PrefixChunk>;
@@ -105,6 +116,25 @@ export class PrefixTable {
     this.#index.remove(id, this.#hashOf(id));
     this.chunk(id).states[id & rowMask] = 0;
     this.#rows.release(id);
+  }
+
+  /** For the change log. The row stays while the log of paths has it. */
+  forget(id: number): void {
+    const { pathLog } = this.chunk(id);
+    if (pathLog === undefined || pathLog.version[id & rowMask] === 0) this.remove(id);
+  }
+
+  /** The rows as the log of paths sees them. */
+  pathLogRows(): LogRows {
+    return {
+      chunk: (id) => (this.chunk(id).pathLog ??= new PathLogColumns()),
+      forget: (id) => {
+        const chunk = this.chunk(id);
+        const row = id & rowMask;
+        chunk.pathLog!.states[row] = 0;
+        if (chunk.version[row] === 0 && (chunk.states[row] & PrefixState.tombstone) !== 0) this.remove(id);
+      },
+    };
   }
 
   readKey(id: number, into: PrefixKey): void {

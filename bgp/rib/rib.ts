@@ -97,7 +97,7 @@ export class Rib {
       this.#tables[family].log.onVoid = () => this.#adjRibOut.forgetSegments();
     }
     this.#adjRibIn = new AdjRibIn(this.#tables, this.#pool, this.#numbers);
-    this.#adjRibOut = new AdjRibOut(this.#tables, this.#numbers);
+    this.#adjRibOut = new AdjRibOut(this.#tables, this.#numbers, this.#walks);
     this.#adjRibOut.onOutput = (id) => this.onOutput?.(id);
   }
 
@@ -135,6 +135,7 @@ export class Rib {
       }
     }
     this.#adjRibOut.open(entry);
+    this.#hintWork();
     return entry.id;
   }
 
@@ -242,7 +243,7 @@ export class Rib {
   work(deadline: () => boolean): boolean {
     if (this.#walks.work(deadline)) return true;
     for (const family of families) {
-      while (this.#tables[family].log.removeTombstones(256)) if (deadline()) return true;
+      while (this.#tables[family].removeTombstones(256)) if (deadline()) return true;
     }
     this.#adjRibOut.tidy();
     return false;
@@ -315,7 +316,7 @@ export class Rib {
   }
 
   #hintWork(): void {
-    const tombstones = families.some((family) => this.#tables[family].log.hasTombstones);
+    const tombstones = families.some((family) => this.#tables[family].hasTombstones);
     if (this.#walks.waiting || tombstones) this.onWork?.();
   }
 

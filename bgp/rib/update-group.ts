@@ -202,8 +202,29 @@ export abstract class UpdateGroup<S extends Segment = Segment, M extends GroupMe
     }
   }
 
+  /** The member goes for good; its group does not matter any more. */
+  leave(member: M): void {
+    this.log.close(member.position);
+    if (member.endOfRibAfter !== undefined) this.log.close(member.endOfRibAfter);
+  }
+
+  /** End-of-RIB, where it is due, follows what is there by now. */
+  endAtPresent(member: M): void {
+    if (member.endOfRibAfter !== undefined) this.log.moveToEnd(member.endOfRibAfter);
+  }
+
   hasOutput(member: M): boolean {
-    return this.log.next(member.position) !== 0 || member.endOfRibAfter !== undefined;
+    return this.log.next(member.position) !== 0 || this.#endsOnce(member);
+  }
+
+  /** Whether End-of-RIB is due and may be. */
+  #endsOnce({ endOfRibAfter }: M): boolean {
+    return endOfRibAfter !== undefined && this.isTableWhole;
+  }
+
+  /** Whether everything there is stands in the log. */
+  protected get isTableWhole(): boolean {
+    return true;
   }
 
   /** Adds messages to `out` until they are about `maximumBytes`. @returns their length in bytes */
@@ -213,7 +234,7 @@ export abstract class UpdateGroup<S extends Segment = Segment, M extends GroupMe
     let taken = 0;
     while (taken < maximumBytes) {
       const next = log.next(member.position);
-      if (member.endOfRibAfter !== undefined) {
+      if (member.endOfRibAfter !== undefined && this.isTableWhole) {
         if (next === 0 || log.versionOf(next) > member.endOfRibAfter.version) {
           log.close(member.endOfRibAfter);
           member.endOfRibAfter = undefined;
@@ -261,7 +282,9 @@ export abstract class UpdateGroup<S extends Segment = Segment, M extends GroupMe
   #segmentFor(member: M): S {
     const from = member.position.version;
     for (const segment of this.#segments) {
-      if (segment.from === from && segment.sequence > member.sequence && !this.#isOld(segment)) return segment;
+      if (segment.from === from && segment.sequence > member.sequence && !this.#isOld(segment)) {
+        if (this.mayUse(segment, member)) return segment;
+      }
     }
     this.tidy();
     const segment = this.pack(member, this.#boundaryAfter(from));
@@ -281,6 +304,11 @@ export abstract class UpdateGroup<S extends Segment = Segment, M extends GroupMe
       if (segment.from > from && segment.from < boundary) boundary = segment.from;
     }
     return boundary;
+  }
+
+  /** Whether a retained segment that begins where the member stands is for it. */
+  protected mayUse(_segment: S, _member: M): boolean {
+    return true;
   }
 
   /** Packs what the member is to be told next, up to a version at most. */

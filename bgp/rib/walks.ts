@@ -114,6 +114,23 @@ export function decideWalk(table: FamilyTable): Walk {
   return { key: `decide ${table.family}`, step };
 }
 
+/** Enters everything that is there into a log of paths that was just opened. */
+export function pathLogWalk(table: FamilyTable, onEnd: () => void): Walk {
+  const pathLog = table.pathLog!;
+  const usable: number[] = [];
+  let next = 1;
+  const step = () => {
+    const stop = Math.min(next + slice, table.prefixes.limit);
+    for (; next < stop; next++) {
+      if (!table.prefixes.isUsed(next) || pathLog.versionOf(next) !== 0) continue;
+      table.readUsablePaths(next, usable);
+      if (usable.length > 0) pathLog.append(next);
+    }
+    return next >= table.prefixes.limit;
+  };
+  return { key: `path log ${table.family}`, step, onEnd };
+}
+
 function pathSteps(table: FamilyTable, peer: number | undefined, visit: (path: number) => void): () => boolean {
   let next = 1;
   return () => {
