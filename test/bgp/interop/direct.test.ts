@@ -1,4 +1,4 @@
-/** What takes a direct eBGP session: GTSM and long messages with BIRD and FRR. */
+/** What takes a direct eBGP session: GTSM and long messages with BIRD, FRR and ExaBGP (GoBGP and OpenBGPD do not know RFC 8654). */
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { systemClock, TcpDriver } from '../../../bgp/io/tcp-driver.ts';
@@ -9,16 +9,19 @@ import { connectNamespaces, TestNamespace } from '../../kit/netns.ts';
 import { Capture } from '../kit/capture.ts';
 import { Bird, Frr } from '../kit/daemons.ts';
 import { enterNamespace } from '../kit/enter-namespace.ts';
+import { ExaBgp } from '../kit/more-daemons.ts';
 import { neighbor, originated, settings } from '../kit/speakers.ts';
 
 const we = '10.99.0.1';
 const birdAddress = '10.99.0.2';
 const frrAddress = '10.99.0.3';
+const exabgpAddress = '10.99.0.4';
 
 const ours = new TestNamespace();
 const theirs = new TestNamespace();
 const bird = new Bird(theirs.name);
 const frr = new Frr(theirs.name);
+const exabgp = new ExaBgp(theirs.name);
 let capture: Capture;
 let speaker: Speaker;
 let leave: (() => void) | undefined;
@@ -54,6 +57,20 @@ router bgp 65003
  exit-address-family
 `;
 
+const exabgpConfiguration = `
+neighbor ${we} {
+  router-id ${exabgpAddress};
+  local-address ${exabgpAddress};
+  local-as 65004;
+  peer-as 65001;
+  outgoing-ttl 255;
+  incoming-ttl 255;
+  family { ipv4 unicast; }
+  capability { extended-message enable; }
+  api { processes [ api ]; neighbor-changes; receive { parsed; update; } }
+}
+`;
+
 const direct: Partial<NeighborSettings> = {
   localAddress: we,
   ttlSecurityHops: 1,
@@ -64,17 +81,19 @@ const direct: Partial<NeighborSettings> = {
 beforeAll(async () => {
   connectNamespaces(ours, 'eth0', theirs, 'eth0');
   ours.ip(`addr add ${we}/24 dev eth0`);
-  for (const address of [birdAddress, frrAddress]) theirs.ip(`addr add ${address}/24 dev eth0`);
+  for (const address of [birdAddress, frrAddress, exabgpAddress]) theirs.ip(`addr add ${address}/24 dev eth0`);
   leave = enterNamespace(ours.path);
   capture = new Capture(ours.name);
   await Promise.all([
     capture.started(),
     bird.start(birdConfiguration),
     frr.start(frrConfiguration, undefined, '-l', frrAddress),
+    exabgp.start(exabgpConfiguration),
   ]);
   const neighbors = [
     neighbor(birdAddress, 65002, { ...direct, name: 'bird' }),
     neighbor(frrAddress, 65003, { ...direct, name: 'frr' }),
+    neighbor(exabgpAddress, 65004, { ...direct, name: 'exabgp' }),
   ];
   speaker = new Speaker({
     settings: settings(we, 65001, neighbors, { originated: originated(...many(200)) }),
@@ -90,6 +109,7 @@ afterAll(async () => {
   await speaker?.stop('shutdown');
   await bird.stop();
   await frr.stop();
+  await exabgp.stop();
   await capture?.end();
   capture?.remove();
   leave?.();
@@ -101,7 +121,7 @@ function countFrom(name: string): number {
   return [...speaker.routes({ family: 'ipv4', peer: name })].length;
 }
 
-test('RFC 8654: BIRD and FRR take our long messages, and we take theirs', async () => {
+test('RFC 8654: BIRD, FRR and ExaBGP take our long messages, and we take those of FRR', async () => {
   await eventually(() => expect(countFrom('bird')).toBe(3000), { reason: 'the routes of BIRD' });
   await eventually(() => expect(bird.show('route protocol godwit count')).toMatch(/^3001 of 6001 /m), {
     reason: 'our routes, and those of FRR, at BIRD',
@@ -109,6 +129,8 @@ test('RFC 8654: BIRD and FRR take our long messages, and we take theirs', async 
   await eventually(() => expect(frr.show('bgp ipv4 unicast')).toContain('Displayed  6001 routes'), {
     reason: 'all routes at FRR',
   });
+  const heard = () => new Set(exabgp.heard.match(/"10\.\d+\.\d+\.0\/24"/g));
+  await eventually(() => expect(heard().size).toBe(6001), { reason: 'all routes at ExaBGP' });
 });
 
 test('RFC 9003: BIRD shows the word that we end a session with, and we the one that it does', async () => {
@@ -125,10 +147,10 @@ test('RFC 9003: BIRD shows the word that we end a session with, and we the one t
   await eventually(() => peer().state === 'established', { reason: 'the session is up once more' });
 });
 
-test('RFC 5082: sessions with BIRD and FRR come up, and every packet of either side has TTL 255', async () => {
-  expect(speaker.peers().map(({ state }) => state)).toEqual(['established', 'established']);
+test('RFC 5082: sessions with BIRD, FRR and ExaBGP come up, and every packet of either side has TTL 255', async () => {
+  expect(speaker.peers().map(({ state }) => state)).toEqual(['established', 'established', 'established']);
   await capture.end();
-  for (const address of [we, birdAddress, frrAddress]) {
+  for (const address of [we, birdAddress, frrAddress, exabgpAddress]) {
     expect(new Set(capture.find(`bgp && ip.src == ${address}`, 'ip.ttl'))).toEqual(new Set(['255']));
   }
 });
@@ -138,5 +160,6 @@ test('tshark finds no malformed packet, and names the long messages of all who s
   const long = (line: string) => /Length is invalid/.test(line);
   expect(capture.problems().filter((line) => !long(line))).toEqual([]);
   const found = capture.find('_ws.expert.message contains "Length is invalid"', 'ip.src', 'ip.dst');
-  expect([...new Set(found)].sort()).toEqual([`${we}\t${birdAddress}`, `${we}\t${frrAddress}`, `${frrAddress}\t${we}`]);
+  const pairs = [`${we}\t${birdAddress}`, `${we}\t${frrAddress}`, `${we}\t${exabgpAddress}`, `${frrAddress}\t${we}`];
+  expect([...new Set(found)].sort()).toEqual(pairs);
 });

@@ -1,5 +1,5 @@
 import { ExaBgp } from '../kit/more-daemons.ts';
-import { addresses, ourAs, prefixes } from '../kit/interop-lab.ts';
+import { addresses, ourAs, password, prefixes } from '../kit/interop-lab.ts';
 import type { InteropLab } from '../kit/interop-lab.ts';
 import type { Subject } from './router-stories.ts';
 import { tellRouterStories } from './router-stories.ts';
@@ -13,6 +13,9 @@ neighbor ${addresses.we} {
   local-as ${ourAs};
   peer-as ${ourAs};
   hold-time 9;
+  md5-password "${password}";
+  outgoing-ttl 255;
+  incoming-ttl 255;
   family { ipv4 unicast; ipv6 unicast; }
   capability { asn4 enable; route-refresh enable; graceful-restart 60; }
   api { processes [ api ]; neighbor-changes; receive { parsed; update; refresh; } }
@@ -23,6 +26,7 @@ neighbor ${addresses.we} {
 }
 `;
 
+/** It shows no word that we end a session with (it stumbles over a NOTIFICATION that it tells its process), and has none itself. */
 class Router extends ExaBgp implements Subject {
   readonly reflects = false;
   readonly refreshes = true;

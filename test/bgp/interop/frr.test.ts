@@ -1,5 +1,5 @@
 import { Frr } from '../kit/daemons.ts';
-import { addresses, ourAs, prefixes } from '../kit/interop-lab.ts';
+import { addresses, ourAs, password, prefixes } from '../kit/interop-lab.ts';
 import type { InteropLab } from '../kit/interop-lab.ts';
 import type { Subject } from './router-stories.ts';
 import { tellRouterStories } from './router-stories.ts';
@@ -25,6 +25,8 @@ router bgp ${ourAs}
  bgp graceful-restart
  bgp graceful-restart preserve-fw-state
 ${client(addresses.we)}
+ neighbor ${addresses.we} password ${password}
+ neighbor ${addresses.we} ttl-security hops 1
 ${client(addresses.behind)}
  address-family ipv4 unicast
 ${inFamily(prefixes.daemon[0])}

@@ -1,5 +1,5 @@
 import { GoBgp } from '../kit/more-daemons.ts';
-import { addresses, ourAs, prefixes } from '../kit/interop-lab.ts';
+import { addresses, ourAs, password, prefixes } from '../kit/interop-lab.ts';
 import type { InteropLab } from '../kit/interop-lab.ts';
 import type { Subject } from './router-stories.ts';
 import { tellRouterStories } from './router-stories.ts';
@@ -15,11 +15,13 @@ const families = ['ipv4-unicast', 'ipv6-unicast']
   )
   .join('\n');
 
-const client = (address: string) => `
+const client = (address: string, protection = { word: '', ttl: '' }) => `
 [[neighbors]]
   [neighbors.config]
     neighbor-address = "${address}"
     peer-as = ${ourAs}
+    ${protection.word}
+  ${protection.ttl}
   [neighbors.transport.config]
     local-address = "${addresses.daemon}"
   [neighbors.timers.config]
@@ -41,7 +43,10 @@ const configuration = `
   router-id = "${addresses.daemon}"
   port = 179
   local-address-list = ["${addresses.daemon}"]
-${client(addresses.we)}
+${client(addresses.we, {
+  word: `auth-password = "${password}"`,
+  ttl: '[neighbors.ttl-security.config]\n    enabled = true\n    ttl-min = 255',
+})}
 ${client(addresses.behind)}
 `;
 

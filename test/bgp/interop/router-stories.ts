@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { eventually } from '../../kit/eventually.ts';
 import type { Router } from '../kit/daemon.ts';
 import { addresses, externalAs, InteropLab, ourAs, prefixes } from '../kit/interop-lab.ts';
+import type { InteropLabOptions } from '../kit/interop-lab.ts';
 
 export interface Subject extends Router {
   /** How it writes 65001:11, the route target 65001:12, and 4200000001:13:14. */
@@ -27,12 +28,15 @@ export interface Subject extends Router {
 }
 
 /** @param make the daemon, not yet started; its routes carry the lab's communities. */
-export function tellRouterStories(make: (lab: InteropLab) => Subject): { lab(): InteropLab; daemon(): Subject } {
+export function tellRouterStories(
+  make: (lab: InteropLab) => Subject,
+  options: InteropLabOptions = {},
+): { lab(): InteropLab; daemon(): Subject } {
   let lab: InteropLab;
   let daemon: Subject;
 
   beforeAll(async () => {
-    lab = new InteropLab();
+    lab = new InteropLab(options);
     daemon = make(lab);
     await Promise.all([daemon.start(), lab.start()]);
     await lab.established();
@@ -161,6 +165,18 @@ export function tellRouterStories(make: (lab: InteropLab) => Subject): { lab(): 
     expect(lab.peer().lastNotification).toContain('administrative shutdown');
     daemon.resume?.();
     await lab.established();
+  });
+
+  test('RFC 2385, RFC 5082: every segment between us and it is signed, where it can, and has TTL 255', async () => {
+    await lab.capture.end();
+    const between = `tcp.len > 0 && ip.addr == ${addresses.we} && ip.addr == ${addresses.daemon}`;
+    const md5 = '19';
+    const seen = lab.capture.find(between, 'ip.src', 'ip.ttl', 'tcp.option_kind').map((line) => {
+      const [source, ttl, options] = line.split('\t');
+      return `${source} ttl ${ttl}${options.split(',').includes(md5) ? ' signed' : ''}`;
+    });
+    const right = lab.signed ? ' ttl 255 signed' : ' ttl 255';
+    expect(new Set(seen)).toEqual(new Set([addresses.we + right, addresses.daemon + right]));
   });
 
   test('tshark finds no malformed packet in all this', async () => {

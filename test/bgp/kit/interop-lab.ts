@@ -1,6 +1,7 @@
 /**
  * A lab for one real daemon: we, the daemon in a namespace of its own, and BIRD as judge of what we pass on. Both families
- * everywhere; 10.99.0.N is fd99::N.
+ * everywhere; 10.99.0.N is fd99::N. The session between us and the daemon is signed (RFC 2385), where the daemon
+ * can, and takes nothing from afar (RFC 5082).
  *
  *     .2 the daemon ── iBGP, each the other's client ── .1 we ──┬── .3 BIRD, iBGP client
  *      └────────────── iBGP, the daemon's client ── .5 BIRD  .6 └── .4 BIRD, eBGP, AS 4200000004
@@ -30,6 +31,9 @@ export const addresses = {
 /** Neither fits into 16 bits. */
 export const ourAs = 4_200_000_001;
 export const externalAs = 4_200_000_004;
+
+/** Of the session between us and the daemon (RFC 2385). */
+export const password = 'between-us';
 
 /** What each is the source of; the second of a pair is IPv6. */
 export const prefixes = {
@@ -72,6 +76,11 @@ ${side('external', addresses.weToo, externalAs)}
 ${side('behind', addresses.daemon, ourAs)}
 `;
 
+export interface InteropLabOptions {
+  /** The daemon can do RFC 2385; true unless told. */
+  readonly signed?: boolean;
+}
+
 export class InteropLab {
   readonly ours = new TestNamespace();
   readonly theirs = new TestNamespace();
@@ -79,11 +88,13 @@ export class InteropLab {
   readonly capture: Capture;
   /** Kinds of events of the speaker that runs. */
   readonly events: string[] = [];
+  readonly signed: boolean;
   private running: Speaker | undefined;
   private readonly leave: () => void;
 
   /** Puts the test process into our namespace. */
-  constructor() {
+  constructor({ signed = true }: InteropLabOptions = {}) {
+    this.signed = signed;
     connectNamespaces(this.ours, 'eth0', this.theirs, 'eth0');
     for (const [name, address] of Object.entries(addresses)) {
       const namespace = name === 'daemon' ? this.theirs : this.ours;
@@ -109,7 +120,13 @@ export class InteropLab {
       connectRetrySeconds: 1,
     };
     const neighbors = [
-      neighbor(addresses.daemon, ourAs, { ...both, name: 'daemon', reflectorClient: true }),
+      neighbor(addresses.daemon, ourAs, {
+        ...both,
+        name: 'daemon',
+        reflectorClient: true,
+        ...(this.signed && { password }),
+        ttlSecurityHops: 1,
+      }),
       neighbor(addresses.client, ourAs, { ...both, name: 'client', reflectorClient: true }),
       neighbor(addresses.external, externalAs, { ...both, name: 'external', localAddress: addresses.weToo, ttl: 64 }),
     ];
