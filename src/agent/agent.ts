@@ -189,7 +189,7 @@ async function startAgent(flags: AgentFlags, log: Log, shutdown: Shutdown): Prom
           node,
           ...(blocks && { blocks: { allocator, addressing: blocks } }),
           publisher: kube?.publisher ?? noPublisher,
-          onExhausted: (pod, reason) => pod && kube?.onPodWithoutAddress(pod, reason),
+          onFailure: (failure) => kube?.onAddFailure(failure),
           onCall: (call) => log.debug(call, 'CNI call'),
           clock: dataplaneClock,
           log,

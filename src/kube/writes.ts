@@ -17,12 +17,13 @@ export interface Manifest {
 }
 
 /**
- * Creates the object, or makes the fields that are said here so; takes back those that we said before and say no more.
- * @param collection `/apis/godwit.dev/v1/nodenetworkstatuses`
- * @throws KubeError
+ * Makes the fields that are said here so, and takes back those that we said before and say no more; the fields, and the entries of lists
+ * with keys, that others said stay. An object that is not there is created.
+ * @param path of the object, or of a subresource, which creates nothing
+ * @throws KubeError notFound, where a subresource's object is not there
  */
-export function apply(client: KubeClient, collection: string, object: Manifest, signal: AbortSignal): Promise<unknown> {
-  return client.request('PATCH', objectPath(collection, object.metadata.name), {
+export function apply(client: KubeClient, path: string, object: Manifest, signal: AbortSignal): Promise<unknown> {
+  return client.request('PATCH', path, {
     query: { fieldManager, force: 'true' },
     body: object,
     // JSON is YAML.

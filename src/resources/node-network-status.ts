@@ -128,6 +128,8 @@ export interface StatusCondition {
   readonly reason: string;
   readonly message: string;
   readonly lastTransitionTime: string;
+  /** `metadata.generation` of the object that this is about; absent where the object has no spec. */
+  readonly observedGeneration?: number;
 }
 
 const conditions = z.array(
@@ -137,6 +139,7 @@ const conditions = z.array(
     reason: z.string(),
     message: z.string(),
     lastTransitionTime: z.string(),
+    observedGeneration: z.number().optional(),
   }),
 );
 

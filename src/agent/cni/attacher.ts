@@ -66,6 +66,16 @@ export interface NodeNetwork {
   readonly problem: string | undefined;
 }
 
+export interface AddFailure {
+  /** undefined: no pod of Kubernetes. */
+  readonly pod: PodName | undefined;
+  /** noNetwork: policy, the kernel or the disk refused. */
+  readonly kind: 'noAddress' | 'noNetwork';
+  readonly reason: string;
+  /** What keeps every pod of the node from an address. */
+  readonly nodeProblem: string | undefined;
+}
+
 export interface AttacherOptions {
   readonly bootId: string;
   readonly node: () => NodeNetwork;
@@ -77,8 +87,8 @@ export interface AttacherOptions {
   readonly links: PodLinks;
   readonly policy: PodPolicy;
   readonly publisher: PodAddressPublisher;
-  /** No address is left for a pod. */
-  readonly onExhausted?: (pod: PodName | undefined, reason: string) => void;
+  /** An ADD has failed for a reason that people may have to see to. */
+  readonly onFailure?: (failure: AddFailure) => void;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -184,19 +194,38 @@ export class Attacher {
       await links.remove(before.hostName);
     } else await this.#removeStray(linkNamesOf(request).hostName);
     const object = request.pod && (await findPod(request.pod));
-    const attachment = await this.#plan(request, object);
-    try {
-      await this.#attach(attachment, object);
-    } catch (error) {
-      await this.#takeBack(attachment);
-      throw toCniError(error);
-    }
+    const attachment = await this.#telling(request, 'noAddress', () => this.#plan(request, object));
+    await this.#telling(request, 'noNetwork', async () => {
+      try {
+        await this.#attach(attachment, object);
+      } catch (error) {
+        await this.#takeBack(attachment);
+        throw toCniError(error);
+      }
+    });
     return formatResult(toResult(attachment), request.version);
+  }
+
+  async #telling<T>({ pod }: AddRequest, kind: AddFailure['kind'], work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof CniError) {
+        const reason = kind === 'noAddress' ? (error.details ?? error.message) : describeError(error);
+        this.#options.onFailure?.({ pod, kind, reason, nodeProblem: this.#nodeProblem() });
+      }
+      throw error;
+    }
+  }
+
+  #nodeProblem(): string | undefined {
+    const { node, addressing } = this.#options;
+    return node().problem ?? addressing.problem();
   }
 
   /** Everything that is decided before anything is made. @throws CniError */
   async #plan(request: AddRequest, object: Pod | undefined): Promise<Attachment> {
-    const { addressing, node, clock, bootId, onExhausted } = this.#options;
+    const { addressing, node, clock, bootId } = this.#options;
     const { containerId, ifName, network, namespace, pod, routes } = request;
     const { problem } = node();
     if (problem !== undefined) throw new CniError(CniErrorCode.tryAgainLater, 'no address for the pod', problem);
@@ -207,10 +236,7 @@ export class Attacher {
       object,
     });
     if (allocation.kind === 'refused') {
-      if (allocation.exhausted !== undefined) {
-        this.#refusals++;
-        onExhausted?.(pod, allocation.reason);
-      }
+      if (allocation.exhausted !== undefined) this.#refusals++;
       const code = allocation.passing ? CniErrorCode.tryAgainLater : CniErrorCode.invalidConfig;
       throw new CniError(code, 'no address for the pod', allocation.reason);
     }
@@ -333,10 +359,9 @@ export class Attacher {
   }
 
   async #status(): Promise<undefined> {
-    const { node, policy, addressing } = this.#options;
-    const problem = policy.problem();
+    const problem = this.#options.policy.problem();
     if (problem !== undefined) throw new CniError(CniErrorCode.notAvailable, 'policy is not in force', problem);
-    const reason = node().problem ?? addressing.problem();
+    const reason = this.#nodeProblem();
     if (reason !== undefined) throw new CniError(CniErrorCode.notAvailable, 'no pod can have an address', reason);
   }
 
@@ -358,6 +383,10 @@ function strayOwner(name: string): string {
 
 function toPodName({ pod }: Attachment): PodName {
   return { namespace: pod!.namespace, name: pod!.name, uid: pod!.uid };
+}
+
+function describeError({ message, details }: CniError): string {
+  return details === undefined ? message : `${message}: ${details}`;
 }
 
 /** The runtime's wish, else the pod's annotation, which means its own interface. @throws CniError */

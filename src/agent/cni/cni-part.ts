@@ -55,8 +55,7 @@ export interface CniPartOptions {
   readonly pods: () => ReadonlyMap<string, Pod>;
   readonly node: () => NodeNetwork;
   readonly publisher: PodAddressPublisher;
-  /** No address is left for a pod. */
-  readonly onExhausted?: AttacherOptions['onExhausted'];
+  readonly onFailure?: AttacherOptions['onFailure'];
   readonly clock: Clock;
   readonly log: Log;
   readonly onCall?: CniServerOptions['onCall'];
@@ -103,7 +102,7 @@ export class CniPart {
       links: this.#links,
       policy: this.#policy,
       publisher,
-      onExhausted: options.onExhausted,
+      onFailure: options.onFailure,
       clock,
       log,
     });

@@ -1,16 +1,17 @@
 /**
  * What the leader among the agents does: the conditions of every BGPPeer and IPPool, from the reports of all nodes.
- * Holds: a status is patched only where a condition changed; conditions of others stay; nothing is written before everything
- * was read.
+ * Holds: a status is written only where a condition of ours changed; conditions of others stay, also those that come in the same
+ * moment (server-side apply; conditions are a list by type); nothing is written before everything was read.
  */
 
 import { isDeepStrictEqual } from 'node:util';
+import { godwitApiVersion } from '../../resources/define.ts';
 import { breath } from '../../kube/breath.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import type { KubeClock } from '../../kube/clock.ts';
 import type { PacedWriter } from '../../kube/paced-writer.ts';
 import { Reflector, type KubeObject, type ReflectorTimes } from '../../kube/reflector.ts';
-import { mergePatch, objectPath } from '../../kube/writes.ts';
+import { apply, objectPath } from '../../kube/writes.ts';
 import {
   readConditions,
   readNodeReport,
@@ -42,6 +43,8 @@ const paths = {
 interface Described {
   readonly tunnel: 'ipip' | 'vxlan' | undefined;
   readonly conditions: readonly StatusCondition[];
+  /** Counts the changes of its spec; undefined: the server does not say. */
+  readonly generation: number | undefined;
 }
 
 /** Milliseconds from news until the conditions are looked at. */
@@ -131,7 +134,7 @@ export class ConditionKeeper {
           kind === 'BGPPeer'
             ? peerFindings(name, invalid, reports)
             : poolFindings(name, object.tunnel, invalid, reports);
-        this.#keep(kind, name, object.conditions, findings);
+        this.#keep(kind, name, object, findings);
         const turn = pause();
         if (turn !== undefined) await turn;
       }
@@ -139,23 +142,19 @@ export class ConditionKeeper {
     this.#working = false;
   }
 
-  #keep(kind: Kind, name: string, before: readonly StatusCondition[], findings: readonly Finding[]): void {
+  #keep(kind: Kind, name: string, { conditions: before, generation }: Described, findings: readonly Finding[]): void {
     const { client, clock, writer } = this.#options;
     const key = `${kind} ${name}`;
-    const dated = datedConditions(findings, before, clock.epoch());
-    const others = before.filter(({ type }) => !dated.some((condition) => condition.type === type));
-    const conditions = [...others, ...dated];
-    if (isDeepStrictEqual(byType(conditions), byType(before))) return writer.cancel(key);
+    const conditions = datedConditions(findings, before, clock.epoch()).map((condition) => ({
+      ...condition,
+      ...(generation !== undefined && { observedGeneration: generation }),
+    }));
+    const isThere = (wanted: StatusCondition) => before.some((condition) => isDeepStrictEqual(condition, wanted));
+    if (conditions.every(isThere)) return writer.cancel(key);
     const path = `${objectPath(paths[kind], name)}/status`;
-    writer.put(key, {
-      interval: objectInterval,
-      send: (signal) => mergePatch(client, path, { status: { conditions } }, signal),
-    });
+    const object = { apiVersion: godwitApiVersion, kind, metadata: { name }, status: { conditions } };
+    writer.put(key, { interval: objectInterval, send: (signal) => apply(client, path, object, signal) });
   }
-}
-
-function byType(conditions: readonly StatusCondition[]): ReadonlyMap<string, StatusCondition> {
-  return new Map(conditions.map((condition) => [condition.type, condition]));
 }
 
 /** @param object a Node. Ready is Unknown when its kubelet has not been heard from for a while. */
@@ -169,10 +168,15 @@ function isSilent(object: KubeObject): boolean {
 
 /** A pool may be one that the validator refuses. */
 function describe(object: KubeObject): Described {
-  const { spec } = object as { readonly spec?: { readonly ipipMode?: unknown; readonly vxlanMode?: unknown } };
+  const { metadata, spec } = object as {
+    readonly metadata: { readonly generation?: unknown };
+    readonly spec?: { readonly ipipMode?: unknown; readonly vxlanMode?: unknown };
+  };
+  const { generation } = metadata;
   const asked = (mode: unknown) => mode === 'Always' || mode === 'CrossSubnet';
   return {
     tunnel: asked(spec?.ipipMode) ? 'ipip' : asked(spec?.vxlanMode) ? 'vxlan' : undefined,
     conditions: readConditions(object),
+    generation: typeof generation === 'number' ? generation : undefined,
   };
 }

@@ -2,7 +2,7 @@
  * All that an agent does with an API server: the source that it reads, and what it writes.
  *
  *     KubeSource ──changes──► the agent ──facts──► NodeReporter ──► NodeNetworkStatus of this node
- *                                  └──session events, pods without an address──► EventRecorder ──► Events
+ *                                  └──session events, pods without a network──► EventRecorder ──► Events
  *     LeaderElection ──leading──► ConditionKeeper: NodeNetworkStatus of all nodes ──► conditions of BGPPeers and IPPools
  *     CniPart ──a pod's addresses──► PodAddressPublisher ──► the Pod's annotation
  *
@@ -12,7 +12,6 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import type { SpeakerEvent } from '../../../bgp/index.ts';
-import type { PodName } from '../../cni/request.ts';
 import { KubeClient } from '../../kube/client.ts';
 import type { KubeClock } from '../../kube/clock.ts';
 import { loadNamespace } from '../../kube/credentials.ts';
@@ -23,13 +22,14 @@ import { PacedWriter } from '../../kube/paced-writer.ts';
 import type { ClusterState } from '../../resources/cluster-state.ts';
 import type { NodeFacts } from '../../reports/node-report.ts';
 import { KubeSource, type KubeTimes } from '../../source/kube.ts';
+import type { AddFailure } from '../cni/attacher.ts';
 import type { PodAddressPublisher } from '../cni/publisher.ts';
 import { KubeBlocks, type BlockRegistry } from '../ipam/kube-blocks.ts';
 import type { Log } from '../log.ts';
 import { ConditionKeeper } from './condition-keeper.ts';
 import { NodeReporter } from './node-reporter.ts';
 import { podPublisher } from './pod-publisher.ts';
-import { SessionEvents } from './session-events.ts';
+import { nodeObject, SessionEvents } from './session-events.ts';
 
 export interface KubePartOptions {
   readonly nodeName: string;
@@ -152,15 +152,22 @@ export class KubePart {
     this.#reporter?.nudge();
   }
 
-  onPodWithoutAddress({ namespace, name }: PodName, reason: string): void {
+  /** About the Pod, and about the Node where no pod can have an address. */
+  onAddFailure({ pod, kind, reason, nodeProblem }: AddFailure): void {
+    const type = 'Warning';
+    if (nodeProblem !== undefined) {
+      const about = nodeObject(this.#options.nodeName);
+      this.#events.record({ about, type, reason: 'NoPodAddresses', message: nodeProblem });
+    }
+    if (pod === undefined) return;
+    const { namespace, name } = pod;
     const uid = this.#options.state().pods.get(`${namespace}/${name}`)?.metadata.uid;
     const about = { apiVersion: 'v1', kind: 'Pod', namespace, name, ...(uid !== undefined && { uid }) };
-    this.#events.record({
-      about,
-      type: 'Warning',
-      reason: 'NoPodAddress',
-      message: `no address for the pod: ${reason}`,
-    });
+    const event =
+      kind === 'noAddress'
+        ? { reason: 'NoPodAddress', message: `no address for the pod: ${reason}` }
+        : { reason: 'PodNetworkFailed', message: reason };
+    this.#events.record({ about, type, ...event });
   }
 
   /** What was not written yet is not written any more; another leader need not wait. */

@@ -109,7 +109,7 @@ export class NodeReporter {
       interval: interval(),
       // The CustomResourceDefinition may come later.
       whenNotFound: 'retry',
-      send: (signal) => apply(client, nodeReportsPath, manifest, signal),
+      send: (signal) => apply(client, objectPath(nodeReportsPath, nodeName), manifest, signal),
     });
   }
 

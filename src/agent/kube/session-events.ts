@@ -53,6 +53,6 @@ export class SessionEvents {
 }
 
 /** As kubelet refers to its Node: by the name in place of the uid, which is where kubectl looks. */
-function nodeObject(name: string): EventObject {
+export function nodeObject(name: string): EventObject {
   return { apiVersion: 'v1', kind: 'Node', name, uid: name };
 }

@@ -337,7 +337,7 @@ test('no address left: error 11 with counts, and whoever tells the cluster of it
   const told: string[] = [];
   await node.startAgent({
     ranges: ['10.244.1.0/31'],
-    onExhausted: (pod, reason) => void told.push(`${pod?.namespace}/${pod?.name} ${reason}`),
+    onFailure: ({ pod, kind, reason }) => void told.push(`${pod?.namespace}/${pod?.name} ${kind}: ${reason}`),
   });
   await node.add({ containerId: 'c1', netns: node.sandbox().path });
   const { output } = await node.call({
@@ -348,7 +348,27 @@ test('no address left: error 11 with counts, and whoever tells the cluster of it
   });
   const details = 'no IPv4 address is left (10.244.1.0/31: 1 for pods, 1 held, 0 reserved)';
   expect(output).toMatchObject({ code: 11, msg: 'no address for the pod', details });
-  expect(told).toEqual([`default/other ${details}`]);
+  expect(told).toEqual([`default/other noAddress: ${details}`]);
+});
+
+test('a node without a range: who tells the cluster of it hears that it is the node’s problem', async () => {
+  const told: unknown[] = [];
+  await node.startAgent({ ranges: [], onFailure: (failure) => void told.push(failure) });
+  await node.call({ command: 'ADD', containerId: 'c1', netns: node.sandbox().path, pod: 'default/other' });
+  const reason = 'the node has no pod range (spec.podCIDRs)';
+  expect(told).toMatchObject([{ pod: { name: 'other' }, kind: 'noAddress', reason, nodeProblem: reason }]);
+});
+
+test('a disk that takes no record: whoever tells the cluster of it is told', async () => {
+  const told: unknown[] = [];
+  const full = Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+  await node.startAgent({
+    ledger: ledgerThat({ write: () => Promise.reject(full) }),
+    onFailure: (failure) => void told.push(failure),
+  });
+  await node.call({ command: 'ADD', containerId: 'c1', netns: node.sandbox().path, pod: 'default/other' });
+  const reason = 'the attachment cannot be recorded: ENOSPC: no space left on device';
+  expect(told).toMatchObject([{ pod: { name: 'other' }, kind: 'noNetwork', reason, nodeProblem: undefined }]);
 });
 
 test('an agent that was killed before it made the link: its record is dropped, and the address is free', async () => {

@@ -1,5 +1,6 @@
 /** What agents write to an API server: stories with a fake server over HTTP and a clock of the test's. */
 
+import { isDeepStrictEqual } from 'node:util';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -126,6 +127,13 @@ function reportOf(name: string): NodeReport {
 }
 
 /** `Accepted=True`, `Established=False: 1 of 2 sessions; …` */
+/** Types of the conditions that a manager owns. */
+function saidBy(kind: string, name: string, manager: string): string[] {
+  const { managedFields = [] } = get('godwit.dev/v1', kind, name).metadata;
+  const paths = managedFields.filter((entry) => entry.manager === manager).flatMap((entry) => entry.paths);
+  return paths.map((path) => path.replace(/^status\.conditions\.\W/, '')).sort();
+}
+
 function conditionsOf(kind: string, name: string): string[] {
   return readConditions(get('godwit.dev/v1', kind, name)).map(
     ({ type, status, message }) => `${type}=${status}${message === '' ? '' : `: ${message}`}`,
@@ -310,6 +318,23 @@ describe('conditions', () => {
       'Accepted=True: in force on every node that it concerns',
       'TunnelsReady=False: a: no module',
     ]);
+    // What is not said cannot be undone, be it read late or never.
+    expect(saidBy('IPPool', 'pods', 'godwit')).toEqual(['Accepted', 'TunnelsReady']);
+  });
+
+  test('a condition says which generation of the object it is about', async () => {
+    await agentOf('a', up);
+    const generations = () =>
+      readConditions(get('godwit.dev/v1', 'BGPPeer', 'tor')).map(({ observedGeneration }) => observedGeneration);
+    await soon(
+      'the first',
+      has(() => isDeepStrictEqual(generations(), [1, 1])),
+    );
+    put({ ...peer('tor'), spec: { peerIP: '10.0.0.9', asNumber: 64512 } });
+    await soon(
+      'the second',
+      has(() => isDeepStrictEqual(generations(), [2, 2])),
+    );
   });
 
   test('a node that Kubernetes does not hear from counts for nothing good', async () => {
@@ -443,9 +468,29 @@ describe('Events', () => {
 
   test('a pod without an address is told in its namespace', async () => {
     const { part } = await agentOf('a');
-    part.onPodWithoutAddress({ namespace: 'shop', name: 'web', uid: undefined }, 'no IPv4 address is left');
+    const pod = { namespace: 'shop', name: 'web', uid: undefined };
+    part.onAddFailure({ pod, kind: 'noAddress', reason: 'no IPv4 address is left', nodeProblem: undefined });
     await clock.advance(1000);
     expect(events('shop')).toEqual(['Pod/web NoPodAddress: no address for the pod: no IPv4 address is left']);
+  });
+
+  test('what keeps all pods from an address is told about the Node, and many failures are few writes', async () => {
+    const { part } = await agentOf('a');
+    const before = writes('events');
+    for (let i = 0; i < 100; i++) {
+      const pod = { namespace: 'shop', name: `web-${i % 3}`, uid: undefined };
+      const nodeProblem = 'the node has no pod range (spec.podCIDRs)';
+      part.onAddFailure({ pod, kind: i % 3 === 0 ? 'noNetwork' : 'noAddress', reason: 'because', nodeProblem });
+      await clock.advance(100);
+    }
+    await clock.advance(1000);
+    expect(events()).toEqual(['Node/a NoPodAddresses: the node has no pod range (spec.podCIDRs)']);
+    expect(events('shop')).toEqual([
+      'Pod/web-0 PodNetworkFailed: because',
+      'Pod/web-1 NoPodAddress: no address for the pod: because',
+      'Pod/web-2 NoPodAddress: no address for the pod: because',
+    ]);
+    expect(writes('events') - before).toBe(4);
   });
 });
 
