@@ -170,6 +170,7 @@ async function startAgent(flags: AgentFlags, log: Log, shutdown: Shutdown): Prom
           node,
           allocator,
           registry: kube?.registry,
+          persist: () => kube?.source.keep('IPAMBlock') ?? Promise.resolve(),
           clock: dataplaneClock,
           log,
         })

@@ -1,7 +1,7 @@
 /**
  * What an API server told last, on disk: a file a kind, so that an agent can start while the server is away.
  *
- *     {"format":"godwit-last-known-1","server":"https://…","savedAt":1700000000000}
+ *     {"format":"godwit-last-known-1","server":"https://…","savedAt":1700000000000,"kinds":["Node",…]}
  *     {"apiVersion":"v1","kind":"Node",…}          one object a line
  *     {"objects":1}
  *
@@ -33,6 +33,8 @@ export interface LastKnownOptions {
   readonly folder: string;
   /** The API server's address. */
   readonly server: string;
+  /** That this version follows: a later one will know which it did not. */
+  readonly kinds: readonly string[];
   /** The objects of a kind as manifests, now. */
   snapshot(kind: string): Iterable<unknown>;
   /** Kinds whose file only its owner may read. */
@@ -43,13 +45,19 @@ export interface LastKnownOptions {
 }
 
 export type Recollection =
-  | { readonly kind: 'objects'; readonly objects: readonly unknown[]; readonly savedAt: number }
+  | {
+      readonly kind: 'objects';
+      readonly objects: readonly unknown[];
+      readonly savedAt: number;
+      /** That the version knew which wrote the file; undefined: it did not say. */
+      readonly kinds: readonly string[] | undefined;
+    }
   | { readonly kind: 'none' }
   | { readonly kind: 'unusable'; readonly reason: string };
 
 interface FileState {
   timer: NodeJS.Timeout | undefined;
-  writing: boolean;
+  writing: Promise<void> | undefined;
   changedWhileWriting: boolean;
   /** Not before this moment (performance.now). */
   restUntil: number;
@@ -86,6 +94,7 @@ export class LastKnown {
       readonly format?: unknown;
       readonly server?: unknown;
       readonly savedAt?: unknown;
+      readonly kinds?: readonly string[];
     };
     const trailer = lines.pop() as { readonly objects?: unknown };
     if (header?.format !== format || typeof header.savedAt !== 'number' || trailer?.objects !== lines.length) {
@@ -94,19 +103,13 @@ export class LastKnown {
     if (header.server !== this.#options.server) {
       return { kind: 'unusable', reason: `it is of another API server, ${String(header.server)}` };
     }
-    return { kind: 'objects', objects: lines, savedAt: header.savedAt };
+    return { kind: 'objects', objects: lines, savedAt: header.savedAt, kinds: header.kinds };
   }
 
   /** The objects of the kind are not what the file says. */
   changed(kind: string): void {
     if (this.#closed) return;
-    const state = this.#files.get(kind) ?? {
-      timer: undefined,
-      writing: false,
-      changedWhileWriting: false,
-      restUntil: 0,
-    };
-    this.#files.set(kind, state);
+    const state = this.#stateOf(kind);
     if (state.writing) state.changedWhileWriting = true;
     else
       state.timer ??= setTimeout(
@@ -115,15 +118,39 @@ export class LastKnown {
       );
   }
 
+  /** Resolves when the kind is on disk as it is now, or when it was told that it cannot be written: for what must outlive a crash. */
+  async keep(kind: string): Promise<void> {
+    const state = this.#stateOf(kind);
+    // What is being written may be older.
+    while (state.writing) await state.writing;
+    if (!this.#closed) await this.#save(kind, state);
+  }
+
+  #stateOf(kind: string): FileState {
+    const state = this.#files.get(kind) ?? {
+      timer: undefined,
+      writing: undefined,
+      changedWhileWriting: false,
+      restUntil: 0,
+    };
+    this.#files.set(kind, state);
+    return state;
+  }
+
   close(): void {
     this.#closed = true;
     for (const { timer } of this.#files.values()) clearTimeout(timer);
   }
 
-  async #save(kind: string, state: FileState): Promise<void> {
+  #save(kind: string, state: FileState): Promise<void> {
+    clearTimeout(state.timer);
     state.timer = undefined;
-    state.writing = true;
     state.changedWhileWriting = false;
+    state.writing = this.#saveNow(kind, state);
+    return state.writing;
+  }
+
+  async #saveNow(kind: string, state: FileState): Promise<void> {
     const began = performance.now();
     try {
       await this.#write(kind);
@@ -134,7 +161,7 @@ export class LastKnown {
     }
     const now = performance.now();
     state.restUntil = now + Math.max(this.#times.rest, 100 * (now - began));
-    state.writing = false;
+    state.writing = undefined;
     if (state.changedWhileWriting) this.changed(kind);
   }
 
@@ -150,6 +177,7 @@ export class LastKnown {
       await this.#writeLines(file, kind);
       await file.sync();
       await rename(temporary, path);
+      await syncFolder(this.#options.folder);
     } catch (error) {
       await rm(temporary, { force: true });
       throw error;
@@ -159,9 +187,9 @@ export class LastKnown {
   }
 
   async #writeLines(file: FileHandle, kind: string): Promise<void> {
-    const { server, snapshot } = this.#options;
+    const { server, kinds, snapshot } = this.#options;
     const pause = breath();
-    let text = `${JSON.stringify({ format, server, savedAt: Date.now() })}\n`;
+    let text = `${JSON.stringify({ format, server, savedAt: Date.now(), kinds })}\n`;
     let objects = 0;
     for (const object of snapshot(kind)) {
       objects++;
@@ -184,5 +212,15 @@ export class LastKnown {
 
   #path(kind: string): string {
     return join(this.#options.folder, `${kind}.jsonl`);
+  }
+}
+
+/** A new name outlives a power failure. */
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
   }
 }

@@ -15,6 +15,8 @@ export interface KindState {
   readonly fault: Fault | undefined;
   /** When the state on disk, which is in use, was written; milliseconds since the epoch. */
   readonly recalledOf: number | undefined;
+  /** The version that wrote the state on disk did not know the kind: it is taken as having no objects. */
+  readonly unknownThen: boolean;
 }
 
 /** Listed once, or there is nothing to list. */
@@ -43,6 +45,9 @@ function faultText(group: readonly Faulty[], latest: Faulty, since: number, serv
   const explanation = explained(latest, server);
   if (isMissingKind(latest)) return explanation;
   const state = stateWords(latest, since);
+  // These are not what the rest is.
+  if (latest.unknownThen)
+    return `${group.map(({ kind }) => kubeKinds[kind].plural).join(', ')}: ${state}: ${explanation}`;
   // What is wrong with the server as a whole names no kinds: they fail and come back one after another, each would be news.
   if (wholeServerFault(latest) !== undefined) return `${state}: ${explanation}`;
   return `${group.map(({ kind }) => kubeKinds[kind].plural).join(', ')}: ${state}: ${explanation}`;
@@ -80,7 +85,10 @@ function explained(one: Faulty, server: string): string {
   return message;
 }
 
-function stateWords({ recalledOf, synced }: Faulty, since: number): string {
+function stateWords({ recalledOf, unknownThen, synced }: Faulty, since: number): string {
+  if (recalledOf !== undefined && unknownThen) {
+    return `taken as none, since the last known state, written at ${time(recalledOf)}, is of a version that did not know them`;
+  }
   if (recalledOf !== undefined) return `from the last known state, written at ${time(recalledOf)}`;
   return synced ? `out of date since ${time(since)}` : 'not known yet';
 }

@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { breath } from '../kube/breath.ts';
 import type { KubeClient } from '../kube/client.ts';
-import { LastKnown, type LastKnownTimes } from '../kube/last-known.ts';
+import { LastKnown, type LastKnownTimes, type Recollection } from '../kube/last-known.ts';
 import { Reflector, type Fault, type ReflectorEvent, type ReflectorTimes } from '../kube/reflector.ts';
 import {
   objectName,
@@ -58,7 +58,10 @@ interface Followed extends KindState {
   readonly problems: Map<string, readonly UndatedProblem[]>;
   fault: Fault | undefined;
   recalledOf: number | undefined;
+  unknownThen: boolean;
 }
+
+type Recollected = Recollection & { readonly kind: 'objects' };
 
 export class KubeSource implements Source {
   readonly #server: string;
@@ -100,6 +103,7 @@ export class KubeSource implements Source {
     this.#lastKnown = new LastKnown({
       folder: lastKnownFolder,
       server: client.server,
+      kinds: [...Object.keys(kubeKinds), 'Secret'],
       snapshot: (kind) => (kind === 'Secret' ? (this.#secrets?.objects() ?? []) : this.#snapshot(kind as FollowedKind)),
       secretKinds: ['Secret'],
       onProblem: (reason) => this.#setDiskProblem('write', reason),
@@ -138,6 +142,7 @@ export class KubeSource implements Source {
       problems: new Map(),
       fault: undefined,
       recalledOf: undefined,
+      unknownThen: false,
     };
     return followed;
   }
@@ -173,7 +178,7 @@ export class KubeSource implements Source {
     for (const { reflector } of all) reflector.start();
     const waited = delay(this.#patience, 'waited' as const, { signal: this.#abort.signal }).catch(() => undefined);
     if ((await Promise.race([usable, waited])) === 'waited') {
-      for (const one of all) if (!isSettled(one)) await this.#recall(one);
+      await this.#recallAll(all.filter((one) => !isSettled(one)));
       await this.#recallSecrets();
       this.#patienceIsOver = true;
       this.#publishProblems();
@@ -199,27 +204,50 @@ export class KubeSource implements Source {
     });
   }
 
+  /** Resolves when what the server has told of the kind is on disk, or cannot be written there, which is said. */
+  keep(kind: FollowedKind): Promise<void> {
+    return this.#lastKnown.keep(kind);
+  }
+
+  /** A kind without a file is waited for, but for one that the version did not know which wrote the others: there were none. */
+  async #recallAll(all: readonly Followed[]): Promise<void> {
+    const absent: Followed[] = [];
+    const found: Recollected[] = [];
+    for (const followed of all) {
+      const recollection = await this.#recall(followed);
+      if (recollection.kind === 'none') absent.push(followed);
+      else if (recollection.kind === 'objects') found.push(recollection);
+    }
+    for (const followed of absent) {
+      const then = found.find(({ kinds }) => kinds !== undefined && !kinds.includes(followed.kind));
+      if (then === undefined || isSettled(followed)) continue;
+      followed.recalledOf = then.savedAt;
+      followed.unknownThen = true;
+      this.#tell(followed.kind, []);
+    }
+  }
+
   /** Takes a kind from the disk; what the server has told meanwhile is newer. */
-  async #recall(followed: Followed): Promise<void> {
+  async #recall(followed: Followed): Promise<Recollection> {
     const { kind, reflector, objects, manifests } = followed;
     const recollection = await this.#lastKnown.read(kind);
-    if (isSettled(followed)) return;
+    if (isSettled(followed)) return recollection;
     switch (recollection.kind) {
       case 'none':
-        return;
+        break;
       case 'unusable':
         this.#diskProblems.set(
           kind,
           `the last known state of ${kubeKinds[kind].plural} is not used: ${recollection.reason}`,
         );
-        return;
+        break;
       case 'objects': {
         const pause = breath();
         const changes: ResourceChange[] = [];
         for (const manifest of recollection.objects) {
           const validation = validateManifest(manifest);
           await pause();
-          if (reflector.synced) return;
+          if (reflector.synced) return recollection;
           if (validation.kind !== 'valid' || validation.resource.kind !== kind) continue;
           const name = objectName(validation.resource);
           if (reflector.has(name)) continue;
@@ -230,11 +258,12 @@ export class KubeSource implements Source {
         }
         followed.recalledOf = recollection.savedAt;
         this.#tell(kind, changes);
-        return;
+        break;
       }
       default:
         unreachable(recollection);
     }
+    return recollection;
   }
 
   async #recallSecrets(): Promise<void> {
@@ -309,6 +338,7 @@ export class KubeSource implements Source {
 
   #listed(followed: Followed): void {
     followed.recalledOf = undefined;
+    followed.unknownThen = false;
     this.#diskProblems.delete(followed.kind);
     this.#lastKnown.changed(followed.kind);
     this.#tell(followed.kind, []);

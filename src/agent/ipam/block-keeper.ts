@@ -4,7 +4,7 @@
  *     ADD ─► allocate ─► address of a block that is ours ─ none left ─► claim (create) ─► the source tells of it ─► again
  *
  * Holds: a block is used only when the source tells that it is this node's (so that it is advertised besides), and is given
- * back only when no pod has an address of it. Without the API server the blocks that are known serve on. A block that was
+ * back only when no pod has an address of it. A claim is on disk before a pod has an address of it. Without the API server the blocks that are known serve on. A block that was
  * taken away while pods have addresses of it is claimed again; where another node has it, that is said until the pods are gone.
  */
 
@@ -58,6 +58,8 @@ export interface BlockKeeperOptions {
   readonly allocator: AddressAllocator;
   /** undefined: the source is a folder, whose blocks are given by hand. */
   readonly registry: BlockRegistry | undefined;
+  /** Resolves when a start without the API server would know of the blocks as they are now. */
+  readonly persist?: () => Promise<void>;
   readonly clock: Clock;
   readonly log: Log;
   readonly times?: Partial<BlockTimes>;
@@ -77,6 +79,9 @@ export class BlockKeeper implements PodAddressing {
   #own: readonly IpamBlock[] = [];
   /** What was this node's, by CIDR, but for what it gave back itself. */
   readonly #had = new Map<string, IpamBlock['spec']>();
+  /** CIDRs of this node that a start without the API server would not know of yet. */
+  readonly #unkept = new Set<string>();
+  #started = false;
   /** CIDRs that are being given back: whether the server has done it may be unknown, so they are not used again. */
   readonly #leaving = new Set<string>();
   /** CIDR → since when it is empty. */
@@ -101,6 +106,7 @@ export class BlockKeeper implements PodAddressing {
   /** Begins to look after the blocks; the source has told everything that it has, and addresses in use are restored. */
   start(): void {
     this.onBlocksChanged();
+    this.#started = true;
     void this.#check();
   }
 
@@ -123,11 +129,24 @@ export class BlockKeeper implements PodAddressing {
       this.#had.delete(cidr);
     }
     for (const cidr of this.#emptySince.keys()) if (!own.has(cidr)) this.#emptySince.delete(cidr);
-    for (const { spec } of this.#own) this.#had.set(spec.cidr, spec);
+    for (const { spec } of this.#own) {
+      if (this.#started && !this.#had.has(spec.cidr)) this.#keep(spec.cidr);
+      this.#had.set(spec.cidr, spec);
+    }
     const absent = new Set(blocks.map(({ spec }) => spec.node).filter((name) => !nodes.has(name)));
     for (const name of this.#goneSince.keys()) if (!absent.has(name)) this.#goneSince.delete(name);
     for (const name of absent) if (!this.#goneSince.has(name)) this.#goneSince.set(name, clock.now());
     for (const wake of this.#waiting) wake();
+  }
+
+  #keep(cidr: string): void {
+    const { persist } = this.#options;
+    if (persist === undefined) return;
+    this.#unkept.add(cidr);
+    void persist().then(() => {
+      this.#unkept.delete(cidr);
+      for (const wake of this.#waiting) wake();
+    });
   }
 
   async allocate({ owner, requested, object }: AddressRequest): Promise<Allocation> {
@@ -207,7 +226,7 @@ export class BlockKeeper implements PodAddressing {
   }
 
   #usable(): string[] {
-    return this.#own.map(({ spec }) => spec.cidr).filter((cidr) => !this.#leaving.has(cidr));
+    return this.#own.map(({ spec }) => spec.cidr).filter((cidr) => !this.#leaving.has(cidr) && !this.#unkept.has(cidr));
   }
 
   #setRanges(): void {
@@ -265,6 +284,8 @@ export class BlockKeeper implements PodAddressing {
     if (registry === undefined) {
       return { kind: 'none', reason: 'blocks are claimed at an API server; those of a folder are given by hand' };
     }
+    const coming = [...this.#unkept].find((cidr) => lies(cidr, [pool]));
+    if (coming !== undefined && (await this.#told(coming))) return { kind: 'grown' };
     // Of others by the server's word, which the source has not told yet.
     const others: string[] = [];
     for (;;) {
@@ -289,11 +310,11 @@ export class BlockKeeper implements PodAddressing {
     return (await this.#told(cidr)) ? claim : { kind: 'failed', reason: `block ${cidr} is claimed, not told of yet` };
   }
 
-  /** Waits until the source tells that the block is ours. */
+  /** Waits until the source tells that the block is ours, and that is kept. */
   async #told(cidr: string): Promise<boolean> {
     const { clock } = this.#options;
     const deadline = clock.now() + this.#times.patience;
-    while (!this.#own.some(({ spec }) => spec.cidr === cidr)) {
+    while (!this.#own.some(({ spec }) => spec.cidr === cidr) || this.#unkept.has(cidr)) {
       const left = deadline - clock.now();
       if (left <= 0 || this.#closed) return false;
       await new Promise<void>((resolve) => {

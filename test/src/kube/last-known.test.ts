@@ -29,7 +29,7 @@ test('what was written is read, with the time at which it was', async () => {
   const before = Date.now();
   await written(open());
   const recollection = await open().read('Pod');
-  expect(recollection).toEqual({ kind: 'objects', objects, savedAt: expect.any(Number) });
+  expect(recollection).toEqual({ kind: 'objects', objects, savedAt: expect.any(Number), kinds: ['Pod', 'Node'] });
   expect('savedAt' in recollection && recollection.savedAt).toBeGreaterThanOrEqual(before);
   expect(readdirSync(folder)).toEqual(['Pod.jsonl']);
 });
@@ -74,6 +74,28 @@ test('many changes are one writing, and one that comes while it is written is no
   await eventually(async () => (await state.read('Pod')).kind === 'objects', { reason: 'readable' });
 });
 
+test('what must be kept is on disk when it is said to be, whatever was written a moment ago', async () => {
+  const state = open();
+  await written(state);
+  for (let i = 0; i < 3; i++) {
+    objects.push({ name: `more ${i}` });
+    state.changed('Pod');
+    await state.keep('Pod');
+    expect(await state.read('Pod')).toMatchObject({ objects });
+  }
+  const both = [state.keep('Pod'), state.keep('Pod')];
+  objects.push({ name: 'last' });
+  await Promise.all(both);
+  expect(await state.read('Pod')).toMatchObject({ objects });
+});
+
+test('what cannot be kept is told, and nobody waits for ever', async () => {
+  mkdirSync(join(base, 'state'));
+  writeFileSync(folder, 'in the way');
+  await open().keep('Pod');
+  expect(problems).toHaveLength(1);
+});
+
 test('what cannot be written is told, tried again, and told to be over', async () => {
   mkdirSync(join(base, 'state'));
   writeFileSync(folder, 'in the way');
@@ -91,6 +113,7 @@ function open(server = 'https://one', snapshot: (kind: string) => Iterable<unkno
   const state = new LastKnown({
     folder,
     server,
+    kinds: ['Pod', 'Node'],
     snapshot,
     onProblem: (reason) => problems.push(reason),
     times: { settle: 5, rest: 20 },

@@ -1,12 +1,13 @@
 /** An API server as a source: stories with a fake server over HTTP, and the last known state on a real disk. */
 
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { applyChange, emptyClusterState, type ClusterState } from '../../../src/resources/cluster-state.ts';
 import { objectName, type ResourceChange } from '../../../src/resources/resource.ts';
+import { kubeKinds } from '../../../src/source/kube-kinds.ts';
 import { KubeSource, type KubeTimes } from '../../../src/source/kube.ts';
 import { ApiServer, type ApiServerOptions } from '../../kit/api-server.ts';
 import { eventually } from '../../kit/eventually.ts';
@@ -198,6 +199,48 @@ describe('at the start', () => {
     await eventually(() => source.synced, { reason: 'synced' });
     expect(changes.flat().sort()).toEqual(['delete Node b', 'upsert Node a']);
     await eventually(() => source.problems().length === 0, { reason: 'no problem' });
+  });
+
+  test('a kind that the version before did not know is none until the server says; one that it knew is waited for', async () => {
+    put(node('a'), pool('pods', '10.244.0.0/16'));
+    const first = await started();
+    const all = followedKinds();
+    await kept(...all);
+    first.source.stop();
+    await server.stop();
+    // As a version wrote it that knew no reservations, and as one that never could list filters.
+    rmSync(join(folder, 'IPReservation.jsonl'));
+    for (const kind of all.filter((each) => each !== 'IPReservation')) {
+      const path = join(folder, `${kind}.jsonl`);
+      writeFileSync(path, readFileSync(path, 'utf8').replace(',"IPReservation"', ''));
+    }
+    const second = open({ patience: 20 });
+    await second.begun;
+    expect(second.state.nodes.has('a')).toBe(true);
+    await eventually(
+      () => reasons(second.source).some((reason) => reason.startsWith('ipreservations: taken as none')),
+      {
+        reason: 'said',
+      },
+    );
+    second.source.stop();
+
+    rmSync(join(folder, 'BGPFilter.jsonl'));
+    const third = open({ patience: 20 });
+    await eventually(() => reasons(third.source).some((reason) => reason.startsWith('not known yet')), {
+      reason: 'it waits',
+    });
+    await server.start();
+    await third.begun;
+    await eventually(() => third.source.problems().length === 0, { reason: 'no problem' });
+  });
+
+  test('what must outlive a crash is known to the next start without the server', async () => {
+    const first = await started({ settle: 60_000, rest: 60_000 });
+    put(custom('IPAMBlock', '10-244-0-0-26', { cidr: '10.244.0.0/26', node: 'a', pool: 'pods' }));
+    await eventually(() => first.state.ipamBlocks.size === 1, { reason: 'told' });
+    await first.source.keep('IPAMBlock');
+    expect(readFileSync(join(folder, 'IPAMBlock.jsonl'), 'utf8')).toContain('10.244.0.0/26');
   });
 
   test('a state of another server is not used, and that is said', async () => {
@@ -426,6 +469,11 @@ function sizes(state: ClusterState): Record<string, number> {
   return Object.fromEntries(
     Object.entries(state).map(([name, map]) => [name, (map as ReadonlyMap<string, unknown>).size]),
   );
+}
+
+/** All that are followed. */
+function followedKinds(): string[] {
+  return Object.keys(kubeKinds);
 }
 
 async function kept(...kinds: string[]): Promise<void> {

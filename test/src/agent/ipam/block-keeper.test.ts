@@ -179,6 +179,24 @@ describe('the API server', () => {
   });
 });
 
+test('no pod has an address of a block before the claim would outlive a crash', async () => {
+  let persisted: (() => void) | undefined;
+  const manifests = [n1, pool('{ cidr: 10.244.0.0/24, blockSize: 30 }')];
+  const persist = () => new Promise<void>((resolve) => (persisted = resolve));
+  const one = await claimer('n1', manifests, { persist });
+  let given: string | undefined;
+  await eventually(() => persisted !== undefined, { reason: 'claimed, told, being kept' });
+  const block = one.blocks()[0];
+  const allocation = one.text('a').then((text) => (given = text));
+  await new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+  expect(given).toBeUndefined();
+  persisted?.();
+  await allocation;
+  expect(lies(given!, block)).toBe(true);
+});
+
 describe('a block that pods have addresses of', () => {
   const manifests = [n1, pool('{ cidr: 10.244.0.0/24, blockSize: 30 }')];
 

@@ -55,6 +55,7 @@ export interface ClaimerOptions {
   /** The source is a folder: nothing is claimed. */
   readonly folder?: boolean;
   readonly reserved?: readonly string[];
+  readonly persist?: () => Promise<void>;
   /** Held by pods from the life before. */
   readonly restored?: Readonly<Record<string, readonly string[]>>;
 }
@@ -82,6 +83,7 @@ export class Claimer {
       node: () => ({ podRanges: [], reserved: options.reserved ?? [], mtu: 1500, problem: undefined }),
       allocator: this.allocator,
       registry: options.folder ? undefined : new KubeBlocks(client),
+      ...(options.persist && { persist: options.persist }),
       clock: realClock,
       log: { info: write, warn: write, error: write } as unknown as Log,
       times: { patience: 5000, check: 30, ...options.times },
