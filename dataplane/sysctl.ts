@@ -23,9 +23,13 @@ export class Sysctl {
   readonly #namespace: string | undefined;
   readonly #changed = new Map<string, ChangedSysctl>();
 
-  /** @param namespace path of the network namespace; absent: the process's own. */
-  constructor(namespace?: string) {
+  /**
+   * @param namespace path of the network namespace; absent: the process's own.
+   * @param changed by an earlier process, to be put back
+   */
+  constructor(namespace?: string, changed: readonly ChangedSysctl[] = []) {
     this.#namespace = namespace;
+    for (const one of changed) this.#changed.set(one.name, one);
   }
 
   /**

@@ -25,6 +25,7 @@ import {
   Rtnetlink,
   Sysctl,
   TunnelDevices,
+  type ChangedSysctl,
 } from '../../dataplane/index.ts';
 import type { AgentFlags } from '../cli/agent-flags.ts';
 import { exitCodes } from '../cli/usage.ts';
@@ -44,6 +45,7 @@ import { unreachable } from '../unreachable.ts';
 import { version } from '../version.ts';
 import { missingCapabilities } from './capabilities.ts';
 import { dataplaneClock, kubeClock, speakerClock } from './clocks.ts';
+import { noteChangedSettings } from './changed-settings.ts';
 import { ClusterWatch } from './cluster-watch.ts';
 import { CniPart } from './cni/cni-part.ts';
 import { toNodeNetwork } from './cni/node-network.ts';
@@ -230,7 +232,10 @@ async function startAgent(flags: AgentFlags, log: Log, shutdown: Shutdown): Prom
   let config = configureNow();
   let configuredAt = startedAt;
   const ownConditions: StatusCondition[] = [];
-  if (roles.includes('routes') || roles.includes('cni')) ownConditions.push(...enableForwarding(log));
+  if (roles.includes('routes') || roles.includes('cni')) {
+    const note = (changed: readonly ChangedSysctl[]) => noteChangedSettings(flags.stateFolder, run.bootId, changed);
+    ownConditions.push(...enableForwarding(note, log));
+  }
   const routes =
     kernel && links && roles.includes('routes')
       ? new RouteKeeper({
@@ -408,7 +413,7 @@ function toSourceStatus({ source: flag }: AgentFlags, source: Source): AgentStat
 }
 
 /** A router forwards; where the setting cannot be written (a read-only /proc/sys), it must be so already. */
-function enableForwarding(log: Log): StatusCondition[] {
+function enableForwarding(note: (changed: readonly ChangedSysctl[]) => void, log: Log): StatusCondition[] {
   const sysctl = new Sysctl();
   const conditions: StatusCondition[] = [];
   for (const name of ['net.ipv4.ip_forward', 'net.ipv6.conf.all.forwarding']) {
@@ -425,6 +430,14 @@ function enableForwarding(log: Log): StatusCondition[] {
         since: Date.now(),
       });
     }
+  }
+  try {
+    note(sysctl.changed());
+  } catch (error) {
+    log.warn(
+      { error: String(error) },
+      'that forwarding was off before cannot be noted: godwit cleanup will not know of it',
+    );
   }
   return conditions;
 }

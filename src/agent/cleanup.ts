@@ -1,6 +1,7 @@
 /**
  * `godwit cleanup`: takes away everything of ours from this host's kernel and state folder, and nothing else.
- * Leaves out: the settings ip_forward and forwarding, which others on the host may need by now; it says so.
+ * Leaves out: the settings ip_forward and forwarding, unless asked for: whoever came after Godwit may rely on them and have found them
+ * set already, which nothing tells apart from nobody. It says what they were.
  */
 
 import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
@@ -13,16 +14,19 @@ import {
   removeAll,
   removeSourceGuard,
   Rtnetlink,
+  Sysctl,
 } from '../../dataplane/index.ts';
 import { parseCleanupFlags } from '../cli/cleanup-flags.ts';
 import { exitCodes } from '../cli/usage.ts';
 import { natTable } from '../nat/render.ts';
 import { missingCapabilities } from './capabilities.ts';
+import { readChangedSettings } from './changed-settings.ts';
 import { conflistName, forwarderName, removeFile } from './cni/host-files.ts';
+import { readBootId } from './run-record.ts';
 
 /** @throws UsageError */
 export async function runCleanup(args: readonly string[]): Promise<number> {
-  const { stateFolder, cniConfDir, cniBinDir } = parseCleanupFlags(args);
+  const { stateFolder, cniConfDir, cniBinDir, restoreSettings } = parseCleanupFlags(args);
   const missing = missingCapabilities(['routes', 'policy']);
   if (missing.length > 0) {
     console.error(
@@ -47,9 +51,14 @@ export async function runCleanup(args: readonly string[]): Promise<number> {
     await removeSourceGuard(nft);
     nft.close();
     console.log('nftables tables inet godwit, inet godwit-nat and inet godwit-pods removed');
+    const settings = new Sysctl(undefined, readChangedSettings(stateFolder, readBootId()));
+    for (const { name, before, now } of settings.changed()) {
+      const what = restoreSettings ? `put back to ${before}` : `left at ${now}; it was ${before} (--restore-settings)`;
+      console.log(`${name}: ${what}`);
+    }
+    if (restoreSettings) settings.restore();
     removeFolder(stateFolder);
     console.log(`state removed: ${stateFolder}`);
-    console.log('left as they are: net.ipv4.ip_forward, net.ipv6.conf.all.forwarding');
     return exitCodes.ok;
   } catch (error) {
     if (!(error instanceof KernelError) && !(error instanceof NftError)) throw error;

@@ -10,16 +10,20 @@ export function parseCleanupFlags(args: readonly string[]): {
   readonly stateFolder: string;
   readonly cniConfDir: string;
   readonly cniBinDir: string;
+  /** Settings of the kernel become what they were before Godwit. */
+  readonly restoreSettings: boolean;
 } {
   const { values, positionals } = parseFlags(args, {
     state: { type: 'string' },
     'cni-conf-dir': { type: 'string' },
     'cni-bin-dir': { type: 'string' },
+    'restore-settings': { type: 'boolean' },
   });
   if (positionals.length > 0) throw new UsageError(`cleanup takes only flags, not '${positionals[0]}'`);
   return {
     stateFolder: resolve(values.state ?? defaultStateFolder),
     cniConfDir: resolve(values['cni-conf-dir'] ?? defaultCniConfDir),
     cniBinDir: resolve(values['cni-bin-dir'] ?? '/opt/cni/bin'),
+    restoreSettings: values['restore-settings'] ?? false,
   };
 }

@@ -15,7 +15,7 @@ export const usageText = `godwit: BGP network controller for Kubernetes
   godwit doctor [-s SOCKET] [--json]                         what is wrong on this node, and what to do
   godwit tor-config --dialect DIALECT --peer NAME [FILE…]    the switch's side of a BGPPeer
   godwit migrate calico|kube-router [FILE…]                  their objects into ours
-  godwit cleanup [--state DIR]                               remove everything of Godwit's from this host
+  godwit cleanup [--state DIR] [--restore-settings]          remove everything of Godwit's from this host
   godwit install-cni --bin-dir DIR [--from FILE]             copy the CNI plugin to where the runtime looks
 
 Flags of agent:

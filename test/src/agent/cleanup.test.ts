@@ -7,6 +7,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 
+import { noteChangedSettings } from '../../../src/agent/changed-settings.ts';
+import { readBootId } from '../../../src/agent/run-record.ts';
+
 const main = fileURLToPath(new URL('../../../src/main.ts', import.meta.url));
 
 test('our tables of nftables are removed; a state folder that is a mount is emptied; one that is not is removed; one that is not there is no fault', () => {
@@ -30,6 +33,37 @@ test('our tables of nftables are removed; a state folder that is a mount is empt
       encoding: 'utf8',
     });
     expect(left).toBe('table inet other\n./mounted\n./read-only\n./read-only/mounted\n');
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('settings that an agent changed in this boot stay, which is said, and are put back where that is asked for', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'godwit-cleanup-'));
+  const off = { name: 'net.ipv4.ip_forward', before: '0', now: '1' };
+  const script = `
+    echo 1 > /proc/sys/net/ipv4/ip_forward
+    cleanup() { "$2" "$3" cleanup --state "$1/$4" $5 | grep net.ipv4 || true; }
+    for state in kept back other; do
+      cleanup "$1" "$2" "$3" $state $([ $state = kept ] || echo --restore-settings)
+      cat /proc/sys/net/ipv4/ip_forward
+      echo 1 > /proc/sys/net/ipv4/ip_forward
+    done`;
+  try {
+    for (const state of ['kept', 'back']) noteChangedSettings(join(folder, state), readBootId(), [off]);
+    // A second run finds it set, and changes nothing that was noted.
+    noteChangedSettings(join(folder, 'back'), readBootId(), [{ ...off, before: '1' }]);
+    noteChangedSettings(join(folder, 'other'), 'another boot', [off]);
+    const said = execFileSync('unshare', ['-mn', 'sh', '-ec', script, 'sh', folder, process.execPath, main], {
+      encoding: 'utf8',
+    });
+    expect(said.trim().split('\n')).toEqual([
+      'net.ipv4.ip_forward: left at 1; it was 0 (--restore-settings)',
+      '1',
+      'net.ipv4.ip_forward: put back to 0',
+      '0',
+      '1',
+    ]);
   } finally {
     rmSync(folder, { recursive: true });
   }
