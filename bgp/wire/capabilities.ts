@@ -157,7 +157,7 @@ export function decodeCapabilities(parameters: readonly Uint8Array[]): Capabilit
   };
 }
 
-/** One line a capability, as a person reads it. */
+/** One line a capability, as a person reads it; ADD-PATH has two more, like BIRD's. */
 export function formatCapabilities(capabilities: Capabilities): string[] {
   const lines: string[] = [];
   for (const family of capabilities.families ?? []) lines.push(`${familyNames[family]} unicast`);

@@ -166,6 +166,7 @@ function attributeLines(route: RouteDetail): ReplyLine[] {
   add('BGP.cluster_list', route.clusterList.join(' '));
   add('BGP.large_community', route.largeCommunities.map((text) => `(${text.replaceAll(':', ', ')})`).join(' '));
   // Ours: what BIRD cannot tell.
+  add('Godwit.path_id', route.pathId);
   add('Godwit.selected', route.selected === 'multipath' ? 'multipath' : undefined);
   add('Godwit.lost_at', route.lostAt);
   add('Godwit.rule', route.rule);

@@ -5,6 +5,7 @@
 
 import { z } from 'zod';
 import { parsePrefix, prefixCovers } from '../../bgp/ip.ts';
+import { addPathsField } from './add-paths.ts';
 import { defineCustomResource, withRules, type CustomObject } from './define.ts';
 import { asNumber, bfdFields, cidr, duration, interfaceName, peerAddress, selector } from './fields.ts';
 import { secretKeyRef } from './secret.ts';
@@ -60,6 +61,7 @@ const fields = z.strictObject({
     description:
       'IPv4 routes with an IPv6 next hop (RFC 8950). Auto: offered on sessions over IPv6, and used where the session runs between link-local addresses or the node has no IPv4 address. Always: offered and used. Never: not offered.',
   }),
+  addPaths: addPathsField,
   holdTime: duration({ least: 3, most: 65535, orZero: true }).optional().meta({
     description: 'Hold time proposed to this peer: 0s or at least 3s. Default: that of the BGPConfiguration.',
   }),

@@ -9,6 +9,7 @@ import { families } from '../../bgp/ip.ts';
 import { bgpConfigurationOf, type EffectiveBgpConfiguration } from '../resources/bgp-configuration.ts';
 import type { BgpPeer } from '../resources/bgp-peer.ts';
 import type { ClusterState } from '../resources/cluster-state.ts';
+import { toAddPaths } from './add-paths.ts';
 import { toAdvertisements } from './advertisements.ts';
 import { refused, type Condition } from './condition.ts';
 import { toDefaultPolicies, type DefaultPolicies } from './default-policy.ts';
@@ -124,6 +125,7 @@ function toNeighbor(peering: Peering, context: NeighborContext): NeighborSetting
     passive: peering.passive,
     reflectorClient: peering.reflectorClient,
     families: spec?.families ?? families,
+    ...toAddPaths(peering),
     ...extendedNextHops[spec?.extendedNextHop ?? 'Auto'],
     holdTimeSeconds: spec?.holdTime ?? configuration.holdTime,
     ...(spec?.keepaliveTime !== undefined && { keepaliveTimeSeconds: spec.keepaliveTime }),

@@ -242,6 +242,7 @@ function remarksOf(
     readonly importClusterRoutes: boolean;
     readonly numAllowedLocalASNumbers: number;
     readonly peerRange?: string | undefined;
+    readonly addPaths?: { readonly receive: boolean; readonly send: string } | undefined;
   },
   external: boolean,
 ): string[] {
@@ -259,6 +260,14 @@ function remarksOf(
       "Nodes share an AS number: they take each other's routes from this switch only with numAllowedLocalASNumbers: 1 in the BGPPeer.",
       "Not with as-override here: the nodes check the AS number of a route's origin.",
     );
+  }
+  if (spec.addPaths?.receive) {
+    remarks.push(
+      'The nodes take several paths of a prefix (ADD-PATH): the switch sends them only where it is told to.',
+    );
+  }
+  if (spec.addPaths !== undefined && spec.addPaths.send !== 'None') {
+    remarks.push('The nodes send several paths of a prefix (ADD-PATH) to a switch that is told to receive them.');
   }
   if (sessions.some(({ neighbor }) => neighbor.passive)) {
     remarks.push('The nodes are passive: the switch must not be, too.');

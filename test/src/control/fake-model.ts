@@ -72,8 +72,8 @@ const reflector: PeerStatus = {
   remoteRouterId: '10.1.1.2',
   holdTimeSeconds: 90,
   keepaliveTimeSeconds: 30,
-  localCapabilities: ['multiprotocol ipv4 ipv6', 'route refresh'],
-  remoteCapabilities: ['multiprotocol ipv4'],
+  localCapabilities: ['multiprotocol ipv4 ipv6', 'route refresh', 'ADD-PATH', '  RX: ipv4 ipv6', '  TX:'],
+  remoteCapabilities: ['multiprotocol ipv4', 'ADD-PATH', '  RX:', '  TX: ipv4'],
   gracefulRestart: 'ready',
   families: [
     {
@@ -209,6 +209,7 @@ export const fakeRoutes: readonly RouteDetail[] = [
     largeCommunities: [],
     originatorId: undefined,
     clusterList: [],
+    pathId: 7,
     selected: 'no',
     lostAt: 'shorterAsPath',
     stale: true,

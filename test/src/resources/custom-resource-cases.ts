@@ -95,6 +95,29 @@ export const cases: readonly Case[] = [
     { ...tor, extendedNextHop: 'yes' },
     'spec.extendedNextHop: "yes" is not one of Auto, Always, Never',
   ),
+  ...peer('several paths, all', { ...tor, addPaths: { receive: true, send: 'All' } }),
+  ...peer('several paths, the best', { ...tor, addPaths: { send: 'Best', sendMaximum: 4 } }),
+  ...peer('several paths, none yet', { ...tor, addPaths: {} }),
+  ...peer(
+    'the best paths without a number',
+    { ...tor, addPaths: { send: 'Best' } },
+    'spec.addPaths.sendMaximum: required with send: Best',
+  ),
+  ...peer(
+    'a number of all paths',
+    { ...tor, addPaths: { send: 'All', sendMaximum: 4 } },
+    'spec.addPaths.sendMaximum: only with send: Best',
+  ),
+  ...peer(
+    'a number of paths that are not sent',
+    { ...tor, addPaths: { receive: true, sendMaximum: 4 } },
+    'spec.addPaths.sendMaximum: only with send: Best',
+  ),
+  ...peer(
+    'no paths at all',
+    { ...tor, addPaths: { send: 'Best', sendMaximum: 0 } },
+    'spec.addPaths.sendMaximum: 0 is less than 1',
+  ),
   ...peer('port 0', { ...tor, peerIP: '10.0.0.1:0' }, 'spec.peerIP: "0" is not a port (1 to 65535)'),
   ...beyond(
     peer('port 65536', { ...tor, peerIP: '10.0.0.1:65536' }, 'spec.peerIP: "65536" is not a port (1 to 65535)'),

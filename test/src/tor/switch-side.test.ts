@@ -264,3 +264,13 @@ describe('godwit tor-config', () => {
     await expect(torConfig('', ...args)).rejects.toThrow(message);
   });
 });
+
+test.each([
+  ['', []],
+  [', addPaths: { receive: true }', ['take']],
+  [', addPaths: { receive: true, send: All }', ['take', 'send']],
+])('several paths of a prefix are said to whoever reads it%s', (field, words) => {
+  const { remarks } = sideOf(`{ ${rackOne}${field} }`);
+  const said = remarks.flatMap((remark) => /^The nodes (\w+) several paths/.exec(remark)?.[1] ?? []);
+  expect(said).toEqual(words);
+});
