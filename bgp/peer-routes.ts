@@ -1,6 +1,7 @@
 /**
  * Between sessions and the RIB: what a session, its messages and its end do to the routes of its peer.
- * Implements: RFC 4724 §4.2 in its outline (with session/graceful-restart.ts), RFC 2918 §4.
+ * Implements: RFC 4724 §4.2 and RFC 9494 §4.2 in their outline (with session/graceful-restart.ts), RFC 2918 §4,
+ * RFC 7313 §4 (with session/refresh.ts).
  * Leaves out: the routes themselves (rib/), when the speaker itself decides (session/deferral.ts).
  * Holds: a peer has a number in the RIB just while it has a session or routes that are kept.
  */
@@ -15,8 +16,10 @@ import type { Rib } from './rib/rib.ts';
 import type { RestartDeferral } from './session/deferral.ts';
 import type { Negotiated } from './session/negotiate.ts';
 import type { Peer } from './session/peer.ts';
-import type { LeaveCause, StopReason } from './session/session.ts';
+import type { LeaveCause, StopReason } from './session/ending.ts';
 import type { PrefixLimit, SpeakerSettings } from './settings.ts';
+import { unreachable } from './unreachable.ts';
+import type { RouteRefresh } from './wire/route-refresh.ts';
 import type { SpeakerEvent } from './speaker-types.ts';
 import type { LimitStatus } from './status.ts';
 import { ProtocolError } from './wire/protocol-error.ts';
@@ -74,7 +77,7 @@ export class PeerRoutes {
     if (peer.ribId !== undefined) this.peersByRibId.delete(peer.ribId);
     peer.ribId = id;
     this.peersByRibId.set(id, peer);
-    for (const family of peer.restart.sessionReturned(negotiated, now)) this.rib.dropStale(id, family);
+    for (const family of peer.restart.sessionReturned(negotiated)) this.rib.dropStale(id, family);
     this.host.deferral()?.sessionEstablished(peer.name, negotiated, now);
     this.host.emit({ kind: 'peerEstablished', peer: peer.name });
     if (this.rib.hasOutput(id)) this.host.outputArrived(peer);
@@ -86,10 +89,14 @@ export class PeerRoutes {
     const id = peer.ribId;
     // Undefined: the RIB that it was in is gone.
     if (id !== undefined) {
-      const keep = peer.restart.sessionLeft(negotiated, cause, now);
+      const { kept, keptAgain, longLived } = peer.restart.sessionLeft(negotiated, cause, now);
       peer.updatesSentBefore += this.rib.updatesSent(id);
-      this.rib.closePeer(id, keep);
-      if (keep.length === 0) this.forgetRibId(peer);
+      // What a refresh had not come to yet is no staler than the rest.
+      const refreshed = kept.filter((family) => peer.refresh.isUnderWay(family));
+      this.rib.closePeer(id, kept, [...keptAgain, ...refreshed]);
+      for (const family of negotiated.families) peer.refresh.ended(family);
+      for (const family of longLived) this.rib.beginLongLived(id, family);
+      if (kept.length === 0) this.forgetRibId(peer);
     }
     // It was there a moment ago and may be back at once: it is waited for once more.
     this.host.deferral()?.peerExpected(peer.name, peer.neighbor.passive, now);
@@ -129,17 +136,34 @@ export class PeerRoutes {
     return limits.find(({ action, state }) => action === 'restart' && state === 'exceeded');
   }
 
-  deliverRouteRefresh(peer: Peer, family: Family): void {
-    if (!negotiatedOf(peer).families.includes(family)) return;
-    this.rib.requestRefresh(ribIdOf(peer), family);
-    this.host.outputArrived(peer);
+  deliverRouteRefresh(peer: Peer, { kind, family }: RouteRefresh): void {
+    const { families, remoteCapabilities } = negotiatedOf(peer);
+    if (!families.includes(family)) return;
+    const id = ribIdOf(peer);
+    switch (kind) {
+      case 'request':
+        this.rib.requestRefresh(id, family);
+        this.host.outputArrived(peer);
+        return;
+      case 'begins':
+        // RFC 7313 §4: else what a graceful restart has left stale would be taken for what the refresh has.
+        if (remoteCapabilities.gracefulRestart !== undefined && !peer.endOfRibReceived.has(family)) return;
+        peer.refresh.begins(family, this.host.clock.now());
+        this.rib.beginRefresh(id, family);
+        return;
+      case 'ended':
+        if (peer.refresh.ended(family)) this.rib.dropStale(id, family);
+        return;
+      default:
+        unreachable(kind);
+    }
   }
 
   /** @throws an Error where the peer is not established or knows no route refresh. */
   refreshIn(peer: Peer): void {
     const negotiated = negotiatedOf(peer);
     if (!negotiated.routeRefresh) throw new Error(`${peer.name} does not support route refresh`);
-    for (const family of negotiated.families) peer.sendRouteRefresh(family);
+    for (const family of negotiated.families) peer.sendRouteRefresh({ kind: 'request', family });
   }
 
   /** @throws an Error where the peer is not established. */
@@ -149,7 +173,9 @@ export class PeerRoutes {
 
   /** The times of what is kept of the peer, where they have come. */
   timeReached(peer: Peer, now: number): void {
-    this.dropStale(peer, peer.restart.timeReached(now));
+    const { gone, longLived } = peer.restart.timeReached(now);
+    if (peer.ribId !== undefined) for (const family of longLived) this.rib.beginLongLived(peer.ribId, family);
+    this.dropStale(peer, [...gone, ...peer.refresh.timeReached(now)]);
   }
 
   /** The peer is not to come back, or not as it was. */
@@ -159,7 +185,8 @@ export class PeerRoutes {
 
   private endOfRibReceived(peer: Peer, family: Family): void {
     peer.endOfRibReceived.add(family);
-    this.rib.endOfRib(ribIdOf(peer), family);
+    // RFC 7313 §4: a second one in the middle of a refresh is not its end.
+    if (!peer.refresh.isUnderWay(family)) this.rib.endOfRib(ribIdOf(peer), family);
     peer.restart.endOfRibReceived(family);
     this.host.emit({ kind: 'endOfRib', peer: peer.name, family });
     this.host.deferral()?.endOfRibReceived(peer.name, family);

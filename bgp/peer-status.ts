@@ -78,7 +78,9 @@ function portOf(peer: Peer): number {
 }
 
 function gracefulRestartState(peer: Peer, weRestart: boolean): PeerStatus['gracefulRestart'] {
-  if (peer.state !== 'established') return peer.restart.active ? 'peerRestarting' : 'none';
+  const { restart } = peer;
+  if (peer.state !== 'established')
+    return restart.isLongGone ? 'peerLongGone' : restart.active ? 'peerRestarting' : 'none';
   if (peer.session.negotiated?.gracefulRestart === undefined) return 'none';
   return weRestart ? 'weRestart' : 'ready';
 }

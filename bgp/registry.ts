@@ -18,6 +18,8 @@ export const CapabilityCode = {
   gracefulRestart: 64,
   fourOctetAs: 65,
   addPath: 69,
+  enhancedRouteRefresh: 70,
+  longLivedRestart: 71,
 } as const;
 
 /** Names of capabilities; those that only the peer may have, too. */
@@ -80,6 +82,9 @@ export const OpenError = {
   roleMismatch: 11,
 } as const;
 
+/** RFC 7313 §5. */
+export const RouteRefreshError = { invalidMessageLength: 1 } as const;
+
 /** RFC 6608. */
 export const FsmError = { inOpenSent: 1, inOpenConfirm: 2, inEstablished: 3 } as const;
 
@@ -90,6 +95,7 @@ export const Cease = {
   administrativeReset: 4,
   otherConfigurationChange: 6,
   connectionCollisionResolution: 7,
+  hardReset: 9,
   bfdDown: 10,
 } as const;
 

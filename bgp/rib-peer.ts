@@ -26,12 +26,19 @@ export function toRibPeer(peer: Peer, negotiated: Negotiated, speaker: SpeakerSe
     ipv6NextHopForIpv4: neighbor.extendedNextHop === 'always' || splitScope(peer.address).scope !== undefined,
     link: connection?.link,
     maximumMessageSize: negotiated.extendedMessage ? extendedMessageLength : maximumMessageLength,
+    enhancedRouteRefresh: negotiated.enhancedRouteRefresh,
+    longLivedStale: knowsLongLivedStale(negotiated),
     addPath: { ...negotiated.addPath, sendMaximum: neighbor.addPaths?.sendMaximum ?? 0 },
     nextHopMode: neighbor.nextHopMode,
     nextHopSelf: neighbor.nextHopSelf,
     role: roleOf(neighbor, peer.localAs),
     ...toRibPolicy(peer, speaker),
   };
+}
+
+/** RFC 9494 §4.3, §4.5; whatever we offered ourselves. */
+function knowsLongLivedStale({ remoteCapabilities: remote }: Negotiated): boolean {
+  return remote.gracefulRestart !== undefined && remote.longLivedRestart !== undefined;
 }
 
 /** What may change while the session goes on. */

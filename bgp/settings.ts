@@ -21,6 +21,11 @@ export interface SpeakerSettings {
   readonly gracefulShutdown?: boolean;
   /** RFC 4456 §10: clients peer among themselves, so that what one tells is not reflected to the others. */
   readonly clientsMesh?: boolean;
+  /**
+   * RFC 9494: for so many seconds after the restart time, peers may keep our routes as a last resort, and we theirs. Offered to
+   * every peer; 0 or undefined: it is off.
+   */
+  readonly longLivedStaleSeconds?: number;
   /** Equal paths that are told to the kernel (ECMP); 1 turns multipath off. */
   readonly maximumPaths: number;
   readonly neighbors: readonly NeighborSettings[];
@@ -64,6 +69,8 @@ export interface NeighborSettings {
   readonly connectRetrySeconds: number;
   /** RFC 4724: the restart time offered to this peer, where not the speaker's; 0 turns graceful restart off. */
   readonly gracefulRestartSeconds?: number;
+  /** RFC 9494: towards this peer, where not the speaker's; 0 turns it off. */
+  readonly longLivedStaleSeconds?: number;
   /** IP TTL of eBGP packets; undefined: 1 for eBGP, the system's for iBGP. */
   readonly ttl?: number;
   /** GTSM (RFC 5082): hops allowed to the peer, 1..254. */

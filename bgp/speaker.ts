@@ -22,8 +22,14 @@ import { toRibPolicy } from './rib-peer.ts';
 import type { Link } from './session/link.ts';
 import type { PeerHost } from './session/peer-host.ts';
 import { Peer } from './session/peer.ts';
-import type { StopReason } from './session/session.ts';
-import { checkNeighbors, identityChanged, needsNewSession, offersGracefulRestart } from './session/settings-rules.ts';
+import type { StopReason } from './session/ending.ts';
+import {
+  checkNeighbors,
+  identityChanged,
+  isSameNeighbor,
+  needsNewSession,
+  offersGracefulRestart,
+} from './session/settings-rules.ts';
 import { memberOf, Ranges } from './session/ranges.ts';
 import type { NeighborSettings, SpeakerSettings } from './settings.ts';
 import type { PeerStatus, RouteStatus } from './status.ts';
@@ -224,6 +230,7 @@ export class Speaker {
         asNumber: this.settings.asNumber,
         routerId: this.settings.routerId,
         restartTimeSeconds: this.settings.gracefulRestartSeconds,
+        longLivedStaleSeconds: this.settings.longLivedStaleSeconds,
         restarting: this.deferral !== undefined,
         forwardingPreserved: this.options.forwardingPreserved,
       }),
@@ -239,7 +246,7 @@ export class Speaker {
         this.checkDeferral();
       },
       deliverUpdate: (peer, body) => this.peerRoutes.deliverUpdate(peer, body),
-      deliverRouteRefresh: (peer, family) => this.peerRoutes.deliverRouteRefresh(peer, family),
+      deliverRouteRefresh: (peer, message) => this.peerRoutes.deliverRouteRefresh(peer, message),
       deadlineChanged: (peer) => this.deadlineChanged(peer),
     };
   }
@@ -366,8 +373,9 @@ export class Speaker {
 
   private resetPeer(peer: Peer, after: NeighborSettings): void {
     if (needsNewAddress(peer, after)) this.forgetAddress(peer);
-    peer.stop(stopReason(Cease.otherConfigurationChange));
-    this.peerRoutes.forgetStale(peer);
+    const hard = !isSameNeighbor(peer.neighbor, after);
+    peer.stop({ ...stopReason(Cease.otherConfigurationChange), hard });
+    if (hard) this.peerRoutes.forgetStale(peer);
     peer.update(after);
     this.peersByAddress.set(peer.address, peer);
     if (!peer.disabled) peer.start();
@@ -388,7 +396,9 @@ export class Speaker {
     this.peerRoutes.replaceRib(this.makeRib());
     if (this.deferral !== undefined) this.rib.setDeferral(true);
     for (const feed of this.feeds) feed.moveTo(this.rib, old);
-    for (const peer of this.peersByName.values()) peer.stop(stopReason(Cease.otherConfigurationChange));
+    // Our routes are those of another speaker from now on.
+    const stop = { ...stopReason(Cease.otherConfigurationChange), hard: true };
+    for (const peer of this.peersByName.values()) peer.stop(stop);
     this.bestPathsArrived = true;
   }
 

@@ -37,7 +37,8 @@ export interface PeerStatus {
   readonly localCapabilities: readonly string[];
   readonly remoteCapabilities: readonly string[];
   /** Established, or waiting for a restarting peer. */
-  readonly gracefulRestart: 'none' | 'ready' | 'peerRestarting' | 'weRestart';
+  /** peerLongGone: its restart time is over, its routes are a last resort (RFC 9494). */
+  readonly gracefulRestart: 'none' | 'ready' | 'peerRestarting' | 'peerLongGone' | 'weRestart';
   readonly families: readonly FamilyStatus[];
   readonly policyText: string;
   readonly counters: PeerCounters;

@@ -2,7 +2,7 @@
  * From an UPDATE to rows: decode, judge (loops, next hop, import filter), announce and withdraw.
  * Implements: RFC 4271 §9 (order: withdrawn first), §9.1.2 (AS loop), RFC 4456 §8 (own ORIGINATOR_ID, CLUSTER_LIST),
  *   RFC 7606 §2 (treat-as-withdraw), §5.2 (no prefix to withdraw), RFC 7911 §5 (paths by prefix and identifier), RFC 8326 §4
- *   (LOCAL_PREF 0), RFC 9234 §5 (ingress).
+ *   (LOCAL_PREF 0), RFC 9234 §5 (ingress), RFC 9494 §4.2 (LLGR_STALE is attached).
  * Holds: a refused route keeps its row and its reason, so that it can be shown and judged again without asking the peer.
  */
 
@@ -32,6 +32,7 @@ import { rowMask } from './rows.ts';
 
 const nothingSpecial: UpdateResult = {};
 const none: readonly LimitStatus[] = [];
+const longLivedMark = { addCommunities: ['65535:6'] };
 
 /** The speaker's identity, as numbers. */
 export interface LocalNumbers {
@@ -127,7 +128,27 @@ export class AdjRibIn {
     const base = this.#baseOf(peer, attributes, exclusion);
     this.#judge(peer, table.family, attributes, base, exclusion);
     this.#releaseBase(base, attributes);
-    table.judge(path, this.#judgement);
+    const isLongLived = peer.families[table.family].isLongLived(chunk.epoch[path & rowMask]);
+    if (isLongLived && !this.#markLongLived(attributes)) table.removePath(path);
+    else table.judge(path, this.#judgement);
+  }
+
+  /** RFC 9494 §4.2: adds LLGR_STALE to the judgement. @returns false: NO_LLGR, the peer's or the filter's, is the end of the path */
+  #markLongLived(attributes: number): boolean {
+    const judgement = this.#judgement;
+    const judged = judgement.changed || attributes;
+    if (((this.#pool.traitsOf(attributes) | this.#pool.traitsOf(judged)) & AttributeTrait.noLongLived) !== 0) {
+      this.#pool.release(judgement.changed);
+      return false;
+    }
+    const marked = this.#changed(judged, longLivedMark);
+    this.#pool.release(judgement.changed);
+    judgement.changed = marked;
+    if (marked === attributes) {
+      this.#pool.release(marked);
+      judgement.changed = 0;
+    }
+    return true;
   }
 
   #withdraw(peer: PeerEntry, family: Family, body: Uint8Array, start: number, end: number): void {
@@ -164,7 +185,7 @@ export class AdjRibIn {
   #baseOf(peer: PeerEntry, attributes: number, exclusion: number): number {
     if (!peer.editsImports || exclusion !== 0) return attributes;
     const { localAs, localAsMode, remoteAs, importFilter } = peer.peer;
-    const isMarked = (this.#traitsOf(attributes) & AttributeTrait.onlyToCustomer) !== 0;
+    const isMarked = (this.#pool.traitsOf(attributes) & AttributeTrait.onlyToCustomer) !== 0;
     const marks = peer.role?.marksReceived === true && !isMarked;
     const prepends = peer.external && localAsMode === 'prepend';
     const lowers = importFilter === undefined && this.#isLowered(peer, attributes);
@@ -220,17 +241,13 @@ export class AdjRibIn {
   #isLowered(peer: PeerEntry, attributes: number): boolean {
     const { lowers } = peer.peer;
     if (lowers === undefined) return false;
-    return lowers === 'all' || (this.#traitsOf(attributes) & AttributeTrait.gracefulShutdown) !== 0;
+    return lowers === 'all' || (this.#pool.traitsOf(attributes) & AttributeTrait.gracefulShutdown) !== 0;
   }
 
   /** The set with the changes, with a reference for the caller. */
   #changed(attributes: number, changes: AttributeChanges): number {
     const bytes = applyRouteChanges(this.#pool.view(attributes).bytes, changes);
     return this.#pool.intern(bytes, 0, bytes.length);
-  }
-
-  #traitsOf(attributes: number): number {
-    return this.#pool.chunk(attributes).traits[attributes & rowMask];
   }
 
   /** Why no route with these attributes from this peer may be used; 0: it may. */

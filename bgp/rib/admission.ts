@@ -5,7 +5,6 @@
  */
 
 import { Rung } from './best-path.ts';
-import { acceptedOf, receivedOf } from './peer-family.ts';
 import type { Admission, PeerFamily } from './peer-family.ts';
 
 export function isBeyondLimit(rung: number): boolean {
@@ -19,18 +18,18 @@ export function isBeyondLimit(rung: number): boolean {
  */
 export function admit(counts: PeerFamily, limits: Admission, before: number | undefined, exclusion: number): number {
   const wasReceived = before !== undefined && before !== Rung.beyondReceiveLimit;
-  if (receivedOf(counts) - Number(wasReceived) >= limits.receive) return Rung.beyondReceiveLimit;
+  if (counts.received - Number(wasReceived) >= limits.receive) return Rung.beyondReceiveLimit;
   if (exclusion !== 0) return exclusion;
   const wasAccepted = before !== undefined && before < Rung.filtered;
-  return acceptedOf(counts) - Number(wasAccepted) >= limits.import ? Rung.beyondImportLimit : 0;
+  return counts.accepted - Number(wasAccepted) >= limits.import ? Rung.beyondImportLimit : 0;
 }
 
 /** Whether a route that is beyond a limit could be let in. */
 export function hasRoom(counts: PeerFamily): boolean {
   const { admission, beyondReceive, beyondImport } = counts;
   if (admission === undefined) return false;
-  if (beyondReceive > 0 && receivedOf(counts) < admission.receive) return true;
-  return beyondImport > 0 && acceptedOf(counts) < admission.import;
+  if (beyondReceive > 0 && counts.received < admission.receive) return true;
+  return beyondImport > 0 && counts.accepted < admission.import;
 }
 
 /** Counts a path that took no part, or takes none now. @param before, after: rungs; a path that is not there has rung 0 */

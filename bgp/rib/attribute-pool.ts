@@ -19,6 +19,10 @@ export const AttributeTrait = {
   emptyAsPath: 4,
   gracefulShutdown: 8,
   onlyToCustomer: 16,
+  /** RFC 9494 §3.2, LLGR_STALE. */
+  longLivedStale: 32,
+  /** RFC 9494 §3.3, NO_LLGR. */
+  noLongLived: 64,
 } as const;
 
 class AttributeChunk {
@@ -42,6 +46,9 @@ export class AttributePool {
   #seed: number;
   #index = new HashIndex();
   #cursor = new AttributeCursor();
+
+  /** Sets with LLGR_STALE: mostly there is none, and no decision asks for it. */
+  longLivedStale = 0;
 
   constructor(seed: number) {
     this.#seed = seed | 0;
@@ -83,6 +90,7 @@ export class AttributePool {
     chunk.length[row] = end - start;
     chunk.references[row] = 1;
     this.#summarize(chunk, row, bytes, start, end);
+    if ((chunk.traits[row] & AttributeTrait.longLivedStale) !== 0) this.longLivedStale++;
     index.add(slot, hash, id);
     return id;
   }
@@ -97,6 +105,7 @@ export class AttributePool {
     const chunk = this.chunk(id);
     const row = id & rowMask;
     if (--chunk.references[row] > 0) return;
+    if ((chunk.traits[row] & AttributeTrait.longLivedStale) !== 0) this.longLivedStale--;
     const start = this.startOf(id);
     this.#index.remove(id, this.#hash(this.bufferOf(id), start, start + chunk.length[row]));
     this.#bytes.remove(chunk.address[row]);
@@ -114,6 +123,11 @@ export class AttributePool {
 
   lengthOf(id: number): number {
     return this.chunk(id).length[id & rowMask];
+  }
+
+  /** Bits of AttributeTrait. */
+  traitsOf(id: number): number {
+    return this.chunk(id).traits[id & rowMask];
   }
 
   /** The set for reading as text; a view that dies with the set. */
@@ -183,6 +197,8 @@ export class AttributePool {
 function communityTrait(community: number): number {
   if (community === WellKnownCommunity.noAdvertise) return AttributeTrait.noAdvertise;
   if (community === WellKnownCommunity.gracefulShutdown) return AttributeTrait.gracefulShutdown;
+  if (community === WellKnownCommunity.longLivedStale) return AttributeTrait.longLivedStale;
+  if (community === WellKnownCommunity.noLongLived) return AttributeTrait.noLongLived;
   // Without confederations, NO_EXPORT_SUBCONFED reaches exactly as far as NO_EXPORT: not past our AS.
   const stays = community === WellKnownCommunity.noExport || community === WellKnownCommunity.noExportSubconfed;
   return stays ? AttributeTrait.noExport : 0;

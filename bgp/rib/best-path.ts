@@ -1,17 +1,24 @@
 /**
  * The decision: which path of a prefix is used, and at which rung the others lost.
  * Implements: RFC 4271 §9.1.2 (degree of preference, tie breaking), RFC 4456 §9 (ORIGINATOR_ID, CLUSTER_LIST length),
- *   multipath over paths that are equal down to the IGP metric.
+ *   RFC 9494 §4.4 (long-lived stale paths are the last resort), multipath over paths that are equal down to the IGP metric.
  * Leaves out: the IGP metric (all next hops count alike); the age of a path.
  * Holds: each rung narrows the set of candidates, so the result does not depend on the order of arrival.
  */
 
 import { compareBytes } from '../ip.ts';
 import type { AttributePool } from './attribute-pool.ts';
+import { AttributeTrait } from './attribute-pool.ts';
 import type { PathStore } from './path-store.ts';
 import type { PeerTable } from './peer-table.ts';
 import { localPeer } from './peer-table.ts';
+import type { RibPeer } from './rib-types.ts';
 import { rowMask } from './rows.ts';
+
+/** What the ladder reads of a peer: equal keys, equal decisions. */
+export function decisionKey({ peerType, remoteRouterId, address }: RibPeer): string {
+  return [peerType, remoteRouterId, address].join(' ');
+}
 
 /** What the ladder reads. */
 export interface DecisionTables {
@@ -36,6 +43,11 @@ const attribute = (column: (pool: AttributePool, id: number) => number) => (tabl
 const peerOf = (tables: DecisionTables, path: number) => tables.paths.chunk(path).peer[path & rowMask];
 
 const ladder = [
+  {
+    name: 'notLongLivedStale',
+    rfc: '9494 §4.4',
+    rank: attribute((pool, id) => pool.traitsOf(id) & AttributeTrait.longLivedStale),
+  },
   {
     name: 'higherLocalPref',
     rfc: '4271 §9.1.1',
@@ -121,7 +133,8 @@ export function rungName(rung: number): string | undefined {
  */
 export function decide(tables: DecisionTables, candidates: number[], maximumPaths: number): void {
   let count = candidates.length;
-  for (let i = 0; i < multipathDepth && count > 1; i++) count = climb(tables, ladder[i], i, candidates, count);
+  const first = tables.pool.longLivedStale > 0 ? 0 : 1;
+  for (let i = first; i < multipathDepth && count > 1; i++) count = climb(tables, ladder[i], i, candidates, count);
   const equal = maximumPaths > 1 && count > 1 ? candidates.slice(0, count) : [];
   for (let i = multipathDepth; i < ladder.length && count > 1; i++) {
     count = climb(tables, ladder[i], i, candidates, count);

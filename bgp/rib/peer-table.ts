@@ -9,8 +9,7 @@ import { roles } from '../role.ts';
 import type { RoleEntry } from '../role.ts';
 import { readU32 } from '../wire/byte-reader.ts';
 import type { SessionClass } from '../wire/attributes/table.ts';
-import { newPeerFamily } from './peer-family.ts';
-import type { PeerFamily } from './peer-family.ts';
+import { PeerFamily } from './peer-family.ts';
 import { PeerLimits, setAdmission } from './prefix-limits.ts';
 import type { RibLocal, RibPeer, RibPolicy } from './rib-types.ts';
 
@@ -35,7 +34,7 @@ export class PeerEntry {
   limits: PeerLimits | undefined;
   /** Our addresses on the session: a next hop among them would send packets in a circle. */
   #ours: Uint8Array[];
-  readonly families: Record<Family, PeerFamily> = { ipv4: newPeerFamily(), ipv6: newPeerFamily() };
+  readonly families: Record<Family, PeerFamily> = { ipv4: new PeerFamily(), ipv6: new PeerFamily() };
   updatesSent = 0;
 
   constructor(id: number, peer: RibPeer) {

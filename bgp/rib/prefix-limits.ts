@@ -9,7 +9,6 @@ import type { Family } from '../ip.ts';
 import { addressFamilyNumber, unicast } from '../registry.ts';
 import type { PrefixLimit } from '../settings.ts';
 import type { LimitStatus } from '../status.ts';
-import { acceptedOf, receivedOf } from './peer-family.ts';
 import type { Admission, PeerFamily } from './peer-family.ts';
 
 /** @returns undefined: nothing is discarded of the family, and nobody needs to look. */
@@ -51,7 +50,7 @@ export class PeerLimits {
 function limitStatus(limit: PrefixLimit, counts: PeerFamily): LimitStatus {
   const { kind, family, maximum, action, warningPercent } = limit;
   const discarded = kind === 'receive' ? counts.beyondReceive : counts.beyondImport;
-  const count = kind === 'receive' ? receivedOf(counts) : acceptedOf(counts);
+  const count = kind === 'receive' ? counts.received : counts.accepted;
   const threshold = (maximum * warningPercent) / 100;
   const state = count > maximum || discarded > 0 ? 'exceeded' : count >= threshold ? 'warning' : 'below';
   return { kind, family, maximum, action, warningPercent, count, discarded, state };

@@ -63,6 +63,10 @@ export interface RibPeer extends Partial<RibPolicy> {
   readonly link?: SharedLink;
   /** Longest message in bytes that we may send: 4096, or 65535 with RFC 8654. */
   readonly maximumMessageSize: number;
+  /** RFC 7313: what it is told again stands between two markers. */
+  readonly enhancedRouteRefresh?: boolean;
+  /** RFC 9494: the peer said that it knows what LLGR_STALE means. */
+  readonly longLivedStale?: boolean;
   /** RFC 7911, as negotiated; undefined: one path a prefix, in both directions. */
   readonly addPath?: RibAddPath;
   /** RFC 9234, ours; undefined: none. */

@@ -21,10 +21,9 @@ import { AdjRibIn, importKey } from './adj-rib-in.ts';
 import type { LocalNumbers } from './adj-rib-in.ts';
 import { AdjRibOut } from './adj-rib-out.ts';
 import { AttributePool } from './attribute-pool.ts';
-import { Rung } from './best-path.ts';
+import { Rung, decisionKey } from './best-path.ts';
 import type { Position } from './change-log.ts';
 import { FamilyTable } from './family-table.ts';
-import { beginEpoch } from './peer-family.ts';
 import { PeerTable, identifier, localPeer, ourselves } from './peer-table.ts';
 import type { PeerEntry } from './peer-table.ts';
 import type {
@@ -40,7 +39,7 @@ import type {
 import { bestPathValue, routeStatus } from './route-view.ts';
 import { rowMask } from './rows.ts';
 import { groupKey } from './update-group.ts';
-import { Walks, admitKey, admitWalk, decideWalk, judgeWalk, sweepKey, sweepWalk } from './walks.ts';
+import { Walks, admitKey, admitWalk, decideWalk, judgeWalk, renumberEpochs, sweepKey, sweepWalk } from './walks.ts';
 
 interface Reader {
   readonly positions: Record<Family, Position>;
@@ -126,12 +125,14 @@ export class Rib {
   openPeer(peer: RibPeer): number {
     const before = this.#peers.byName(peer.name)?.peer;
     const judgedOtherwise = before !== undefined && importKey(before) !== importKey(peer);
+    const decidedOtherwise = before !== undefined && decisionKey(before) !== decisionKey(peer);
     const entry = this.#peers.open(peer);
     for (const family of families) {
       // RFC 4724 §4.2: a family that is not negotiated anew keeps nothing.
       if (!peer.families.includes(family)) this.dropStale(entry.id, family);
-      else if (entry.families[family].paths > 0 && judgedOtherwise) {
-        this.#walks.start(judgeWalk(this.#tables[family], this.#adjRibIn, entry));
+      else if (entry.families[family].paths > 0) {
+        if (judgedOtherwise) this.#walks.start(judgeWalk(this.#tables[family], this.#adjRibIn, entry));
+        if (decidedOtherwise) this.#walks.start(decideWalk(this.#tables[family]));
       }
     }
     this.#adjRibOut.open(entry);
@@ -139,20 +140,20 @@ export class Rib {
     return entry.id;
   }
 
-  /** The session ended. Families in `keep` stay as stale (RFC 4724 §4.2); the rest goes, in slices of work(). */
-  closePeer(id: number, keep: readonly Family[]): void {
+  /**
+   * The session ended.
+   * @param keep families whose routes stay, as stale (RFC 4724 §4.2); the rest goes, in slices of work()
+   * @param keepAgain of these, families in which what was stale before stays, too
+   */
+  closePeer(id: number, keep: readonly Family[], keepAgain: readonly Family[] = []): void {
     const entry = this.#peers.get(id);
     if (!entry.open) return;
     entry.open = false;
     this.#adjRibOut.close(id);
     for (const family of families) {
       const table = this.#tables[family];
-      // Epochs have 8 bits: never more than two generations of old paths at once.
-      this.#walks.finish(sweepKey(entry, family));
-      const counts = entry.families[family];
-      counts.keptEpoch = keep.includes(family) ? counts.epoch : undefined;
-      beginEpoch(counts);
-      if (counts.paths > 0) this.#sweep(table, entry);
+      this.#beginEpoch(table, entry, keep.includes(family), keepAgain.includes(family));
+      if (entry.families[family].paths > 0) this.#sweep(table, entry);
     }
     this.#forgetIfIdle(entry);
   }
@@ -170,19 +171,35 @@ export class Rib {
     this.dropStale(id, family);
   }
 
-  /** The restart timer ended, or the peer did not keep its routes: what is still stale goes. */
+  /** The time of a restart or of a refresh ended, or the peer did not keep its routes: what is still stale goes. */
   dropStale(id: number, family: Family): void {
     const entry = this.#peers.find(id);
     if (entry === undefined) return;
     const counts = entry.families[family];
-    if (counts.paths === counts.fresh) return;
-    counts.keptEpoch = undefined;
-    this.#sweep(this.#tables[family], entry);
+    counts.dropStale();
+    if (counts.paths > counts.fresh) this.#sweep(this.#tables[family], entry);
+  }
+
+  /** RFC 7313 §4: every route of the peer is stale, and kept, until it says it again. */
+  beginRefresh(id: number, family: Family): void {
+    this.#beginEpoch(this.#tables[family], this.#peers.get(id), true, true);
+  }
+
+  /** RFC 9494 §4.2: the peer's stale routes are long-lived stale from now on, in slices of work(). */
+  beginLongLived(id: number, family: Family): void {
+    const entry = this.#peers.find(id);
+    if (entry === undefined) return;
+    entry.families[family].beginLongLived();
+    const walk = judgeWalk(this.#tables[family], this.#adjRibIn, entry);
+    this.#walks.start({ ...walk, onEnd: () => this.#forgetIfIdle(entry) });
+    this.#hintWork();
   }
 
   /** What changed is applied to what the peer sent and to what it was told, in slices of work(); the rest changes nothing. */
   setPolicy(id: number, policy: RibPolicy): void {
-    const entry = this.#peers.get(id);
+    const entry = this.#peers.find(id);
+    // Nothing of it was there to be kept.
+    if (entry === undefined) return;
     const before = entry.peer;
     entry.setPolicy(policy);
     if (importKey(before) !== importKey(entry.peer)) {
@@ -324,6 +341,16 @@ export class Rib {
     if (this.#walks.isUnderWay(admitKey(entry, table.family))) return;
     this.#walks.start(admitWalk(table, this.#adjRibIn, entry));
     this.onWork?.();
+  }
+
+  /** @param keep what was fresh @param keepAgain what was stale before */
+  #beginEpoch(table: FamilyTable, entry: PeerEntry, keep: boolean, keepAgain: boolean): void {
+    const counts = entry.families[table.family];
+    if (counts.isCrowded) {
+      this.#walks.finish(sweepKey(entry, table.family));
+      renumberEpochs(table, entry);
+    }
+    counts.beginEpoch(keep, keepAgain);
   }
 
   #sweep(table: FamilyTable, entry: PeerEntry): void {

@@ -1,7 +1,7 @@
 /**
  * Peers that hear the same bytes: the changes are packed once, and each member is handed the same buffers, less its own routes.
- * Implements: RFC 4271 §9.2, §5.1.3 (next hop), RFC 4456 §8, RFC 4724 §2 (End-of-RIB), RFC 8326 §4 (what is told before a
- *   shutdown), RFC 9234 §5 (egress).
+ * Implements: RFC 4271 §9.2, §5.1.3 (next hop), RFC 4456 §8, RFC 4724 §2 (End-of-RIB), RFC 7313 §4 (BoRR, EoRR), RFC 8326 §4 (what is told before a
+ *   shutdown), RFC 9234 §5 (egress), RFC 9494 §4.3, §4.6 (who is told long-lived stale routes).
  * Holds: a member that is slower than the others is only a lower position in the change log; what is past is not kept for it:
  *   it is packed for alone, from the present state, until it stands where a retained segment begins. A withdraw is sent only
  *   where an announcement was.
@@ -16,6 +16,7 @@ import { writeOutgoing } from '../wire/attributes/outgoing.ts';
 import type { OutgoingForm } from '../wire/attributes/outgoing.ts';
 import { ByteWriter } from '../wire/byte-writer.ts';
 import { newPrefixKey } from '../wire/nlri.ts';
+import { encodeRouteRefresh } from '../wire/route-refresh.ts';
 import { endOfRibMessage, isInNextHopAttribute } from '../wire/update.ts';
 import type { LocalNumbers } from './adj-rib-in.ts';
 import { AttributeTrait } from './attribute-pool.ts';
@@ -35,10 +36,16 @@ import type { Packed } from './update-packer.ts';
 /** Packed segments kept for members that lag a little, in bytes. */
 const retainedBytes = 1024 * 1024;
 
-const endOfRib = Object.fromEntries(families.map((family) => [family, endOfRibMessage(family)])) as Record<
-  Family,
-  Uint8Array
->;
+const endOfRib = ofEachFamily(endOfRibMessage);
+
+const refreshMarkers = {
+  begins: ofEachFamily((family) => encodeRouteRefresh({ kind: 'begins', family })),
+  ended: ofEachFamily((family) => encodeRouteRefresh({ kind: 'ended', family })),
+};
+
+function ofEachFamily(message: (family: Family) => Uint8Array): Record<Family, Uint8Array> {
+  return { ipv4: message('ipv4'), ipv6: message('ipv6') };
+}
 
 /** Everything that changes what the members hear, in one place: equal keys, equal bytes. */
 export function groupKey(peer: RibPeer): string {
@@ -55,6 +62,7 @@ export function groupKey(peer: RibPeer): string {
     peer.role,
     peer.localAsMode,
     peer.marksGracefulShutdown,
+    peer.longLivedStale,
     pathEditsOf(peer),
   ]);
 }
@@ -120,6 +128,10 @@ export class GroupMember<T extends Told = Told> {
   endOfRibAfter: Position | undefined;
   readonly told: T;
   sequence = 0;
+  /** It shall hear everything again; once its End-of-RIB was sent, if it has the markers of RFC 7313. */
+  refreshDue = false;
+  /** BoRR was sent; EoRR is due when everything was. */
+  refreshing = false;
 
   constructor(peer: PeerEntry, position: Position, endOfRibAfter: Position, told: T) {
     this.peer = peer;
@@ -177,8 +189,8 @@ export abstract class UpdateGroup<S extends Segment = Segment, M extends GroupMe
 
   /** The member shall hear everything again. */
   restart(member: M): void {
-    this.log.moveToStart(member.position);
-    member.sequence = ++lastSequence;
+    if (member.peer.peer.enhancedRouteRefresh) member.refreshDue = true;
+    else this.#moveToStart(member);
   }
 
   /** What was packed is void: versions were counted anew, or a setting changed. */
@@ -214,12 +226,14 @@ export abstract class UpdateGroup<S extends Segment = Segment, M extends GroupMe
   }
 
   hasOutput(member: M): boolean {
-    return this.log.next(member.position) !== 0 || this.#endsOnce(member);
+    const { refreshDue, endOfRibAfter } = member;
+    if (this.log.next(member.position) !== 0 || this.#endsOnce(member)) return true;
+    return refreshDue && endOfRibAfter === undefined;
   }
 
-  /** Whether End-of-RIB is due and may be. */
-  #endsOnce({ endOfRibAfter }: M): boolean {
-    return endOfRibAfter !== undefined && this.isTableWhole;
+  /** Whether the marker of the table's end, End-of-RIB or EoRR, is due and may be. */
+  #endsOnce({ endOfRibAfter, refreshing }: M): boolean {
+    return (endOfRibAfter !== undefined || refreshing) && this.isTableWhole;
   }
 
   /** Whether everything there is stands in the log. */
@@ -233,6 +247,13 @@ export abstract class UpdateGroup<S extends Segment = Segment, M extends GroupMe
     const first = out.length;
     let taken = 0;
     while (taken < maximumBytes) {
+      // RFC 7313 §4: never before End-of-RIB.
+      if (member.refreshDue && member.endOfRibAfter === undefined) {
+        member.refreshDue = false;
+        member.refreshing = true;
+        this.#moveToStart(member);
+        out.push(refreshMarkers.begins[this.table.family]);
+      }
       const next = log.next(member.position);
       if (member.endOfRibAfter !== undefined && this.isTableWhole) {
         if (next === 0 || log.versionOf(next) > member.endOfRibAfter.version) {
@@ -244,7 +265,14 @@ export abstract class UpdateGroup<S extends Segment = Segment, M extends GroupMe
           continue;
         }
       }
-      if (next === 0) break;
+      if (next === 0) {
+        // What changed meanwhile stands behind what did not: the end of the log is the end of both.
+        if (member.refreshing && this.isTableWhole) {
+          member.refreshing = false;
+          out.push(refreshMarkers.ended[this.table.family]);
+        }
+        break;
+      }
       const segment = this.#segmentFor(member);
       const before = out.length;
       this.deliver(segment, member, out);
@@ -252,6 +280,11 @@ export abstract class UpdateGroup<S extends Segment = Segment, M extends GroupMe
       log.moveTo(member.position, segment.to.row, segment.to.version);
     }
     return out.length === first ? 0 : taken;
+  }
+
+  #moveToStart(member: M): void {
+    this.log.moveToStart(member.position);
+    member.sequence = ++lastSequence;
   }
 
   /** What the member was told of the prefix, path by path, as it is told now. */
@@ -336,6 +369,9 @@ export abstract class UpdateGroup<S extends Segment = Segment, M extends GroupMe
     if (!mayBeTold(classOf(peer), this.#class, traits, this.#local.clientsMesh)) return 0;
     // RFC 9234 §5, egress 2.
     if ((traits & AttributeTrait.onlyToCustomer) !== 0 && this.#role?.withholdsMarked) return 0;
+    // RFC 9494 §4.3; within the AS §4.6 is followed instead: see #formFor.
+    const isLastResort = (traits & AttributeTrait.longLivedStale) !== 0;
+    if (isLastResort && !this.peer.longLivedStale && this.#class === 'external') return 0;
     if (this.#edits !== undefined) attributes = this.#edits.of(attributes);
     const filter = this.peer.exportFilter;
     if (filter === undefined) return attributes;
@@ -397,12 +433,14 @@ export abstract class UpdateGroup<S extends Segment = Segment, M extends GroupMe
   }
 
   #formFor(source: PeerEntry, attributes: number, medWasSet: 0 | 1): OutgoingForm {
-    const { fourOctetAs, localAs, localAsMode = 'replace', marksGracefulShutdown } = this.peer;
+    const { fourOctetAs, localAs, localAsMode = 'replace', marksGracefulShutdown, longLivedStale } = this.peer;
     const { asNumber } = this.#local;
     const internal = this.#class !== 'external';
-    const { traits } = this.table.pool.chunk(attributes);
+    const traits = this.table.pool.traitsOf(attributes);
+    // RFC 9494 §4.6: a neighbour that does not know LLGR_STALE is told to prefer anything else, and to keep it to itself.
+    const lastResort = internal && !longLivedStale && (traits & AttributeTrait.longLivedStale) !== 0;
     // RFC 4271 §5.1.4: a MED from another AS does not go on to a third.
-    const ownMed = medWasSet === 1 || (traits[attributes & rowMask] & AttributeTrait.emptyAsPath) !== 0;
+    const ownMed = medWasSet === 1 || (traits & AttributeTrait.emptyAsPath) !== 0;
     const reflected = isReflected(classOf(source), this.#class);
     return {
       prepend: internal ? [] : localAsMode === 'replace' || localAs === asNumber ? [localAs] : [localAs, asNumber],
@@ -412,8 +450,12 @@ export abstract class UpdateGroup<S extends Segment = Segment, M extends GroupMe
       clusterId: reflected ? this.#local.clusterId : undefined,
       keepMed: internal || ownMed,
       // RFC 8326 §4: a neighbour in another AS lowers it by itself.
-      localPref: internal && marksGracefulShutdown ? 0 : undefined,
-      community: !internal && marksGracefulShutdown ? WellKnownCommunity.gracefulShutdown : undefined,
+      localPref: lastResort || (internal && marksGracefulShutdown) ? 0 : undefined,
+      community: lastResort
+        ? WellKnownCommunity.noExport
+        : !internal && marksGracefulShutdown
+          ? WellKnownCommunity.gracefulShutdown
+          : undefined,
       // RFC 9234 §5, egress 1.
       onlyToCustomer: this.#role?.marksSent ? localAs : undefined,
     };

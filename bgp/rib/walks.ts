@@ -1,6 +1,6 @@
 /**
  * Work that visits many rows, done in slices: sweeping what is stale, judging again, deciding again.
- * Implements: RFC 4724 §4.2 (stale routes are removed; ones stale from an earlier restart too), in slices.
+ * Implements: RFC 4724 §4.2, RFC 7313 §4 (stale routes are removed), in slices.
  */
 
 import type { Family } from '../ip.ts';
@@ -67,11 +67,29 @@ export function sweepKey(peer: PeerEntry, family: Family): string {
 /** Removes the peer's paths that are neither fresh nor kept. */
 export function sweepWalk(table: FamilyTable, peer: PeerEntry, onEnd: () => void): Walk {
   const counts = peer.families[table.family];
+  const { oldestAfterSweep } = counts;
   const step = pathSteps(table, peer.id, (path) => {
-    const epoch = table.paths.chunk(path).epoch[path & rowMask];
-    if (epoch !== counts.epoch && epoch !== counts.keptEpoch) table.removePath(path);
+    if (!counts.stays(table.paths.chunk(path).epoch[path & rowMask])) table.removePath(path);
   });
-  return { key: sweepKey(peer, table.family), step: () => counts.paths === counts.fresh || step(), onEnd };
+  return {
+    key: sweepKey(peer, table.family),
+    step: () => counts.paths === counts.fresh || step(),
+    onEnd: () => {
+      counts.oldest = oldestAfterSweep;
+      onEnd();
+    },
+  };
+}
+
+/** At once, and rarely: see PeerFamily. */
+export function renumberEpochs(table: FamilyTable, peer: PeerEntry): void {
+  peer.families[table.family].renumber((toNew) => {
+    const step = pathSteps(table, peer.id, (path) => {
+      const { epoch } = table.paths.chunk(path);
+      epoch[path & rowMask] = toNew(epoch[path & rowMask]);
+    });
+    while (!step());
+  });
 }
 
 /** Judges the paths again: of one peer, or of all. */

@@ -2,11 +2,16 @@
  * Two connections with one peer: which one stays?
  * Implements: RFC 4271 §6.8; RFC 6286 §2.3 (equal identifiers); RFC 4724 §4.2 and §5 (a restarted peer comes back before
  * we noticed its loss).
- * Holds: two speakers that see the same two connections keep the same one.
+ * Holds: two speakers that see the same two connections keep the same one; a session that has just come up is not ended for a
+ * dial that crossed it: a helper that holds stale routes would take its end for another restart, and drop them.
  */
 
 import { compareBytes } from '../ip.ts';
 import type { SessionState } from '../status.ts';
+import { unreachable } from '../unreachable.ts';
+import type { Open } from '../wire/open.ts';
+import type { Link } from './link.ts';
+import type { Negotiated } from './negotiate.ts';
 
 export interface Collision {
   /** The connection on which a valid OPEN has just arrived. */
@@ -20,7 +25,11 @@ export interface Collision {
     readonly gracefulRestart: boolean;
     /** Milliseconds that it has been established, at the time the new connection came. Only where established. */
     readonly establishedBefore: number;
+    /** The R bit of the OPEN that it was made with. Only where established. */
+    readonly restarting: boolean;
   };
+  /** The OPEN has waited for what becomes of the other connection, as long as it may. */
+  readonly hasWaited: boolean;
   /** The R bit of the OPEN. */
   readonly restarting: boolean;
   readonly localIdentifier: Uint8Array;
@@ -29,11 +38,46 @@ export interface Collision {
   readonly remoteAs: number;
 }
 
+/** An OPEN that has come on a link, while there is another one. */
+export interface ArrivedOpen {
+  readonly open: Open;
+  readonly negotiated: Negotiated;
+  readonly hasWaited: boolean;
+  /** On the speaker's clock. */
+  readonly now: number;
+}
+
+export function collisionOf(link: Link, other: Link, { open, negotiated, hasWaited, now }: ArrivedOpen): Collision {
+  const { offer } = link.session;
+  if (offer === undefined) throw new Error('an OPEN before ours');
+  const otherRestart = other.session.negotiated?.gracefulRestart;
+  return {
+    direction: link.direction,
+    other: {
+      state: other.session.state,
+      gracefulRestart: otherRestart !== undefined,
+      openFor: now - other.begunAt,
+      establishedBefore: link.begunAt - other.session.establishedAt,
+      restarting: otherRestart?.restarting ?? false,
+    },
+    hasWaited,
+    restarting: negotiated.gracefulRestart?.restarting ?? false,
+    localIdentifier: offer.bgpIdentifier,
+    remoteIdentifier: open.bgpIdentifier,
+    localAs: offer.localAs,
+    remoteAs: negotiated.remoteAs,
+  };
+}
+
 /**
  * keepThis: the other is ended with Cease 6/7; keepOther: this one is;
- * replaceOther: the peer restarted, the other is dead: it ends without a word and its routes are kept as stale.
+ * replaceOther: the peer restarted, the other is dead: it ends without a word and its routes are kept as stale;
+ * wait: for what becomes of the other connection.
  */
-export type CollisionVerdict = 'keepThis' | 'keepOther' | 'replaceOther';
+export type CollisionVerdict = 'keepThis' | 'keepOther' | 'replaceOther' | 'wait';
+
+/** The longest that an OPEN waits: the other connection only has to be answered by the peer's kernel, or to be closed. */
+export const longestWaitMilliseconds = 1000;
 
 /**
  * Two connections that begin this close together may be two dials that have crossed, so that the later one is no sign of a
@@ -45,10 +89,13 @@ export function resolveCollision(collision: Collision): CollisionVerdict {
   const { other } = collision;
   switch (other.state) {
     case 'idle':
-    case 'connect':
     case 'active':
       // No connection yet, so the peer cannot have sent anything on it that it would miss.
       return 'keepThis';
+    case 'connect':
+      // Our own dial may have reached the peer's kernel. If the peer took it after this session had come up, it would be to it a
+      // restart of ours (RFC 4724 §5): so it has to be there first, or certainly never.
+      return collision.hasWaited ? 'keepThis' : 'wait';
     case 'openSent':
       // §6.8 looks at OpenConfirm only, but allows this where the identifier is known, and it is. A connection on which the peer
       // has been silent for long is dead, and must not win over a live one.
@@ -56,9 +103,12 @@ export function resolveCollision(collision: Collision): CollisionVerdict {
     case 'openConfirm':
       return byIdentifier(collision);
     case 'established':
-      if (other.gracefulRestart && collision.restarting) return 'replaceOther';
-      if (other.establishedBefore < simultaneousMilliseconds) return byIdentifier(collision);
+      if (other.gracefulRestart && collision.restarting && !other.restarting) return 'replaceOther';
+      // Crossed dials: §6.8, the established one stays, unless the peer sees it otherwise and ends it.
+      if (other.establishedBefore < simultaneousMilliseconds) return collision.hasWaited ? 'keepOther' : 'wait';
       return other.gracefulRestart ? 'replaceOther' : 'keepOther';
+    default:
+      return unreachable(other.state);
   }
 }
 

@@ -4,6 +4,8 @@
  */
 
 import type { Connection, ConnectionHandler } from '../driver.ts';
+import type { Open } from '../wire/open.ts';
+import type { Negotiated } from './negotiate.ts';
 import type { Session } from './session.ts';
 
 /** Bytes that are read in one go: a few milliseconds of work where they are withdraws. */
@@ -33,6 +35,8 @@ export class Link implements ConnectionHandler {
   begunAt = Infinity;
   /** It ends because another takes its place. */
   quiet = false;
+  /** The peer's OPEN has come and waits for what becomes of the other connection: nothing more is read until then. */
+  waiting: { readonly open: Open; readonly negotiated: Negotiated; readonly until: number } | undefined;
   /** It stands in the speaker's queue of links to be read. */
   readQueued = false;
   /** Its connection is not read for now. */
@@ -111,6 +115,7 @@ export class Link implements ConnectionHandler {
 
   forgetConnection(): void {
     this.connection = undefined;
+    this.waiting = undefined;
     this.paused = false;
     this.peer.inputTaken(this.unreadBytes);
     this.unreadBytes = 0;

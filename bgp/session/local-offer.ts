@@ -6,7 +6,7 @@
 import { familyOfText, parseAddress } from '../ip.ts';
 import type { Role } from '../role.ts';
 import type { NeighborSettings } from '../settings.ts';
-import { maximumRestartTimeSeconds } from '../wire/capabilities.ts';
+import { maximumLongLivedStaleSeconds, maximumRestartTimeSeconds } from '../wire/capabilities.ts';
 import type { LocalOffer } from './negotiate.ts';
 
 /** Our AS number and identifier, the time we ask for, and whether we are in a restart. */
@@ -15,6 +15,7 @@ export interface OfferingSpeaker {
   /** IPv4 form. */
   readonly routerId: string;
   readonly restartTimeSeconds: number;
+  readonly longLivedStaleSeconds: number | undefined;
   readonly restarting: boolean;
   readonly forwardingPreserved: boolean;
 }
@@ -41,6 +42,10 @@ export function localOffer(
     restartTimeSeconds: Math.min(
       maximumRestartTimeSeconds,
       neighbor.gracefulRestartSeconds ?? speaker.restartTimeSeconds,
+    ),
+    longLivedStaleSeconds: Math.min(
+      maximumLongLivedStaleSeconds,
+      neighbor.longLivedStaleSeconds ?? speaker.longLivedStaleSeconds ?? 0,
     ),
     restarting: speaker.restarting,
     forwardingPreserved: speaker.forwardingPreserved || hasBeenEstablished,

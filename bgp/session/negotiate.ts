@@ -1,7 +1,8 @@
 /**
  * Two OPENs make a session: what we offer, what the peer's OPEN must be, and what both can do.
  * Implements: RFC 4271 §6.2; RFC 6286 §2.2 (identifiers); RFC 6793 §4 (4-octet AS); RFC 5492 §5 and RFC 4760 §8 (families);
- * RFC 7607 (AS 0); RFC 4724 §3; RFC 7911 §4, §5 (each direction and family by itself); RFC 8950 §4; RFC 9234 §4.2 (roles).
+ * RFC 7607 (AS 0); RFC 4724 §3; RFC 7911 §4, §5 (each direction and family by itself); RFC 8538 §2; RFC 8950 §4; RFC 9234 §4.2
+ * (roles); RFC 9494 §4.1, §4.5.
  */
 
 import type { Family } from '../ip.ts';
@@ -10,7 +11,7 @@ import { formatRole, roles } from '../role.ts';
 import type { Role } from '../role.ts';
 import { addressFamilyNumber, CapabilityCode, ErrorCode, OpenError, unicast } from '../registry.ts';
 import type { AddPathSettings } from '../settings.ts';
-import type { AddPathEntry, Capabilities, GracefulRestartCapability } from '../wire/capabilities.ts';
+import type { AddPathEntry, Capabilities, GracefulRestartCapability, LongLivedEntry } from '../wire/capabilities.ts';
 import type { Open } from '../wire/open.ts';
 import { asNumberField } from '../wire/open.ts';
 import { ProtocolError } from '../wire/protocol-error.ts';
@@ -35,8 +36,10 @@ export interface LocalOffer {
   readonly holdTimeSeconds: number;
   /** Undefined: a third of the negotiated hold time. */
   readonly keepaliveTimeSeconds: number | undefined;
-  /** 0: graceful restart is not offered. */
+  /** 0: graceful restart is not offered, or only as far as RFC 9494 needs it. */
   readonly restartTimeSeconds: number;
+  /** RFC 9494, of every family; 0 or undefined: long-lived graceful restart is not offered. */
+  readonly longLivedStaleSeconds?: number;
   /** The R bit. */
   readonly restarting: boolean;
   /** The F bit of every family. */
@@ -57,8 +60,12 @@ export interface Negotiated {
   readonly extendedMessage: boolean;
   /** The peer understands ROUTE-REFRESH. */
   readonly routeRefresh: boolean;
+  /** RFC 7313: BoRR and EoRR mean something on the session. */
+  readonly enhancedRouteRefresh: boolean;
   /** The peer's capability, where we offered ours. */
   readonly gracefulRestart: GracefulRestartCapability | undefined;
+  /** RFC 9494: the peer's, where we offered ours; no time is longer than our own. */
+  readonly longLivedRestart: readonly LongLivedEntry[];
   readonly addPath: AddPathFamilies;
   /** 0: no keepalives, no hold timer. */
   readonly holdTimeSeconds: number;
@@ -75,7 +82,7 @@ export interface AddPathFamilies {
 }
 
 export function toOpen(offer: LocalOffer): Open {
-  const { families, restarting, restartTimeSeconds, forwardingPreserved } = offer;
+  const { families, forwardingPreserved, longLivedStaleSeconds: staleSeconds = 0 } = offer;
   return {
     asNumberField: asNumberField(offer.localAs),
     holdTimeSeconds: offer.holdTimeSeconds,
@@ -86,10 +93,10 @@ export function toOpen(offer: LocalOffer): Open {
       extendedNextHop: offersExtendedNextHop(offer),
       extendedMessage: true,
       fourOctetAs: offer.localAs,
-      gracefulRestart:
-        restartTimeSeconds === 0
-          ? undefined
-          : { restarting, restartTimeSeconds, families: families.map((family) => ({ family, forwardingPreserved })) },
+      enhancedRouteRefresh: true,
+      gracefulRestart: offeredGracefulRestart(offer),
+      longLivedRestart:
+        staleSeconds === 0 ? undefined : families.map((family) => ({ family, forwardingPreserved, staleSeconds })),
       addPath: offeredAddPath(offer),
       roles: offer.role === undefined ? [] : [roles[offer.role.role].code],
       others: [],
@@ -117,12 +124,35 @@ export function negotiate(offer: LocalOffer, open: Open): Negotiated {
     extendedNextHop: offersExtendedNextHop(offer) && capabilities.extendedNextHop,
     extendedMessage: capabilities.extendedMessage,
     routeRefresh: capabilities.routeRefresh,
-    gracefulRestart: offer.restartTimeSeconds === 0 ? undefined : capabilities.gracefulRestart,
+    enhancedRouteRefresh: capabilities.enhancedRouteRefresh,
+    gracefulRestart: offeredGracefulRestart(offer) && capabilities.gracefulRestart,
+    longLivedRestart: commonLongLivedRestart(offer, capabilities),
     addPath: commonAddPath(offer, families, capabilities),
     holdTimeSeconds,
     keepaliveTimeSeconds: keepaliveTime(offer, holdTimeSeconds),
     remoteCapabilities: capabilities,
   };
+}
+
+/** RFC 9494 §4.1: whoever offers the long one offers the other, too. */
+function offeredGracefulRestart(offer: LocalOffer): GracefulRestartCapability | undefined {
+  const { families, restarting, restartTimeSeconds, longLivedStaleSeconds = 0, forwardingPreserved } = offer;
+  if (restartTimeSeconds === 0 && longLivedStaleSeconds === 0) return undefined;
+  return {
+    restarting,
+    notification: true,
+    restartTimeSeconds,
+    families: families.map((family) => ({ family, forwardingPreserved })),
+  };
+}
+
+/** RFC 9494 §4.5: without the other capability it means nothing. §4.2: a received time may be reduced. */
+function commonLongLivedRestart(offer: LocalOffer, remote: Capabilities): LongLivedEntry[] {
+  const { longLivedStaleSeconds: most = 0, families } = offer;
+  if (most === 0 || remote.gracefulRestart === undefined) return [];
+  return (remote.longLivedRestart ?? [])
+    .filter(({ family }) => families.includes(family))
+    .map((entry) => ({ ...entry, staleSeconds: Math.min(entry.staleSeconds, most) }));
 }
 
 function offersExtendedNextHop({ extendedNextHop, families }: LocalOffer): boolean {

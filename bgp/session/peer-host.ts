@@ -1,12 +1,12 @@
 /** The speaker, as one of its peers sees it. */
 
 import type { Clock, Connection, ConnectionHandler, SignatureDrops } from '../driver.ts';
-import type { Family } from '../ip.ts';
+import type { RouteRefresh } from '../wire/route-refresh.ts';
 import type { Link } from './link.ts';
 import type { OfferingSpeaker } from './local-offer.ts';
 import type { Negotiated } from './negotiate.ts';
 import type { Peer } from './peer.ts';
-import type { LeaveCause } from './session.ts';
+import type { LeaveCause } from './ending.ts';
 
 export interface PeerHost {
   readonly clock: Clock;
@@ -24,7 +24,7 @@ export interface PeerHost {
   attemptFailed(peer: Peer): void;
   /** @throws ProtocolError */
   deliverUpdate(peer: Peer, body: Uint8Array): void;
-  deliverRouteRefresh(peer: Peer, family: Family): void;
+  deliverRouteRefresh(peer: Peer, message: RouteRefresh): void;
   /** A deadline of the peer may have come nearer. */
   deadlineChanged(peer: Peer): void;
 }

@@ -8,22 +8,26 @@
 import type { Connection, HopLimit, SignatureDrops } from '../driver.ts';
 import { connectionTimedOut } from '../driver.ts';
 import type { Family } from '../ip.ts';
-import { Cease } from '../registry.ts';
+import { Cease, MessageType } from '../registry.ts';
 import type { NeighborSettings } from '../settings.ts';
 import type { SessionState } from '../status.ts';
 import { unreachable } from '../unreachable.ts';
 import type { Open } from '../wire/open.ts';
 import { ProtocolError } from '../wire/protocol-error.ts';
+import type { RouteRefresh } from '../wire/route-refresh.ts';
 import { encodeRouteRefresh } from '../wire/route-refresh.ts';
-import { resolveCollision } from './collision.ts';
+import { collisionOf, longestWaitMilliseconds, resolveCollision } from './collision.ts';
 import { PeerRestart } from './graceful-restart.ts';
+import { PeerRefresh } from './refresh.ts';
 import type { LinkOwner } from './link.ts';
 import { Link } from './link.ts';
 import { localAsOf, localOffer } from './local-offer.ts';
 import type { LocalOffer, Negotiated } from './negotiate.ts';
 import type { PeerHost } from './peer-host.ts';
-import type { SessionAction, SessionCounters, SessionEvent, SessionOptions, StopReason } from './session.ts';
-import { attemptTimedOut, Session } from './session.ts';
+import type { SessionAction, SessionCounters, SessionEvent, SessionOptions } from './session.ts';
+import type { StopReason } from './ending.ts';
+import { attemptTimedOut } from './ending.ts';
+import { Session } from './session.ts';
 import { sameValue } from './settings-rules.ts';
 import { signatureHint } from './signature-hint.ts';
 import { sendHoldTimeSeconds } from './timers.ts';
@@ -41,6 +45,7 @@ export class Peer implements Sleeper, LinkOwner {
   /** It waits for its turn to be sent what the RIB has for it. */
   outputQueued = false;
   readonly restart = new PeerRestart();
+  readonly refresh = new PeerRefresh();
   readonly endOfRibReceived = new Set<Family>();
   treatedAsWithdrawn = 0;
   lastTreatedAsWithdrawn: string | undefined;
@@ -128,8 +133,9 @@ export class Peer implements Sleeper, LinkOwner {
   }
 
   nextDeadline(): number {
-    const second = this.second?.session.timers.next() ?? Infinity;
-    return Math.min(this.main.session.timers.next(), second, this.restart.deadline, this.expiresAt);
+    const second = Math.min(this.second?.session.timers.next() ?? Infinity, this.second?.waiting?.until ?? Infinity);
+    const stale = Math.min(this.restart.deadline, this.refresh.deadline);
+    return Math.min(this.main.session.timers.next(), second, stale, this.expiresAt);
   }
 
   start(): void {
@@ -156,8 +162,8 @@ export class Peer implements Sleeper, LinkOwner {
   }
 
   /**
-   * RFC 5882 §3.2, RFC 9384: BFD says that the path has failed. A connection that is younger than the last BFD packet proves the
-   * opposite, and stays.
+   * RFC 5882 §4.2, §10.2, RFC 9384: BFD says that the path has failed. A connection that is younger than the last BFD packet
+   * proves the opposite, and stays. A restart that has begun goes on (§4.3.2: our BFD shares its fate with the speaker).
    * @param lastReceivedAt when that came, on the speaker's clock.
    */
   pathFailed(lastReceivedAt: number): void {
@@ -235,29 +241,36 @@ export class Peer implements Sleeper, LinkOwner {
   }
 
   read(link: Link): boolean {
+    if (link.waiting !== undefined) return false;
     const chunk = link.takeInput();
     if (chunk === undefined) return false;
-    const { session } = link;
-    session.push(chunk);
-    for (;;) {
-      const actions = session.advance(this.host.clock.now(), link.deliver);
+    link.session.push(chunk);
+    this.readMessages(link);
+    this.settle();
+    return link.hasInput && link.waiting === undefined;
+  }
+
+  /** Of what the session was given. */
+  private readMessages(link: Link): void {
+    while (link.waiting === undefined) {
+      const actions = link.session.advance(this.host.clock.now(), link.deliver);
       if (actions.length === 0) break;
       this.perform(link, actions);
     }
-    this.settle();
-    return link.hasInput;
   }
 
-  /** Sends UPDATEs of the established session. */
+  /** Sends UPDATEs of the established session, and the markers of a refresh (RFC 7313), each of them alone. */
   sendUpdates(messages: readonly Uint8Array[]): void {
     const now = this.host.clock.now();
+    for (const { 18: type } of messages)
+      if (type === MessageType.routeRefresh) this.sessionOptions.counters.messagesSent++;
     this.main.session.updatesSent(now);
     this.main.write(messages, now, this.sendHoldMilliseconds);
   }
 
-  sendRouteRefresh(family: Family): void {
+  sendRouteRefresh(message: RouteRefresh): void {
     this.sessionOptions.counters.messagesSent++;
-    this.main.write([encodeRouteRefresh(family)], this.host.clock.now(), this.sendHoldMilliseconds);
+    this.main.write([encodeRouteRefresh(message)], this.host.clock.now(), this.sendHoldMilliseconds);
   }
 
   connectionConnected(link: Link): void {
@@ -272,7 +285,7 @@ export class Peer implements Sleeper, LinkOwner {
 
   connectionClosed(link: Link, reason: string): void {
     // What the peer sent before it closed is read first: it may be the NOTIFICATION that says why.
-    while (link.hasInput) this.read(link);
+    while (link.hasInput && link.waiting === undefined) this.read(link);
     link.forgetConnection();
     this.handle(link, { kind: 'tcpFailed', reason });
   }
@@ -300,10 +313,6 @@ export class Peer implements Sleeper, LinkOwner {
     this.heldUntil = -Infinity;
     if (this.session.timers.idleHold !== Infinity) this.session.timers.idleHold = now;
     this.host.deadlineChanged(this);
-  }
-
-  private get staleUntil(): number {
-    return this.restart.active ? this.restart.deadline : -Infinity;
   }
 
   private get sendHoldMilliseconds(): number {
@@ -354,7 +363,7 @@ export class Peer implements Sleeper, LinkOwner {
         }
         return;
       case 'deliverRouteRefresh':
-        this.host.deliverRouteRefresh(this, action.family);
+        this.host.deliverRouteRefresh(this, action.message);
         return;
       case 'reportReason':
         if (link.quiet || (link !== this.main && isOpen(this.state))) return;
@@ -386,25 +395,16 @@ export class Peer implements Sleeper, LinkOwner {
     return signatureHint(this.neighbor.password !== undefined, this.dropsBefore, this.host.signatureDrops());
   }
 
-  private resolveCollision(link: Link, open: Open, negotiated: Negotiated): void {
+  private resolveCollision(link: Link, open: Open, negotiated: Negotiated, waitedUntil?: number): void {
     const other = link === this.main ? this.second : this.main;
     if (other !== undefined) {
-      const offer = link.session.offer ?? this.localOffer();
-      const verdict = resolveCollision({
-        direction: link.direction,
-        other: {
-          state: other.session.state,
-          gracefulRestart: other.session.negotiated?.gracefulRestart !== undefined,
-          openFor: this.host.clock.now() - other.begunAt,
-          establishedBefore: link.begunAt - other.session.establishedAt,
-        },
-        restarting: negotiated.gracefulRestart?.restarting ?? false,
-        localIdentifier: offer.bgpIdentifier,
-        remoteIdentifier: open.bgpIdentifier,
-        localAs: offer.localAs,
-        remoteAs: negotiated.remoteAs,
-      });
+      const now = this.host.clock.now();
+      const until = waitedUntil ?? now + longestWaitMilliseconds;
+      const verdict = resolveCollision(collisionOf(link, other, { open, negotiated, hasWaited: now >= until, now }));
       switch (verdict) {
+        case 'wait':
+          link.waiting = { open, negotiated, until };
+          return;
         case 'keepOther':
           this.main = other;
           this.second = link;
@@ -423,6 +423,19 @@ export class Peer implements Sleeper, LinkOwner {
       this.second = undefined;
     }
     this.handle(link, { kind: 'openReceived', negotiated });
+  }
+
+  /** An OPEN waits for what becomes of the other connection: perhaps there is nothing to wait for any more. */
+  private decideWaiting(): void {
+    for (const link of [this.main, this.second]) {
+      if (link?.waiting === undefined) continue;
+      const { open, negotiated, until } = link.waiting;
+      link.waiting = undefined;
+      this.resolveCollision(link, open, negotiated, until);
+      if (link.waiting !== undefined) continue;
+      this.readMessages(link);
+      if (link.hasInput) this.host.inputArrived(link, 0);
+    }
   }
 
   /** Ends a session that another one takes the place of: nothing went wrong that a person should read of. */
@@ -453,6 +466,7 @@ export class Peer implements Sleeper, LinkOwner {
       this.main = second;
       this.second = undefined;
     }
+    this.decideWaiting();
     const { timers } = this.session;
     if (this.state === 'idle' && timers.idleHold < this.heldUntil) timers.idleHold = this.heldUntil;
     if (this.state !== this.lastState) {
@@ -463,7 +477,7 @@ export class Peer implements Sleeper, LinkOwner {
       const lingers = this.host.clock.now() + memberLingerMilliseconds;
       this.expiresAt = isOpen(this.state)
         ? Infinity
-        : Math.min(this.expiresAt, Math.max(lingers, this.staleUntil, this.heldUntil));
+        : Math.min(this.expiresAt, Math.max(lingers, this.restart.lastsUntil, this.heldUntil));
     }
     this.host.deadlineChanged(this);
   }

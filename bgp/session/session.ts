@@ -5,22 +5,19 @@
  * Holds: knows no clock and no socket. Of UPDATEs it only cuts the body out, and makes no object for it but the view.
  */
 
-import type { Family } from '../ip.ts';
-import { Cease, ErrorCode, FsmError, formatErrorCode, MessageType } from '../registry.ts';
+import { ErrorCode, MessageType } from '../registry.ts';
 import type { SessionState } from '../status.ts';
 import { unreachable } from '../unreachable.ts';
 import { keepaliveMessage, MessageStream } from '../wire/message.ts';
 import type { Notification } from '../wire/notification.ts';
-import {
-  decodeNotification,
-  encodeNotification,
-  encodeShutdownCommunication,
-  formatNotification,
-} from '../wire/notification.ts';
+import { decodeNotification, encodeNotification } from '../wire/notification.ts';
 import type { Open } from '../wire/open.ts';
 import { decodeOpen, encodeOpen } from '../wire/open.ts';
 import { ProtocolError } from '../wire/protocol-error.ts';
+import type { RouteRefresh } from '../wire/route-refresh.ts';
 import { decodeRouteRefresh } from '../wire/route-refresh.ts';
+import type { LeaveCause, StopReason } from './ending.ts';
+import { hasConnection, isNotified, leaveCauseOf, notificationOf, reasonOf } from './ending.ts';
 import type { FsmAction, FsmCell, FsmEvent } from './fsm.ts';
 import { fsm } from './fsm.ts';
 import type { LocalOffer, Negotiated } from './negotiate.ts';
@@ -34,15 +31,6 @@ import {
   stableAfterSeconds,
 } from './timers.ts';
 
-/** The Cease of a stop. */
-export interface StopReason {
-  readonly subcode: number;
-  /** For the peer's operator (RFC 9003); empty: none. */
-  readonly text: string;
-  /** What the NOTIFICATION carries instead of the text, where its subcode has data of its own. */
-  readonly data?: Uint8Array;
-}
-
 export type SessionEvent =
   | { readonly kind: SimpleEvent }
   | { readonly kind: 'manualStopped' | 'automaticStopped'; readonly stop: StopReason }
@@ -51,7 +39,7 @@ export type SessionEvent =
   | { readonly kind: 'headerErrorFound' | 'openErrorFound' | 'updateErrorFound'; readonly error: ProtocolError }
   | { readonly kind: 'versionErrorNotified' | 'notificationReceived'; readonly notification: Notification }
   | { readonly kind: 'updateReceived'; readonly body: Uint8Array }
-  | { readonly kind: 'routeRefreshReceived'; readonly family: Family | undefined };
+  | { readonly kind: 'routeRefreshReceived'; readonly message: RouteRefresh | undefined };
 
 type SimpleEvent = Exclude<
   FsmEvent,
@@ -78,7 +66,7 @@ export type SessionAction =
   | { readonly kind: 'enterEstablished'; readonly negotiated: Negotiated }
   | { readonly kind: 'leaveEstablished'; readonly negotiated: Negotiated; readonly cause: LeaveCause }
   | { readonly kind: 'deliverUpdate'; readonly body: Uint8Array }
-  | { readonly kind: 'deliverRouteRefresh'; readonly family: Family }
+  | { readonly kind: 'deliverRouteRefresh'; readonly message: RouteRefresh }
   /** Why an attempt or a session ended, in words. */
   | {
       readonly kind: 'reportReason';
@@ -86,9 +74,6 @@ export type SessionAction =
       /** A NOTIFICATION says so, ours or the peer's; not just a connection that failed. */
       readonly notified: boolean;
     };
-
-/** What graceful restart makes a difference of (RFC 4724 §4.2). */
-export type LeaveCause = 'connectionLost' | 'holdTimerExpired' | 'connectionReplaced' | 'notification';
 
 export interface SessionOptions {
   passive: boolean;
@@ -190,7 +175,11 @@ export class Session {
     if (cell.actions.length === 0) return nothing;
     const actions: SessionAction[] = [];
     if (cell.next === 'idle' && before !== 'idle') {
-      actions.push({ kind: 'reportReason', reason: reasonOf(event, before), notified: isNotified(event) });
+      actions.push({
+        kind: 'reportReason',
+        reason: reasonOf(event, before, this.negotiated),
+        notified: isNotified(event),
+      });
     }
     for (const action of cell.actions) this.perform(action, event, before, now, actions);
     return actions;
@@ -221,7 +210,13 @@ export class Session {
       case MessageType.keepalive:
         return this.handle({ kind: 'keepaliveReceived' }, now);
       case MessageType.routeRefresh:
-        return this.handle({ kind: 'routeRefreshReceived', family: decodeRouteRefresh(body) }, now);
+        return this.handle(
+          {
+            kind: 'routeRefreshReceived',
+            message: decodeRouteRefresh(body, this.negotiated?.enhancedRouteRefresh ?? false),
+          },
+          now,
+        );
       default:
         throw new Error(`the frame let message type ${type} pass`);
     }
@@ -264,7 +259,11 @@ export class Session {
         out.push({ kind: 'closeTcp' });
         return;
       case 'reportFailedAttempt':
-        out.push({ kind: 'reportReason', reason: reasonOf(event, before), notified: isNotified(event) });
+        out.push({
+          kind: 'reportReason',
+          reason: reasonOf(event, before, this.negotiated),
+          notified: isNotified(event),
+        });
         return;
       case 'sendOpen':
         this.stream = new MessageStream();
@@ -301,21 +300,21 @@ export class Session {
         return;
       case 'deliverRouteRefresh':
         if (event.kind !== 'routeRefreshReceived') throw new Error(`${action} by ${event.kind}`);
-        if (event.family !== undefined) out.push({ kind: 'deliverRouteRefresh', family: event.family });
+        if (event.message !== undefined) out.push({ kind: 'deliverRouteRefresh', message: event.message });
         return;
       case 'notifyCease':
       case 'notifyError':
       case 'notifyHoldTimerExpired':
       case 'notifyFsmError':
       case 'notifyCollision':
-        this.send(encodeNotification(notificationOf(action, event, before)), out);
+        this.send(encodeNotification(notificationOf(action, event, before, this.negotiated)), out);
         return;
       case 'leaveEstablished':
         if (now - this.establishedAt >= stableAfterSeconds * 1000) counters.oscillations = 0;
         out.push({
           kind: 'leaveEstablished',
           negotiated: this.mustHaveNegotiated(),
-          cause: leaveCauses[event.kind] ?? 'notification',
+          cause: leaveCauseOf(event),
         });
         return;
       case 'release':
@@ -372,121 +371,7 @@ export class Session {
 /** An attempt without any answer is given up after this, and begun anew: seconds. */
 const longestAttemptSeconds = 15;
 
-/** States in which the peer's bytes are read. */
-const hasConnection = {
-  idle: false,
-  connect: false,
-  active: false,
-  openSent: true,
-  openConfirm: true,
-  established: true,
-} as const satisfies Record<SessionState, boolean>;
-
-/** Every other event that ends an established session is a NOTIFICATION, sent or received. */
-const leaveCauses: Partial<Record<FsmEvent, LeaveCause>> = {
-  tcpFailed: 'connectionLost',
-  // The peer is there and does not read: what it said stays good as long as a lost connection's would.
-  sendHoldTimerExpired: 'connectionLost',
-  holdTimerExpired: 'holdTimerExpired',
-  connectionReplaced: 'connectionReplaced',
-};
-
 function errorEvent(error: ProtocolError): 'headerErrorFound' | 'openErrorFound' | 'updateErrorFound' {
   if (error.code === ErrorCode.header) return 'headerErrorFound';
   return error.code === ErrorCode.open ? 'openErrorFound' : 'updateErrorFound';
-}
-
-type Notify = Extract<FsmAction, `notify${string}`>;
-
-function notificationOf(action: Notify, event: SessionEvent, before: SessionState): Notification {
-  const data = new Uint8Array(0);
-  switch (action) {
-    case 'notifyCease':
-      if (!('stop' in event)) throw new Error(`${action} by ${event.kind}`);
-      return {
-        code: ErrorCode.cease,
-        subcode: event.stop.subcode,
-        data: event.stop.data ?? encodeShutdownCommunication(event.stop.text),
-      };
-    case 'notifyError':
-      if (!('error' in event)) throw new Error(`${action} by ${event.kind}`);
-      return event.error;
-    case 'notifyHoldTimerExpired':
-      return { code: ErrorCode.holdTimerExpired, subcode: 0, data };
-    case 'notifyFsmError':
-      return { code: ErrorCode.fsm, subcode: fsmErrorSubcode(before), data };
-    case 'notifyCollision':
-      return { code: ErrorCode.cease, subcode: Cease.connectionCollisionResolution, data };
-    default:
-      return unreachable(action);
-  }
-}
-
-function fsmErrorSubcode(state: SessionState): number {
-  switch (state) {
-    case 'openSent':
-      return FsmError.inOpenSent;
-    case 'openConfirm':
-      return FsmError.inOpenConfirm;
-    case 'established':
-      return FsmError.inEstablished;
-    case 'idle':
-    case 'connect':
-    case 'active':
-      return 0;
-    default:
-      return unreachable(state);
-  }
-}
-
-function isNotified({ kind }: SessionEvent): boolean {
-  switch (kind) {
-    case 'tcpFailed':
-    case 'connectRetryTimerExpired':
-    case 'sendHoldTimerExpired':
-    case 'connectionReplaced':
-      return false;
-    default:
-      return true;
-  }
-}
-
-/** The reason of an attempt to connect that nobody answered while we waited. */
-export const attemptTimedOut = 'connection attempt timed out';
-
-/** Why, in words a person can use. */
-function reasonOf(event: SessionEvent, before: SessionState): string {
-  switch (event.kind) {
-    case 'manualStopped':
-    case 'automaticStopped': {
-      const sent = hasConnection[before] ? ', sent' : '';
-      return `${formatErrorCode(ErrorCode.cease, event.stop.subcode)}${sent}${event.stop.text && `: ${event.stop.text}`}`;
-    }
-    case 'tcpFailed':
-      return event.reason;
-    case 'connectRetryTimerExpired':
-      return before === 'connect' ? attemptTimedOut : fsmErrorReason(event.kind, before);
-    case 'holdTimerExpired':
-      return `${formatErrorCode(ErrorCode.holdTimerExpired, 0)}, sent`;
-    case 'sendHoldTimerExpired':
-      return 'send hold timer expired: the peer reads nothing';
-    case 'headerErrorFound':
-    case 'openErrorFound':
-    case 'updateErrorFound':
-      if (event.kind === 'updateErrorFound' && before !== 'established') return fsmErrorReason(event.kind, before);
-      return `${formatErrorCode(event.error.code, event.error.subcode)}, sent: ${event.error.message}`;
-    case 'collisionLost':
-      return `${formatErrorCode(ErrorCode.cease, Cease.connectionCollisionResolution)}, sent`;
-    case 'connectionReplaced':
-      return 'the peer restarted: its new connection replaces this one';
-    case 'versionErrorNotified':
-    case 'notificationReceived':
-      return `${formatNotification(event.notification)}, received`;
-    default:
-      return fsmErrorReason(event.kind, before);
-  }
-}
-
-function fsmErrorReason(kind: FsmEvent, before: SessionState): string {
-  return `${formatErrorCode(ErrorCode.fsm, fsmErrorSubcode(before))}, sent: ${kind} in ${before}`;
 }

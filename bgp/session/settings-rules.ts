@@ -1,22 +1,24 @@
 /**
  * What settings mean before any session: which changes of a neighbour need a new one and which do not, and what is no
  * sensible set of neighbours.
- * Holds: a field is in exactly one of the two; a new field that is forgotten here does not compile.
+ * Holds: a field is in exactly one of the three; a new field that is forgotten here does not compile.
  */
 
 import type { NeighborSettings, SpeakerSettings } from '../settings.ts';
 
 type Effect =
+  /** It is another neighbour, or we are another to it: nothing that was told holds any longer. */
+  | 'newNeighbor'
   /** The OPEN, the connection or the RIB's view of the peer was made with it. */
   | 'newSession'
   /** Taken over while the session goes on. */
   | 'live';
 
 const effects = {
-  name: 'newSession',
-  remote: 'newSession',
-  remoteAs: 'newSession',
-  localAs: 'newSession',
+  name: 'newNeighbor',
+  remote: 'newNeighbor',
+  remoteAs: 'newNeighbor',
+  localAs: 'newNeighbor',
   localAddress: 'newSession',
   nextHopSelf: 'newSession',
   passive: 'live',
@@ -27,10 +29,11 @@ const effects = {
   keepaliveTimeSeconds: 'newSession',
   connectRetrySeconds: 'live',
   gracefulRestartSeconds: 'live',
+  longLivedStaleSeconds: 'live',
   ttl: 'newSession',
   ttlSecurityHops: 'newSession',
   password: 'live',
-  heldDown: 'newSession',
+  heldDown: 'newNeighbor',
   bfd: 'live',
   // A capability (RFC 7911 §4), and which of the peer's update groups it is in.
   addPaths: 'newSession',
@@ -50,12 +53,15 @@ const effects = {
   description: 'live',
 } as const satisfies Record<keyof NeighborSettings, Effect>;
 
-const sessionFields = (Object.keys(effects) as (keyof NeighborSettings)[]).filter(
-  (key) => effects[key] === 'newSession',
-);
+const fields = Object.keys(effects) as (keyof NeighborSettings)[];
 
 export function needsNewSession(before: NeighborSettings, after: NeighborSettings): boolean {
-  return sessionFields.some((field) => !sameValue(before[field], after[field]));
+  return fields.some((field) => effects[field] !== 'live' && !sameValue(before[field], after[field]));
+}
+
+/** RFC 8538 §5.1: whether routes may be kept while the new session is made. */
+export function isSameNeighbor(before: NeighborSettings, after: NeighborSettings): boolean {
+  return fields.every((field) => effects[field] !== 'newNeighbor' || sameValue(before[field], after[field]));
 }
 
 /** Every session and the RIB stand on these. */
@@ -64,8 +70,11 @@ export function identityChanged(before: SpeakerSettings, after: SpeakerSettings)
 }
 
 /** Whether any neighbour is offered it. */
-export function offersGracefulRestart({ neighbors, gracefulRestartSeconds: ours }: SpeakerSettings): boolean {
-  return neighbors.some(({ gracefulRestartSeconds = ours }) => gracefulRestartSeconds > 0);
+export function offersGracefulRestart(speaker: SpeakerSettings): boolean {
+  return speaker.neighbors.some(
+    ({ gracefulRestartSeconds: restart, longLivedStaleSeconds: longLived }) =>
+      (restart ?? speaker.gracefulRestartSeconds) > 0 || (longLived ?? speaker.longLivedStaleSeconds ?? 0) > 0,
+  );
 }
 
 /** @throws RangeError where two neighbours have one name or one address, or a key cannot be one. */

@@ -1,8 +1,8 @@
 /**
  * Capabilities in an OPEN: what a speaker can do beyond RFC 4271.
  * Implements: RFC 5492 (the parameter), RFC 4760 §8 (multiprotocol), RFC 2918 §2 (route refresh), RFC 6793 §3 (4-octet AS),
- * RFC 8950 §4 (extended next hop), RFC 8654 §3 (extended message), RFC 4724 §3 (graceful restart), RFC 7911 §4 (ADD-PATH),
- * RFC 9234 §4.1 (BGP role).
+ * RFC 8950 §4 (extended next hop), RFC 8654 §3 (extended message), RFC 4724 §3 and RFC 8538 §2 (graceful restart), RFC 9494 §3.1
+ * (long-lived graceful restart), RFC 7911 §4 (ADD-PATH), RFC 7313 §3.1 (enhanced route refresh), RFC 9234 §4.1 (BGP role).
  * Leaves out: every other capability; it is kept by its number, to be shown.
  */
 
@@ -30,6 +30,9 @@ export interface Capabilities {
   /** The AS number in the capability; undefined: 2-octet AS numbers only. */
   readonly fourOctetAs: number | undefined;
   readonly gracefulRestart: GracefulRestartCapability | undefined;
+  /** RFC 9494; one entry a family. Empty: the sender keeps nothing for long, and knows what LLGR_STALE means. */
+  readonly longLivedRestart: readonly LongLivedEntry[] | undefined;
+  readonly enhancedRouteRefresh: boolean;
   /** RFC 7911; one entry a family, empty: no such capability. */
   readonly addPath: readonly AddPathEntry[];
   /** Codes of the role of whoever sends it: one at most, but for a sender that contradicts itself. */
@@ -48,12 +51,23 @@ export interface AddPathEntry {
 export interface GracefulRestartCapability {
   /** The R bit: the sender has restarted and does not wait for our End-of-RIB. */
   readonly restarting: boolean;
+  /** The N bit (RFC 8538): to the sender, a NOTIFICATION is a loss of the session like any other. */
+  readonly notification: boolean;
   /** Seconds, 0..4095: how long after a loss the session should be back. */
   readonly restartTimeSeconds: number;
   readonly families: readonly { readonly family: Family; /** The F bit. */ readonly forwardingPreserved: boolean }[];
 }
 
+export interface LongLivedEntry {
+  readonly family: Family;
+  /** The F bit. */
+  readonly forwardingPreserved: boolean;
+  /** Seconds after the restart time, 24 bits: how long stale routes may be kept. */
+  readonly staleSeconds: number;
+}
+
 export const maximumRestartTimeSeconds = 4095;
+export const maximumLongLivedStaleSeconds = 0xffffff;
 
 /** The value of the capabilities parameter: a run of (code, length, value). */
 export function encodeCapabilities(capabilities: Capabilities): Uint8Array {
@@ -68,11 +82,11 @@ export function encodeCapabilities(capabilities: Capabilities): Uint8Array {
   }
   if (capabilities.extendedMessage) bytes.push(CapabilityCode.extendedMessage, 0);
   for (const role of capabilities.roles) bytes.push(CapabilityCode.role, 1, role);
-  const { gracefulRestart, fourOctetAs, addPath } = capabilities;
+  const { gracefulRestart, fourOctetAs, addPath, longLivedRestart } = capabilities;
   if (gracefulRestart !== undefined) {
-    const { restarting, restartTimeSeconds: time, families } = gracefulRestart;
+    const { restarting, notification, restartTimeSeconds: time, families } = gracefulRestart;
     bytes.push(CapabilityCode.gracefulRestart, 2 + families.length * 4);
-    bytes.push((restarting ? restartBit : 0) | (time >> 8), time & 0xff);
+    bytes.push((restarting ? restartBit : 0) | (notification ? notificationBit : 0) | (time >> 8), time & 0xff);
     for (const { family, forwardingPreserved } of families) {
       bytes.push(0, addressFamilyNumber[family], unicast, forwardingPreserved ? forwardingBit : 0);
     }
@@ -84,6 +98,13 @@ export function encodeCapabilities(capabilities: Capabilities): Uint8Array {
   if (addPath.length > 0) bytes.push(CapabilityCode.addPath, addPath.length * 4);
   for (const { family, receive, send } of addPath) {
     bytes.push(0, addressFamilyNumber[family], unicast, (receive ? receiveBit : 0) | (send ? sendBit : 0));
+  }
+  if (capabilities.enhancedRouteRefresh) bytes.push(CapabilityCode.enhancedRouteRefresh, 0);
+  if (longLivedRestart !== undefined)
+    bytes.push(CapabilityCode.longLivedRestart, longLivedRestart.length * longLivedEntry);
+  for (const { family, forwardingPreserved, staleSeconds: time } of longLivedRestart ?? []) {
+    bytes.push(0, addressFamilyNumber[family], unicast, forwardingPreserved ? forwardingBit : 0);
+    bytes.push(time >> 16, (time >> 8) & 0xff, time & 0xff);
   }
   return Uint8Array.from(bytes);
 }
@@ -100,6 +121,8 @@ export function decodeCapabilities(parameters: readonly Uint8Array[]): Capabilit
   let extendedMessage = false;
   let fourOctetAs: number | undefined;
   let gracefulRestart: GracefulRestartCapability | undefined;
+  let longLivedRestart: LongLivedEntry[] | undefined;
+  let enhancedRouteRefresh = false;
   let addPath: readonly AddPathEntry[] = [];
   const roles: number[] = [];
   const others: number[] = [];
@@ -132,6 +155,14 @@ export function decodeCapabilities(parameters: readonly Uint8Array[]): Capabilit
         checkLength(code, value, value.length >= 2 && value.length % 4 === 2);
         gracefulRestart = decodeGracefulRestart(value);
         break;
+      case CapabilityCode.longLivedRestart:
+        checkLength(code, value, value.length % longLivedEntry === 0);
+        longLivedRestart = decodeLongLivedRestart(value);
+        break;
+      case CapabilityCode.enhancedRouteRefresh:
+        checkLength(code, value, value.length === 0);
+        enhancedRouteRefresh = true;
+        break;
       case CapabilityCode.fourOctetAs:
         checkLength(code, value, value.length === 4);
         fourOctetAs = ((value[0] << 24) | (value[1] << 16) | (value[2] << 8) | value[3]) >>> 0;
@@ -151,6 +182,8 @@ export function decodeCapabilities(parameters: readonly Uint8Array[]): Capabilit
     extendedMessage,
     fourOctetAs,
     gracefulRestart,
+    longLivedRestart,
+    enhancedRouteRefresh,
     addPath,
     roles,
     others,
@@ -162,11 +195,13 @@ export function formatCapabilities(capabilities: Capabilities): string[] {
   const lines: string[] = [];
   for (const family of capabilities.families ?? []) lines.push(`${familyNames[family]} unicast`);
   if (capabilities.routeRefresh) lines.push(capabilityNames[CapabilityCode.routeRefresh]);
+  if (capabilities.enhancedRouteRefresh) lines.push(capabilityNames[CapabilityCode.enhancedRouteRefresh]);
   if (capabilities.extendedNextHop) lines.push(capabilityNames[CapabilityCode.extendedNextHop]);
   if (capabilities.extendedMessage) lines.push(capabilityNames[CapabilityCode.extendedMessage]);
   for (const role of capabilities.roles) lines.push(`${capabilityNames[CapabilityCode.role]} ${formatRole(role)}`);
-  const { gracefulRestart, fourOctetAs } = capabilities;
+  const { gracefulRestart, longLivedRestart, fourOctetAs } = capabilities;
   if (gracefulRestart !== undefined) lines.push(formatGracefulRestart(gracefulRestart));
+  if (longLivedRestart !== undefined) lines.push(formatLongLivedRestart(longLivedRestart));
   if (fourOctetAs !== undefined) lines.push(`${capabilityNames[CapabilityCode.fourOctetAs]} ${fourOctetAs}`);
   if (capabilities.addPath.length > 0) {
     lines.push(capabilityNames[CapabilityCode.addPath]);
@@ -186,14 +221,24 @@ const familyNames = { ipv4: 'IPv4', ipv6: 'IPv6' } as const satisfies Record<Fam
 function formatGracefulRestart(capability: GracefulRestartCapability): string {
   const parts = [`graceful restart ${capability.restartTimeSeconds} s`];
   if (capability.restarting) parts.push('restarting (R)');
+  if (capability.notification) parts.push('NOTIFICATIONs too (N)');
   for (const { family, forwardingPreserved } of capability.families) {
     parts.push(`${familyNames[family]}${forwardingPreserved ? ' forwarding preserved (F)' : ''}`);
   }
   return parts.join(', ');
 }
 
+function formatLongLivedRestart(entries: readonly LongLivedEntry[]): string {
+  const parts = entries.map(
+    ({ family, forwardingPreserved, staleSeconds }) =>
+      `${familyNames[family]} ${staleSeconds} s${forwardingPreserved ? ' state preserved (F)' : ''}`,
+  );
+  return [capabilityNames[CapabilityCode.longLivedRestart], ...parts].join(', ');
+}
+
 /** In the first octet of the capability, above the time's high bits. */
 const restartBit = 0x80;
+const notificationBit = 0x40;
 const forwardingBit = 0x80;
 
 /** RFC 7911 §4, the Send/Receive field: 1 receive, 2 send, 3 both. */
@@ -235,7 +280,22 @@ function decodeGracefulRestart(value: Uint8Array): GracefulRestartCapability {
     if (family !== undefined) families.push({ family, forwardingPreserved: (value[at + 3] & forwardingBit) !== 0 });
   }
   const restarting = (value[0] & restartBit) !== 0;
-  return { restarting, restartTimeSeconds: ((value[0] & 0x0f) << 8) | value[1], families };
+  const notification = (value[0] & notificationBit) !== 0;
+  return { restarting, notification, restartTimeSeconds: ((value[0] & 0x0f) << 8) | value[1], families };
+}
+
+/** AFI, SAFI, flags, and three octets of time. */
+const longLivedEntry = 7;
+
+function decodeLongLivedRestart(value: Uint8Array): LongLivedEntry[] {
+  const entries = new Map<Family, LongLivedEntry>();
+  for (let at = 0; at < value.length; at += longLivedEntry) {
+    const family = familyOfNumbers(readU16(value, at), value[at + 2]);
+    if (family === undefined) continue;
+    const staleSeconds = (value[at + 4] << 16) | readU16(value, at + 5);
+    entries.set(family, { family, forwardingPreserved: (value[at + 3] & forwardingBit) !== 0, staleSeconds });
+  }
+  return [...entries.values()];
 }
 
 function* capabilitiesIn(parameters: readonly Uint8Array[]): Generator<[code: number, value: Uint8Array]> {

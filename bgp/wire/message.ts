@@ -13,13 +13,16 @@ export const maximumMessageLength = 4096;
 /** RFC 8654: once both sides have the capability; OPEN and KEEPALIVE keep the old limit. */
 export const extendedMessageLength = 65535;
 
-/** RFC 4271 §6.1, and RFC 2918 for ROUTE-REFRESH. In bytes, header included. */
+/**
+ * RFC 4271 §6.1. In bytes, header included. ROUTE-REFRESH: which error a wrong length is depends on its
+ * subtype (RFC 7313 §5), and the NOTIFICATION has to hold it as a whole.
+ */
 const lengthLimits: Readonly<Record<number, { readonly least: number; readonly most: number }>> = {
   [MessageType.open]: { least: 29, most: maximumMessageLength },
   [MessageType.update]: { least: 23, most: extendedMessageLength },
   [MessageType.notification]: { least: 21, most: extendedMessageLength },
   [MessageType.keepalive]: { least: headerLength, most: headerLength },
-  [MessageType.routeRefresh]: { least: 23, most: 23 },
+  [MessageType.routeRefresh]: { least: headerLength, most: maximumMessageLength - headerLength - 2 },
 };
 
 /** @returns a whole message. @throws RangeError where the body is longer than any message may be. */

@@ -1,6 +1,6 @@
 /**
  * The NOTIFICATION message: an error, and the end of the session.
- * Implements: RFC 4271 §4.5; RFC 9003 (shutdown communication in Cease subcodes 2 and 4).
+ * Implements: RFC 4271 §4.5; RFC 9003 (shutdown communication in Cease subcodes 2 and 4); RFC 8538 §3 (Hard Reset).
  */
 
 import { Cease, ErrorCode, formatErrorCode, MessageType } from '../registry.ts';
@@ -26,6 +26,20 @@ export function decodeNotification(body: Uint8Array): Notification {
   return { code: body[0], subcode: body[1], data: body.slice(2) };
 }
 
+/** RFC 8538 §3.1: the same NOTIFICATION, inside a Cease that says that nothing is to be kept. */
+export function toHardReset({ code, subcode, data }: Notification): Notification {
+  return { code: ErrorCode.cease, subcode: Cease.hardReset, data: Uint8Array.of(code, subcode, ...data) };
+}
+
+export function isHardReset({ code, subcode }: Notification): boolean {
+  return code === ErrorCode.cease && subcode === Cease.hardReset;
+}
+
+/** What a Hard Reset carries; undefined: nothing, or it is none. */
+function carried(notification: Notification): Notification | undefined {
+  return isHardReset(notification) && notification.data.length >= 2 ? decodeNotification(notification.data) : undefined;
+}
+
 /** The data of a Cease with words for the peer's operator: RFC 9003 §2. Cut at 255 bytes of UTF-8; empty text: no data. */
 export function encodeShutdownCommunication(text: string): Uint8Array {
   const limit = 255;
@@ -49,11 +63,18 @@ export function shutdownCommunication(notification: Notification): string | unde
   return text?.replaceAll(/\p{Cc}/gu, '\u{fffd}');
 }
 
-/** `cease: administrative shutdown (6/2) "rack 4 is moved"` */
+/** `cease: administrative shutdown (6/2) "rack 4 is moved"`, `cease: hard reset (6/9) with cease: peer de-configured (6/3)` */
 export function formatNotification(notification: Notification): string {
-  const words = shutdownCommunication(notification);
   const name = formatErrorCode(notification.code, notification.subcode);
+  const inner = carried(notification);
+  if (inner !== undefined) return `${name} with ${formatNotification({ ...inner, data: withoutNesting(inner) })}`;
+  const words = shutdownCommunication(notification);
   return words === undefined ? name : `${name} "${words}"`;
+}
+
+/** A Hard Reset in a Hard Reset says nothing more. */
+function withoutNesting(notification: Notification): Uint8Array {
+  return isHardReset(notification) ? new Uint8Array(0) : notification.data;
 }
 
 function decodeUtf8(bytes: Uint8Array): string | undefined {

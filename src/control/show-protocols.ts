@@ -138,6 +138,7 @@ const restartText = {
   none: undefined,
   ready: 'ready',
   peerRestarting: 'the neighbor restarts, its routes are kept',
+  peerLongGone: 'the neighbor is long gone, its routes are kept as a last resort',
   weRestart: 'we restart, our routes are kept',
 } as const satisfies Record<PeerStatus['gracefulRestart'], string | undefined>;
 

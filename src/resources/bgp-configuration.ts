@@ -18,6 +18,7 @@ export const bgpDefaults = {
   maximumPaths: 16,
   clientToClientReflection: true,
   nodeMeshMaxRestartTime: 120,
+  longLivedStaleTime: 0,
   nodeMeshBfd: { enabled: false, receiveInterval: 300, transmitInterval: 300, detectMultiplier: 3 },
 } as const satisfies Required<Omit<BgpConfiguration['spec'], 'nodeMeshPassword'>>;
 
@@ -52,6 +53,10 @@ const spec = z.strictObject({
   nodeMeshMaxRestartTime: duration({ least: 0, most: 4095 }).optional().meta({
     description:
       'How long peers keep our routes while the agent restarts (RFC 4724 restart time); 0s turns graceful restart off. Default: 120s.',
+  }),
+  longLivedStaleTime: duration({ least: 0, most: 16_777_215 }).optional().meta({
+    description:
+      'After the restart time, how long the nodes and their peers keep the routes of one that is not back, as a last resort that any other route is better than (RFC 9494, long-lived graceful restart); up to 4660h. Default: 0s, not at all.',
   }),
   nodeMeshBfd: z.strictObject(bfdFields).optional().meta({
     description:

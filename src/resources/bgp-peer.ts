@@ -75,6 +75,10 @@ const fields = z.strictObject({
     description:
       'Graceful restart time offered to this peer (RFC 4724); 0s turns it off. Default: `nodeMeshMaxRestartTime` of the BGPConfiguration.',
   }),
+  longLivedStaleTime: duration({ least: 0, most: 16_777_215 }).optional().meta({
+    description:
+      'After the restart time, how long the peer may keep our routes, and we its own, as a last resort that any other route is better than (RFC 9494, long-lived graceful restart); up to 4660h; 0s: not at all. Of every family of the session. Default: that of the BGPConfiguration.',
+  }),
   nextHopMode: z.enum(['Auto', 'Self', 'Keep']).default('Auto').meta({
     description:
       'Next hop of the routes told to the peer. Auto: as RFC 4271 §5.1.3 says (eBGP: ourselves; iBGP: unchanged).',

@@ -66,6 +66,7 @@ export function toSpeakerSettings(state: ClusterState, self: Self): SpeakerConfi
       ...(node.shuttingDown && { gracefulShutdown: true }),
       listenPort: node.listenPort,
       gracefulRestartSeconds: configuration.nodeMeshMaxRestartTime,
+      longLivedStaleSeconds: configuration.longLivedStaleTime,
       // Only the kernel uses equal paths; a speaker without kernel routes need not look for them.
       maximumPaths: self.roles.includes('routes') ? configuration.maximumPaths : 1,
       neighbors: peerings.map((peering) => toNeighbor(peering, context)),
@@ -131,6 +132,7 @@ function toNeighbor(peering: Peering, context: NeighborContext): NeighborSetting
     ...(spec?.keepaliveTime !== undefined && { keepaliveTimeSeconds: spec.keepaliveTime }),
     connectRetrySeconds: spec?.connectRetryTime ?? meshConnectRetrySeconds,
     ...(spec?.maxRestartTime !== undefined && { gracefulRestartSeconds: spec.maxRestartTime }),
+    ...(spec?.longLivedStaleTime !== undefined && { longLivedStaleSeconds: spec.longLivedStaleTime }),
     ...(ttl !== undefined && { ttl }),
     ...(spec?.ttlSecurity !== undefined && { ttlSecurityHops: spec.ttlSecurity }),
     ...toSessionPassword(peering, configuration, secrets),

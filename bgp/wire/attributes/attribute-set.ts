@@ -15,9 +15,11 @@ import { readU16, readU32 } from '../byte-reader.ts';
 import { AttributeCode, AttributeFlag, attributeTable } from './table.ts';
 import { asNumbers, formatAsPath, writePrepended } from './as-path.ts';
 
-/** Communities with a meaning of their own: RFC 1997 (the first three), RFC 8326. */
+/** Communities with a meaning of their own: RFC 1997 (the last three), RFC 8326, RFC 9494 §3.2 and §3.3 (LLGR_STALE, NO_LLGR). */
 export const WellKnownCommunity = {
   gracefulShutdown: 0xffff0000,
+  longLivedStale: 0xffff0006,
+  noLongLived: 0xffff0007,
   noExport: 0xffffff01,
   noAdvertise: 0xffffff02,
   noExportSubconfed: 0xffffff03,

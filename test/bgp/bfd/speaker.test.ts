@@ -72,7 +72,7 @@ describe('a path that fails', () => {
     expect(bfdOf(b)).toMatchObject({ transmitIntervalMilliseconds: 500, detectionTimeMilliseconds: 900 });
   });
 
-  test('RFC 5882 §3.2, §4.3.2.2: the session ends within the detection time, and nothing is kept for a graceful restart', async () => {
+  test('RFC 5882 §4.2, §10.2: the session ends within the detection time, and nothing is kept for a graceful restart', async () => {
     const { world, a, b } = await startPair();
     expect(peerOf(a, `to-${B}`).gracefulRestart).toBe('ready');
     const [connection] = world.openBetween(A, B);
@@ -81,8 +81,8 @@ describe('a path that fails', () => {
     expect([downEvents(a), downEvents(b)]).toEqual([[], []]);
     world.run(301);
     expect([downEvents(a), downEvents(b)]).toEqual([
-      ['cease: BFD down (6/10), sent'],
-      ['cease: BFD down (6/10), sent'],
+      ['cease: hard reset (6/9) with cease: BFD down (6/10), sent'],
+      ['cease: hard reset (6/9) with cease: BFD down (6/10), sent'],
     ]);
     expect(routesOf(a)).toEqual(['10.1.0.0/24 from node-pods']);
     expect(bfdOf(a).diagnostic).toBe('control detection time expired');
@@ -97,11 +97,11 @@ describe('a path that fails', () => {
     const { world, a, b } = await startPair();
     world.silent.add(`${B}>${A}`);
     world.seconds(2);
-    expect(downEvents(a)).toEqual(['cease: BFD down (6/10), sent']);
+    expect(downEvents(a)).toEqual(['cease: hard reset (6/9) with cease: BFD down (6/10), sent']);
     expect(bfdOf(b)).toMatchObject({ state: 'init', remoteDiagnostic: 'control detection time expired' });
     // The NOTIFICATION or BFD's word, whichever packet came first: both left at once.
     expect(downEvents(b)).toHaveLength(1);
-    expect(downEvents(b)[0]).toMatch(/^cease: BFD down \(6\/10\), (sent|received)$/);
+    expect(downEvents(b)[0]).toMatch(/^cease: hard reset \(6\/9\) with cease: BFD down \(6\/10\), (sent|received)$/);
   });
 
   test('a session that is only being opened ends, too', async () => {

@@ -1,6 +1,7 @@
 /** A peer without a RIB of its own: says what a test tells it to, and believes what it hears. Cheap enough for hundreds. */
 
 import type { Family } from '../../../bgp/ip.ts';
+import type { Capabilities } from '../../../bgp/wire/capabilities.ts';
 import { toOpen } from '../../../bgp/session/negotiate.ts';
 import { encodeMessage, keepaliveMessage, MessageStream } from '../../../bgp/wire/message.ts';
 import { encodeOpen } from '../../../bgp/wire/open.ts';
@@ -16,10 +17,14 @@ export interface ScriptedPeerOptions {
   readonly families: readonly Family[];
   /** Seconds; 0: no graceful restart. */
   readonly restartTimeSeconds: number;
+  /** What its OPEN says instead, each time that it is made. */
+  readonly capabilities?: () => Partial<Capabilities>;
+  /** Asked once its table was sent; unless told, it says so. */
+  endsTable?: () => boolean;
   /** Bytes of the next TCP segment; unless told, each write is one. */
   readonly segment?: () => number;
   /** UPDATE bodies that the peer begins each session with; End-of-RIB follows. */
-  readonly table: () => readonly Uint8Array[];
+  table: () => readonly Uint8Array[];
 }
 
 const retryMilliseconds = 1000;
@@ -65,13 +70,28 @@ export class ScriptedPeer {
     this.connection = connection as VirtualConnection;
   }
 
+  /** An UPDATE. */
   says(body: Uint8Array): void {
-    if (this.state === 'up') this.write(encodeMessage(2, body));
+    this.sends(2, body);
+  }
+
+  sends(type: number, body: Uint8Array): void {
+    if (this.state === 'up') this.write(encodeMessage(type, body));
+  }
+
+  /** End-of-RIB. */
+  endTable(family: Family): void {
+    this.write(endOfRibMessage(family));
   }
 
   /** NOTIFICATION: Cease, administrative reset. */
   cease(): void {
-    this.write(encodeMessage(3, Uint8Array.of(6, 4)));
+    this.notifies(Uint8Array.of(6, 4));
+  }
+
+  /** A NOTIFICATION, and the end of the connection. */
+  notifies(body: Uint8Array): void {
+    this.write(encodeMessage(3, body));
     this.hangUp();
   }
 
@@ -89,7 +109,7 @@ export class ScriptedPeer {
       this.sessions++;
       this.heard = new Receiver({ name: this.options.address });
       for (const update of this.options.table()) this.says(update);
-      for (const family of this.options.families) this.write(endOfRibMessage(family));
+      if (this.options.endsTable?.() ?? true) for (const family of this.options.families) this.endTable(family);
       this.keepAlive(this.connection);
     } else if (type === 2) this.heard.hears(encodeMessage(2, body));
     else if (type === 3) this.hangUp();
@@ -121,19 +141,18 @@ export class ScriptedPeer {
 
   private open(): Uint8Array {
     const { address, asNumber, families, restartTimeSeconds } = this.options;
-    return encodeOpen(
-      toOpen({
-        localAs: asNumber,
-        bgpIdentifier: Uint8Array.from(address.split('.').map(Number)),
-        remoteAs: asNumber,
-        families,
-        extendedNextHop: false,
-        holdTimeSeconds: 90,
-        keepaliveTimeSeconds: undefined,
-        restartTimeSeconds,
-        restarting: this.sessions > 0,
-        forwardingPreserved: true,
-      }),
-    );
+    const open = toOpen({
+      localAs: asNumber,
+      bgpIdentifier: Uint8Array.from(address.split('.').map(Number)),
+      remoteAs: asNumber,
+      families,
+      extendedNextHop: false,
+      holdTimeSeconds: 90,
+      keepaliveTimeSeconds: undefined,
+      restartTimeSeconds,
+      restarting: this.sessions > 0,
+      forwardingPreserved: true,
+    });
+    return encodeOpen({ ...open, capabilities: { ...open.capabilities, ...this.options.capabilities?.() } });
   }
 }

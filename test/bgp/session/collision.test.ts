@@ -9,7 +9,15 @@ const high = Uint8Array.of(10, 0, 0, 2);
 function collision(changes: Partial<Collision>, other: Partial<Collision['other']> = {}): Collision {
   return {
     direction: 'incoming',
-    other: { state: 'openConfirm', openFor: 10, gracefulRestart: false, establishedBefore: -Infinity, ...other },
+    other: {
+      state: 'openConfirm',
+      openFor: 10,
+      gracefulRestart: false,
+      establishedBefore: -Infinity,
+      restarting: false,
+      ...other,
+    },
+    hasWaited: false,
     restarting: false,
     localIdentifier: low,
     remoteIdentifier: high,
@@ -55,7 +63,7 @@ test('a connection on which the peer has long been silent gives way', () => {
   expect(resolveCollision(collision({ localIdentifier: high, remoteIdentifier: low }, dead))).toBe('keepThis');
 });
 
-test.each<SessionState>(['idle', 'connect', 'active'])('an attempt without a connection gives way (%s)', (state) => {
+test.each<SessionState>(['idle', 'active'])('an attempt without a connection gives way (%s)', (state) => {
   expect(resolveCollision(collision({ localIdentifier: high, remoteIdentifier: low }, { state }))).toBe('keepThis');
 });
 
@@ -69,9 +77,21 @@ test('RFC 4724 §4.2: with graceful restart the new connection takes the place o
   expect(resolveCollision(collision({}, { ...longEstablished, gracefulRestart: true }))).toBe('replaceOther');
 });
 
-test('a connection that was on its way when the other was established is a collision, not a restart', () => {
+test('RFC 4724 §5: our own dial has its answer, or a second, before an OPEN on another connection is answered', () => {
+  const dialling = { state: 'connect' } as const;
+  expect(resolveCollision(collision({}, dialling))).toBe('wait');
+  expect(resolveCollision(collision({ hasWaited: true }, dialling))).toBe('keepThis');
+});
+
+test('a connection that was on its way when the other was established is a collision, not a restart: the established one stays', () => {
   const other = { state: 'established', gracefulRestart: true, establishedBefore: 10 } as const;
-  expect(resolveCollision(collision({ localIdentifier: high, remoteIdentifier: low }, other))).toBe('keepOther');
-  expect(resolveCollision(collision({ localIdentifier: low, remoteIdentifier: high }, other))).toBe('keepThis');
+  for (const restarting of [false, true]) {
+    expect(resolveCollision(collision({ restarting }, { ...other, restarting }))).toBe('wait');
+    expect(resolveCollision(collision({ restarting, hasWaited: true }, { ...other, restarting }))).toBe('keepOther');
+  }
+});
+
+test('RFC 4724 §4.2: the R bit, where the other session was made without, is a restart however young that is', () => {
+  const other = { state: 'established', gracefulRestart: true, establishedBefore: 10 } as const;
   expect(resolveCollision(collision({ restarting: true }, other))).toBe('replaceOther');
 });

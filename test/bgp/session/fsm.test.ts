@@ -14,7 +14,7 @@ import { toHex } from '../kit/hex.ts';
 
 /**
  * The state after each event, and the NOTIFICATION sent on the way: `idle 6/2`. A dot: the state stays and nothing is sent.
- * Written from RFC 4271 §8.2.2, RFC 6608, RFC 4724 §5 and RFC 9687; fsm.ts names where it departs from the letter.
+ * Written from RFC 4271 §8.2.2, RFC 6608, RFC 8538 §5.1 (6/9, where it was to be 6/2), RFC 4724 §5 and RFC 9687; fsm.ts names where it departs from the letter.
  */
 const specification: Record<
   FsmEvent,
@@ -24,7 +24,7 @@ const specification: Record<
   manualStartedPassively: ['active', '.', '.', '.', '.', '.'],
   automaticStarted: ['connect', '.', '.', '.', '.', '.'],
   automaticStartedPassively: ['active', '.', '.', '.', '.', '.'],
-  manualStopped: ['.', 'idle', 'idle', 'idle 6/2', 'idle 6/2', 'idle 6/2'],
+  manualStopped: ['.', 'idle', 'idle', 'idle 6/2', 'idle 6/2', 'idle 6/9'],
   automaticStopped: ['.', 'idle', 'idle', 'idle 6/6', 'idle 6/6', 'idle 6/6'],
   connectRetryTimerExpired: ['.', '.', 'connect', 'idle 5/1', 'idle 5/2', 'idle 5/3'],
   holdTimerExpired: ['.', 'idle', 'idle', 'idle 4/0', 'idle 4/0', 'idle 4/0'],
@@ -95,7 +95,7 @@ const examples: { [K in FsmEvent]: SessionEvent & { kind: K } } = {
   keepaliveReceived: { kind: 'keepaliveReceived' },
   updateReceived: { kind: 'updateReceived', body: new Uint8Array(4) },
   updateErrorFound: { kind: 'updateErrorFound', error: new ProtocolError(3, 1, 'attributes') },
-  routeRefreshReceived: { kind: 'routeRefreshReceived', family: 'ipv4' },
+  routeRefreshReceived: { kind: 'routeRefreshReceived', message: { kind: 'request', family: 'ipv4' } },
 };
 
 const wayTo: Record<SessionState, readonly FsmEvent[]> = {

@@ -26,6 +26,8 @@ const oldSpeaker: Capabilities = {
   extendedMessage: false,
   fourOctetAs: undefined,
   gracefulRestart: undefined,
+  longLivedRestart: undefined,
+  enhancedRouteRefresh: false,
   addPath: [],
   roles: [],
   others: [],
@@ -81,7 +83,7 @@ test.each<[string, number, number, number | undefined, number, number]>([
 });
 
 test('graceful restart counts only where we offer it ourselves', () => {
-  const gracefulRestart = { restarting: false, restartTimeSeconds: 60, families: [] };
+  const gracefulRestart = { restarting: false, notification: false, restartTimeSeconds: 60, families: [] };
   expect(negotiate(ours, theirs({}, { gracefulRestart })).gracefulRestart).toEqual(gracefulRestart);
   expect(
     negotiate({ ...ours, restartTimeSeconds: 0 }, theirs({}, { gracefulRestart })).gracefulRestart,
@@ -127,6 +129,26 @@ describe('RFC 7911 §5: several paths only where one side sends and the other re
       entry('ipv4', false, true),
       entry('ipv6', false, true),
     ]);
+  });
+});
+
+test('RFC 9494 §4.2, §4.5: long-lived graceful restart counts where both offer it, with the other capability, for no longer than we say', () => {
+  const gracefulRestart = { restarting: false, notification: false, restartTimeSeconds: 0, families: [] };
+  const entry = { family: 'ipv4' as const, forwardingPreserved: true, staleSeconds: 900 };
+  const offered = theirs({}, { gracefulRestart, longLivedRestart: [entry] });
+  const long = { ...ours, restartTimeSeconds: 0, longLivedStaleSeconds: 600 };
+  expect(negotiate(long, offered)).toMatchObject({
+    gracefulRestart,
+    longLivedRestart: [{ ...entry, staleSeconds: 600 }],
+  });
+  expect(negotiate(ours, offered).longLivedRestart).toEqual([]);
+  expect(negotiate(long, theirs({}, { longLivedRestart: [entry] })).longLivedRestart).toEqual([]);
+  expect(toOpen(long).capabilities).toMatchObject({
+    gracefulRestart: { restartTimeSeconds: 0, notification: true },
+    longLivedRestart: [
+      { family: 'ipv4', forwardingPreserved: false, staleSeconds: 600 },
+      { family: 'ipv6', forwardingPreserved: false, staleSeconds: 600 },
+    ],
   });
 });
 

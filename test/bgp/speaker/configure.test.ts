@@ -94,7 +94,9 @@ test('a neighbour that is removed hears Cease 6/3; one that is added is dialled'
   const result = a.speaker.configure({ ...given, neighbors: [given.neighbors[1], neighbor('10.0.0.4', 65000)] });
   expect(result).toEqual({ added: ['to-10.0.0.4'], removed: [toB], reset: [] });
   world.seconds(1);
-  expect(b.events.at(-1)).toMatchObject({ reason: 'cease: peer de-configured (6/3), received' });
+  expect(b.events.at(-1)).toMatchObject({
+    reason: 'cease: hard reset (6/9) with cease: peer de-configured (6/3), received',
+  });
   expect(a.speaker.peers().map(({ name }) => name)).toEqual([toC, 'to-10.0.0.4']);
   expect(routesOf(a)).toEqual(['10.1.0.0/24 from node-pods', `10.3.0.0/24 from ${toC}`]);
 });

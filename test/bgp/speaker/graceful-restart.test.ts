@@ -119,7 +119,7 @@ describe('RFC 4724 §4.2: the receiving speaker', () => {
     expect(peerOf(a, toB).state).toBe('established');
     expect(routesOf(a)).toEqual([own, `${fromB} stale`, `10.22.0.0/24 from ${toB} stale`]);
     expect(peerOf(a, toB).remoteCapabilities).toContain(
-      'graceful restart 120 s, restarting (R), IPv4 forwarding preserved (F)',
+      'graceful restart 120 s, restarting (R), NOTIFICATIONs too (N), IPv4 forwarding preserved (F)',
     );
     world.seconds(10);
     expect(routesOf(a)).toEqual([own, fromB]);
@@ -156,7 +156,7 @@ describe('RFC 4724 §4.1: the restarting speaker', () => {
     world.silence(A, B);
     const a = await startSpeaker(world, settings(A, 65000, [neighbor(B, 65000)]));
     expect(a.events).toEqual([{ kind: 'restartComplete' }]);
-    expect(peerOf(a, toB).localCapabilities).toContain('graceful restart 120 s, IPv4');
+    expect(peerOf(a, toB).localCapabilities).toContain('graceful restart 120 s, NOTIFICATIONs too (N), IPv4');
   });
 
   test('waits for End-of-RIB from those that are up, with the R and F bits set meanwhile', async () => {
@@ -167,7 +167,7 @@ describe('RFC 4724 §4.1: the restarting speaker', () => {
     world.run(2);
     expect(again.events).toEqual([]);
     expect(peerOf(again, toA).localCapabilities).toContain(
-      'graceful restart 120 s, restarting (R), IPv4 forwarding preserved (F)',
+      'graceful restart 120 s, restarting (R), NOTIFICATIONs too (N), IPv4 forwarding preserved (F)',
     );
     world.seconds(3);
     expect(again.events).toEqual([{ kind: 'peerEstablished', peer: toA }, { kind: 'restartComplete' }]);

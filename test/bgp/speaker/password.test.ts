@@ -73,7 +73,9 @@ test('when the key comes the session is made; when it goes the session ends with
   configure({ heldDown: 'the Secret is gone' });
   world.seconds(2);
   expect(peerOf(a, toB)).toMatchObject({ state: 'idle', lastError: 'the Secret is gone' });
-  expect(peerOf(b, toA).lastError).toBe('cease: other configuration change (6/6), received');
+  expect(peerOf(b, toA).lastError).toBe(
+    'cease: hard reset (6/9) with cease: other configuration change (6/6), received',
+  );
   expect(routesOf(b)).toEqual([]);
 });
 

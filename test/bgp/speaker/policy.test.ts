@@ -158,7 +158,7 @@ describe('RFC 4486: the maximum number of prefixes', () => {
     ],
   });
   const three = ['10.2.0.0/24', '10.2.1.0/24', '10.2.2.0/24'];
-  const told = 'cease: maximum number of prefixes reached (6/1)';
+  const told = 'cease: hard reset (6/9) with cease: maximum number of prefixes reached (6/1)';
 
   test('restart: the session ends with 6/1 and its data, nothing is kept, and none is made or accepted until it is time', async () => {
     const { world, a, b } = await pair(limit(), {}, three);

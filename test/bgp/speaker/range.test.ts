@@ -90,7 +90,9 @@ test('a change of the range reaches its members; removing it removes them', asyn
   const narrowed = r.speaker.configure({ ...given, neighbors: [range('10.0.0.2/32', { description: 'all nodes' })] });
   expect(narrowed).toEqual({ added: [], removed: ['nodes-10.0.0.1'], reset: [] });
   world.seconds(1);
-  expect(one.events.at(-1)).toMatchObject({ reason: 'cease: peer de-configured (6/3), received' });
+  expect(one.events.at(-1)).toMatchObject({
+    reason: 'cease: hard reset (6/9) with cease: peer de-configured (6/3), received',
+  });
   expect(r.speaker.configure({ ...given, neighbors: [] }).removed).toEqual(['nodes-10.0.0.2']);
 });
 

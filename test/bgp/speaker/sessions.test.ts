@@ -159,8 +159,9 @@ describe('what an OPEN must be', () => {
       'IPv4 unicast',
       'IPv6 unicast',
       'route refresh',
+      'enhanced route refresh',
       'extended message',
-      'graceful restart 120 s, IPv4, IPv6',
+      'graceful restart 120 s, NOTIFICATIONs too (N), IPv4, IPv6',
       '4-octet AS number 65001',
     ]);
   });
@@ -213,11 +214,14 @@ describe('staying up and going down', () => {
     world.seconds(1);
     a.speaker.peerAction(toB, 'disable');
     world.seconds(30);
-    expect(peerOf(a, toB)).toMatchObject({ state: 'idle', lastError: 'cease: administrative shutdown (6/2), sent' });
+    expect(peerOf(a, toB)).toMatchObject({
+      state: 'idle',
+      lastError: 'cease: hard reset (6/9) with cease: administrative shutdown (6/2), sent',
+    });
     expect(b.events).toContainEqual({
       kind: 'peerDown',
       peer: toA,
-      reason: 'cease: administrative shutdown (6/2), received',
+      reason: 'cease: hard reset (6/9) with cease: administrative shutdown (6/2), received',
     });
     expect(routesOf(a)).toEqual(['10.1.0.0/24 from node-pods']);
     expect(peerOf(b, toA).lastError).toBe('connection closed by the peer');
@@ -231,8 +235,12 @@ describe('staying up and going down', () => {
     world.seconds(1);
     a.speaker.peerAction(toB, 'disable', 'rack 4 is moved');
     world.run(10);
-    expect(peerOf(a, toB).lastError).toBe('cease: administrative shutdown (6/2), sent: rack 4 is moved');
-    expect(peerOf(b, toA).lastError).toBe('cease: administrative shutdown (6/2) "rack 4 is moved", received');
+    expect(peerOf(a, toB).lastError).toBe(
+      'cease: hard reset (6/9) with cease: administrative shutdown (6/2), sent: rack 4 is moved',
+    );
+    expect(peerOf(b, toA).lastError).toBe(
+      'cease: hard reset (6/9) with cease: administrative shutdown (6/2) "rack 4 is moved", received',
+    );
   });
 
   test('restart says Cease 6/4 and begins anew', async () => {
@@ -241,7 +249,11 @@ describe('staying up and going down', () => {
     a.speaker.peerAction(toB, 'restart');
     world.seconds(5);
     expect(b.events.slice(-2)).toEqual([
-      { kind: 'peerDown', peer: toA, reason: 'cease: administrative reset (6/4), received' },
+      {
+        kind: 'peerDown',
+        peer: toA,
+        reason: 'cease: hard reset (6/9) with cease: administrative reset (6/4), received',
+      },
       { kind: 'peerEstablished', peer: toA },
     ]);
   });
@@ -270,7 +282,7 @@ describe('staying up and going down', () => {
     world.seconds(1);
     expect(b.events.at(-1)).toMatchObject({
       kind: 'peerDown',
-      reason: 'cease: administrative shutdown (6/2), received',
+      reason: 'cease: hard reset (6/9) with cease: administrative shutdown (6/2), received',
     });
     expect(routesOf(b)).toEqual(['10.2.0.0/24 from node-pods']);
   });

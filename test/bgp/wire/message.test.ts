@@ -70,7 +70,7 @@ describe('RFC 4271 §6.1: header errors', () => {
     ['an UPDATE of less than 23', `${marker}001602000000`, '0016'],
     ['a NOTIFICATION of less than 21', `${marker}00140306`, '0014'],
     ['a KEEPALIVE of more than 19', `${marker}00140400`, '0014'],
-    ['a ROUTE-REFRESH of more than 23', `${marker}0018050001000100`, '0018'],
+    ['a ROUTE-REFRESH that does not fit into a NOTIFICATION', `${marker}0fec05`, '0fec'],
   ])('a bad length (%s): 1/2 with the length as data', (_, hex, data) => {
     expect(errorOf(hex)).toEqual({ code: 1, subcode: 2, data });
   });

@@ -4,6 +4,7 @@ import {
   encodeNotification,
   encodeShutdownCommunication,
   formatNotification,
+  toHardReset,
   shutdownCommunication,
 } from '../../../bgp/wire/notification.ts';
 import { fromHex, messageHex, toHex } from '../kit/hex.ts';
@@ -45,10 +46,23 @@ test("a peer's words cannot command a terminal", () => {
   expect(shutdownCommunication({ code: 6, subcode: 2, data: fromHex('051b5b324a21') })).toBe('\u{fffd}[2J!');
 });
 
+test('RFC 8538 §3.1: a Hard Reset is a Cease with the whole of another NOTIFICATION in it', () => {
+  const notification = { code: 6, subcode: 2, data: fromHex('02686f') };
+  expect(toHex(encodeNotification(toHardReset(notification)))).toBe(messageHex(3, '0609060202686f'));
+});
+
 test.each([
   [{ code: 2, subcode: 2, data: '' }, 'OPEN error: bad peer AS (2/2)'],
   [{ code: 4, subcode: 0, data: '' }, 'hold timer expired (4/0)'],
   [{ code: 6, subcode: 2, data: '02686f' }, 'cease: administrative shutdown (6/2) "ho"'],
+  [{ code: 6, subcode: 9, data: '' }, 'cease: hard reset (6/9)'],
+  [{ code: 6, subcode: 9, data: '06' }, 'cease: hard reset (6/9)'],
+  [{ code: 6, subcode: 9, data: '0603' }, 'cease: hard reset (6/9) with cease: peer de-configured (6/3)'],
+  [
+    { code: 6, subcode: 9, data: '060202686f' },
+    'cease: hard reset (6/9) with cease: administrative shutdown (6/2) "ho"',
+  ],
+  [{ code: 6, subcode: 9, data: '0609060906090603' }, 'cease: hard reset (6/9) with cease: hard reset (6/9)'],
   [{ code: 6, subcode: 99, data: '' }, 'cease (6/99)'],
   [{ code: 77, subcode: 1, data: '' }, 'unknown error (77/1)'],
 ])('is told in words: %j', ({ code, subcode, data }, text) => {

@@ -14,6 +14,8 @@ const noCapabilities: Capabilities = {
   extendedMessage: false,
   fourOctetAs: undefined,
   gracefulRestart: undefined,
+  longLivedRestart: undefined,
+  enhancedRouteRefresh: false,
   addPath: [],
   roles: [],
   others: [],
@@ -35,10 +37,11 @@ const vectors: { name: string; body: string; open: Open; once?: 'decode' }[] = [
     once: 'decode',
   },
   {
-    name: 'RFC 5492 with IPv4 and IPv6, refresh, RFC 8950, extended message, graceful restart (R, F), AS 65536 and ADD-PATH',
-    body: `04 5ba0 005a c0000201 36 02 34
+    name: 'RFC 5492 with IPv4 and IPv6, refresh, RFC 8950, extended message, graceful restart (R, N, F; long-lived), AS 65536, ADD-PATH, enhanced refresh',
+    body: `04 5ba0 005a c0000201 48 02 46
       01 04 0001 00 01  01 04 0002 00 01  02 00  05 06 0001 0001 0002  06 00
-      40 0a 8078 0001 01 80 0002 01 00  41 04 00010000  45 08 0001 01 01 0002 01 03`,
+      40 0a c078 0001 01 80 0002 01 00  41 04 00010000  45 08 0001 01 01 0002 01 03
+      46 00  47 0e 0001 01 80 000e10 0002 01 00 015180`,
     open: {
       asNumberField: 23456,
       holdTimeSeconds: 90,
@@ -51,12 +54,18 @@ const vectors: { name: string; body: string; open: Open; once?: 'decode' }[] = [
         fourOctetAs: 65536,
         gracefulRestart: {
           restarting: true,
+          notification: true,
           restartTimeSeconds: 120,
           families: [
             { family: 'ipv4', forwardingPreserved: true },
             { family: 'ipv6', forwardingPreserved: false },
           ],
         },
+        longLivedRestart: [
+          { family: 'ipv4', forwardingPreserved: true, staleSeconds: 3600 },
+          { family: 'ipv6', forwardingPreserved: false, staleSeconds: 86_400 },
+        ],
+        enhancedRouteRefresh: true,
         addPath: [
           { family: 'ipv4', receive: true, send: false },
           { family: 'ipv6', receive: true, send: true },
@@ -68,12 +77,12 @@ const vectors: { name: string; body: string; open: Open; once?: 'decode' }[] = [
   },
   {
     name: 'one parameter a capability, with a VPN family and capabilities that we do not have',
-    body: `${head} 18 02 06 01 04 0001 00 80  02 02 02 00  02 02 46 00  02 06 41 04 0000fde9`,
+    body: `${head} 18 02 06 01 04 0001 00 80  02 02 02 00  02 02 48 00  02 06 41 04 0000fde9`,
     open: {
       asNumberField: 65001,
       holdTimeSeconds: 180,
       bgpIdentifier: Uint8Array.of(192, 0, 2, 1),
-      capabilities: { ...noCapabilities, families: [], routeRefresh: true, fourOctetAs: 65001, others: [0x46] },
+      capabilities: { ...noCapabilities, families: [], routeRefresh: true, fourOctetAs: 65001, others: [0x48] },
     },
     once: 'decode',
   },
@@ -140,6 +149,8 @@ describe('RFC 4271 §6.2: what is no OPEN', () => {
     ['a capability longer than its parameter', `${head} 04 02 02 41 04`, 0, ''],
     ['a 4-octet AS capability of 2 octets', `${head} 06 02 04 41 02 fde9`, 0, ''],
     ['a graceful restart capability of 3 octets', `${head} 07 02 05 40 03 007800`, 0, ''],
+    ['a long-lived graceful restart capability of 6 octets', `${head} 0a 02 08 47 06 0001010000e1`, 0, ''],
+    ['an enhanced route refresh capability of 1 octet', `${head} 05 02 03 46 01 00`, 0, ''],
     ['an ADD-PATH capability of 6 octets', `${head} 0a 02 08 45 06 000101030001`, 0, ''],
     ['an empty ADD-PATH capability', `${head} 04 02 02 45 00`, 0, ''],
     ['extended parameters that are cut off', `${head} ff ff 00`, 0, ''],
@@ -171,6 +182,7 @@ test('what is encoded is decoded to the same', () => {
     gracefulRestart: fc.option(
       fc.record({
         restarting: fc.boolean(),
+        notification: fc.boolean(),
         restartTimeSeconds: fc.integer({ min: 0, max: 4095 }),
         families: fc.uniqueArray(fc.record({ family, forwardingPreserved: fc.boolean() }), {
           selector: (entry) => entry.family,
@@ -178,6 +190,14 @@ test('what is encoded is decoded to the same', () => {
       }),
       { nil: undefined },
     ),
+    longLivedRestart: fc.option(
+      fc.uniqueArray(
+        fc.record({ family, forwardingPreserved: fc.boolean(), staleSeconds: fc.integer({ min: 0, max: 0xffffff }) }),
+        { selector: (entry) => entry.family },
+      ),
+      { nil: undefined },
+    ),
+    enhancedRouteRefresh: fc.boolean(),
     addPath: fc.uniqueArray(
       fc.record({ family, receive: fc.boolean(), send: fc.boolean() }).filter(({ receive, send }) => receive || send),
       { selector: (entry) => entry.family },
@@ -218,9 +238,11 @@ test('capabilities are told in words', () => {
     'IPv4 unicast',
     'IPv6 unicast',
     'route refresh',
+    'enhanced route refresh',
     'extended next hop',
     'extended message',
-    'graceful restart 120 s, restarting (R), IPv4 forwarding preserved (F), IPv6',
+    'graceful restart 120 s, restarting (R), NOTIFICATIONs too (N), IPv4 forwarding preserved (F), IPv6',
+    'long-lived graceful restart, IPv4 3600 s state preserved (F), IPv6 86400 s',
     '4-octet AS number 65536',
     'ADD-PATH',
     '  RX: ipv4 ipv6',

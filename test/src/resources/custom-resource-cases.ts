@@ -256,6 +256,7 @@ export const cases: readonly Case[] = [
     keepaliveTime: '30s',
     connectRetryTime: '10s',
     maxRestartTime: '0s',
+    longLivedStaleTime: '24h',
   }),
   ...peer('no hold timer', { ...tor, holdTime: '0s', keepaliveTime: '30s' }),
   ...peer('a hold time of 2 s', { ...tor, holdTime: '2s' }, 'spec.holdTime: 2s is less than 3s and not 0s'),
@@ -276,6 +277,11 @@ export const cases: readonly Case[] = [
     'a restart time past 12 bits',
     { ...tor, maxRestartTime: '4096s' },
     'spec.maxRestartTime: 4096s is more than 4095s',
+  ),
+  ...peer(
+    'a long-lived stale time past 24 bits',
+    { ...tor, longLivedStaleTime: '4661h' },
+    'spec.longLivedStaleTime: 4661h is more than 16777215s',
   ),
   ...peer(
     'TTL security and multihop',

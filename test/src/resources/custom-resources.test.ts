@@ -98,6 +98,7 @@ test('the BGPConfiguration of a node: its own, else the default, else the built-
     maximumPaths: 16,
     clientToClientReflection: true,
     nodeMeshMaxRestartTime: 120,
+    longLivedStaleTime: 0,
     nodeMeshBfd: { enabled: false, receiveInterval: 300, transmitInterval: 300, detectMultiplier: 3 },
   });
 });

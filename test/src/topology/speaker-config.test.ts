@@ -178,7 +178,7 @@ describe('peerIP', () => {
       noMesh,
       ...peers(`{
         peerIP: '10.0.1.1:1179', asNumber: 65001, localASNumber: 65100, passive: true, families: [ipv4], holdTime: 30s,
-        keepaliveTime: 5s, connectRetryTime: 7s, maxRestartTime: 60s, nextHopMode: Self, numAllowedLocalASNumbers: 2,
+        keepaliveTime: 5s, connectRetryTime: 7s, maxRestartTime: 60s, longLivedStaleTime: 10m, nextHopMode: Self, numAllowedLocalASNumbers: 2,
         sourceAddress: None, ttlSecurity: 3, description: rack 1 }`),
     ).settings.neighbors;
     expect(neighbor).toMatchObject({
@@ -191,6 +191,7 @@ describe('peerIP', () => {
       keepaliveTimeSeconds: 5,
       connectRetrySeconds: 7,
       gracefulRestartSeconds: 60,
+      longLivedStaleSeconds: 600,
       nextHopMode: 'self',
       allowedOwnAs: 2,
       ttlSecurityHops: 3,
@@ -339,10 +340,15 @@ describe('the speaker', () => {
     const configuration = ours(
       'BGPConfiguration',
       'default',
-      '{ listenPort: 1179, holdTime: 30s, maximumPaths: 4, nodeMeshMaxRestartTime: 0s }',
+      '{ listenPort: 1179, holdTime: 30s, maximumPaths: 4, nodeMeshMaxRestartTime: 0s, longLivedStaleTime: 1h }',
     );
     const { settings } = configOf('a', a, b, configuration);
-    expect(settings).toMatchObject({ listenPort: 1179, maximumPaths: 4, gracefulRestartSeconds: 0 });
+    expect(settings).toMatchObject({
+      listenPort: 1179,
+      maximumPaths: 4,
+      gracefulRestartSeconds: 0,
+      longLivedStaleSeconds: 3600,
+    });
     expect(settings.neighbors).toMatchObject([{ holdTimeSeconds: 30 }]);
   });
 
@@ -397,6 +403,7 @@ spec:
     clusterId: '10.9.0.1',
     listenPort: 179,
     gracefulRestartSeconds: 120,
+    longLivedStaleSeconds: 0,
     maximumPaths: 1,
     originated: [],
     neighbors: [
