@@ -1,96 +1,130 @@
 /**
- * From hash to row: open addressing with linear probing, in 64 parts by the hash's high bits.
- * Beside each row lies its whole hash: a search visits the row's columns (a cache miss each) only where it is nearly sure to be
- * right, and growing visits none of them.
+ * From hash to row: open addressing with linear probing, in 256 parts by the hash's high bits.
+ * An entry is six bytes: sixteen more bits of the hash, then the row. A search visits the row's columns (a cache miss each) only
+ * where these bits are the same, and growing visits none of them: they say where an entry belongs in a part of any size.
  *
  *     for (let slot = index.first(hash); index.holds(slot); slot = index.next(slot))
  *       if (index.mayBe(slot, hash) && …equal(index.row(slot))) …
  *
- * Holds: a part grows and shrinks alone, so that a million rows never cost a pause: about 16,000 of them move at once. Slots are
+ * Holds: a part grows and shrinks alone, so that a million rows never cost a pause: about 4,000 of them move at once. Slots are
  * of the part that `first` was asked for last.
  */
 
-const partBits = 6;
+const partBits = 8;
 const partShift = 32 - partBits;
-const smallest = 16;
+const smallest = 12;
+/** Words of an entry: the tag (0: the slot is empty), the row's low 16 bits, its high ones. */
+const width = 3;
+/** A part whose slots are more than its tags can tell apart has several slots for each. */
+const tags = 0x10000;
 
 class Part {
-  /** Pairs: hash, then row; row 0: the slot is empty. */
-  entries = new Uint32Array(smallest * 2);
-  mask = smallest - 1;
+  entries = new Uint16Array(smallest * width);
+  slots = smallest;
   count = 0;
+  /** An entry belongs at `tag * factor >>> shift`: in the order of the tags, spread over the part. */
+  #factor = smallest;
+  #shift = 16;
 
-  /** Moves everything into as many slots as said, a power of two. */
+  home(tag: number): number {
+    return (Math.imul(tag, this.#factor) >>> this.#shift) * width;
+  }
+
+  next(slot: number): number {
+    return slot + width === this.entries.length ? 0 : slot + width;
+  }
+
+  /** Moves everything into at least as many slots as said. */
   resize(slots: number): void {
     const before = this.entries;
-    const entries = new Uint32Array(slots * 2);
-    const mask = slots - 1;
-    for (let from = 0; from < before.length; from += 2) {
-      if (before[from + 1] === 0) continue;
-      let slot = before[from] & mask;
-      while (entries[slot * 2 + 1] !== 0) slot = (slot + 1) & mask;
-      entries[slot * 2] = before[from];
-      entries[slot * 2 + 1] = before[from + 1];
-    }
+    this.#factor = slots;
+    this.#shift = 16;
+    for (; this.#factor > tags; this.#shift--) this.#factor = (this.#factor + 1) >>> 1;
+    this.slots = this.#factor << (16 - this.#shift);
+    const entries = new Uint16Array(this.slots * width);
     this.entries = entries;
-    this.mask = mask;
+    for (let from = 0; from < before.length; from += width) {
+      if (before[from] === 0) continue;
+      let slot = this.home(before[from]);
+      while (entries[slot] !== 0) slot = this.next(slot);
+      entries[slot] = before[from];
+      entries[slot + 1] = before[from + 1];
+      entries[slot + 2] = before[from + 2];
+    }
   }
 }
 
 export class HashIndex {
   #parts = Array.from({ length: 1 << partBits }, () => new Part());
-  /** Of the part that is searched. */
-  #entries = this.#parts[0].entries;
-  #mask = 0;
+  /** The part that is searched, and its entries. */
+  #part = this.#parts[0];
+  #entries = this.#part.entries;
 
   first(hash: number): number {
     const part = this.#parts[hash >>> partShift];
+    this.#part = part;
     this.#entries = part.entries;
-    this.#mask = part.mask;
-    return hash & part.mask;
+    return part.home(tagOf(hash));
   }
 
   next(slot: number): number {
-    return (slot + 1) & this.#mask;
+    return slot + width === this.#entries.length ? 0 : slot + width;
   }
 
   holds(slot: number): boolean {
-    return this.#entries[slot * 2 + 1] !== 0;
+    return this.#entries[slot] !== 0;
   }
 
   mayBe(slot: number, hash: number): boolean {
-    return this.#entries[slot * 2] === hash >>> 0;
+    return this.#entries[slot] === tagOf(hash);
   }
 
   row(slot: number): number {
-    return this.#entries[slot * 2 + 1];
+    return rowAt(this.#entries, slot);
   }
 
   /** @param slot empty, where the search for `hash` ended; nothing else was searched since */
   add(slot: number, hash: number, row: number): void {
-    const part = this.#parts[hash >>> partShift];
-    part.entries[slot * 2] = hash;
-    part.entries[slot * 2 + 1] = row;
-    const slots = part.mask + 1;
-    if (++part.count * 10 > slots * 7) part.resize(slots * 2);
+    const part = this.#part;
+    const { entries } = part;
+    entries[slot] = tagOf(hash);
+    entries[slot + 1] = row;
+    entries[slot + 2] = row >>> 16;
+    if (++part.count * 4 > part.slots * 3) part.resize(Math.ceil(part.slots * 1.5));
   }
 
   /** @param hash what the row was added with */
   remove(row: number, hash: number): void {
     const part = this.#parts[hash >>> partShift];
-    const { entries, mask } = part;
-    let hole = hash & mask;
-    while (entries[hole * 2 + 1] !== row) hole = (hole + 1) & mask;
+    const { entries } = part;
+    let hole = part.home(tagOf(hash));
+    while (rowAt(entries, hole) !== row) hole = part.next(hole);
     // Entries after the hole move up where their own place is not between the hole and them.
-    for (let slot = (hole + 1) & mask; entries[slot * 2 + 1] !== 0; slot = (slot + 1) & mask) {
-      const home = entries[slot * 2] & mask;
-      if (((slot - home) & mask) < ((slot - hole) & mask)) continue;
-      entries[hole * 2] = entries[slot * 2];
-      entries[hole * 2 + 1] = entries[slot * 2 + 1];
+    for (let slot = part.next(hole); entries[slot] !== 0; slot = part.next(slot)) {
+      if (distance(part, part.home(entries[slot]), slot) < distance(part, hole, slot)) continue;
+      entries[hole] = entries[slot];
+      entries[hole + 1] = entries[slot + 1];
+      entries[hole + 2] = entries[slot + 2];
       hole = slot;
     }
-    entries[hole * 2 + 1] = 0;
-    const slots = mask + 1;
-    if (--part.count * 8 < slots && slots > smallest) part.resize(slots / 2);
+    entries[hole] = 0;
+    entries[hole + 1] = 0;
+    entries[hole + 2] = 0;
+    if (--part.count * 4 < part.slots && part.slots > smallest) {
+      part.resize(Math.max(smallest, Math.ceil(part.slots / 2)));
+    }
   }
+}
+
+function tagOf(hash: number): number {
+  return hash & 0xffff || 1;
+}
+
+function rowAt(entries: Uint16Array, slot: number): number {
+  return entries[slot + 1] + entries[slot + 2] * 0x10000;
+}
+
+/** How far it is from one slot on to another. */
+function distance(part: Part, from: number, to: number): number {
+  return to >= from ? to - from : to - from + part.entries.length;
 }

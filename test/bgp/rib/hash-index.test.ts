@@ -47,3 +47,13 @@ test('a hundred thousand rows are found, and none once they are gone', () => {
   for (let row = 1; row <= 100_000; row++) index.remove(row, hashOf(row));
   for (let row = 1; row <= 100_000; row += 7) expect(find(index, hashOf(row), row)).toBe(false);
 });
+
+test('a part with more slots than tags still finds everything', () => {
+  const index = new HashIndex();
+  // All of one part: the high bits are equal, and so are many tags.
+  const hashOf = (row: number) => Math.imul(row, 0x9e3779b1) >>> 8;
+  for (let row = 1; row <= 150_000; row++) add(index, hashOf(row), row);
+  for (let row = 1; row <= 150_000; row += 7) expect(find(index, hashOf(row), row)).toBe(true);
+  for (let row = 1; row <= 150_000; row += 2) index.remove(row, hashOf(row));
+  for (let row = 1; row <= 150_000; row++) expect(find(index, hashOf(row), row)).toBe(row % 2 === 0);
+});
