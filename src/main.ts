@@ -13,6 +13,8 @@ const commands: Readonly<Record<string, Run>> = {
   async agent(args) {
     const { parseAgentFlags } = await import('./cli/agent-flags.ts');
     const flags = parseAgentFlags(args);
+    const { keepYoungHeapSmall } = await import('./agent/process-memory.ts');
+    keepYoungHeapSmall();
     const { runAgent } = await import('./agent/agent.ts');
     return runAgent(flags);
   },
