@@ -134,6 +134,10 @@ export interface RouteStatus {
   readonly med: number | undefined;
   readonly communities: readonly string[];
   readonly largeCommunities: readonly string[];
+  /** `rt:aa:nn`, `ro:aa:nn`, `generic:0x…:0x…`; with `!` in front where it is not transitive. */
+  readonly extendedCommunities: readonly string[];
+  /** RFC 9234: the AS after which the route goes to customers alone. */
+  readonly onlyToCustomer: number | undefined;
   readonly originatorId: string | undefined;
   readonly clusterList: readonly string[];
   /** The best path, or one that shares the kernel route with it. */

@@ -28,6 +28,8 @@ export interface FilteredRoute {
   readonly communities: readonly string[];
   /** `aa:nn:mm` */
   readonly largeCommunities: readonly string[];
+  /** `rt:aa:nn`, `ro:aa:nn`, `generic:0x…:0x…`; with `!` in front where it stays in the AS. */
+  readonly extendedCommunities: readonly string[];
   /** IPv4 form, RFC 4456. */
   readonly originatorId: string | undefined;
   readonly localPref: number | undefined;
@@ -38,6 +40,8 @@ export interface FilteredRoute {
   readonly peerType: 'iBGP' | 'eBGP' | 'local';
   /** The peer's BGP identifier, IPv4 form. */
   readonly peerRouterId: string;
+  /** The interface that the peer is connected to, where it is on a link of ours. */
+  readonly peerInterface: string | undefined;
 }
 
 export type FilterVerdict =
@@ -45,6 +49,11 @@ export type FilterVerdict =
   | { readonly kind: 'reject'; readonly rule: string };
 
 export interface RouteChanges {
+  /** Kinds of which no community stays; before anything is removed or added. */
+  readonly clearCommunities?: readonly ('standard' | 'extended' | 'large')[];
+  /** Of any kind, in the forms of FilteredRoute. */
+  readonly removesCommunity?: (community: string) => boolean;
+  /** Of any kind, in the forms of FilteredRoute. */
   readonly addCommunities?: readonly string[];
   readonly prependAsPath?: readonly number[];
   readonly localPref?: number;

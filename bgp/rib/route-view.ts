@@ -51,6 +51,10 @@ export class RouteView implements FilteredRoute {
     return this.#attributes.largeCommunities;
   }
 
+  get extendedCommunities(): readonly string[] {
+    return this.#attributes.extendedCommunities;
+  }
+
   get originatorId(): string | undefined {
     return this.#attributes.originatorId;
   }
@@ -77,6 +81,10 @@ export class RouteView implements FilteredRoute {
 
   get peerRouterId(): string {
     return this.#peer.peer.remoteRouterId;
+  }
+
+  get peerInterface(): string | undefined {
+    return this.#peer.peer.link?.interfaceName;
   }
 }
 
@@ -120,6 +128,8 @@ export function routeStatus(table: FamilyTable, path: number, sourceName: string
     med: attributes.med,
     communities: attributes.communities,
     largeCommunities: attributes.largeCommunities,
+    extendedCommunities: attributes.extendedCommunities,
+    onlyToCustomer: attributes.onlyToCustomer,
     originatorId: attributes.originatorId,
     clusterList: attributes.clusterList,
     selected: rung === Rung.best ? 'best' : rung === Rung.multipath ? 'multipath' : 'no',

@@ -6,6 +6,7 @@
 import type { Family } from '../../bgp/ip.ts';
 import { replyCode } from './bird-protocol.ts';
 import type { ReplyLine } from './bird-protocol.ts';
+import { extendedCommunityText } from './bird-communities.ts';
 import { routeFilter } from './bird-commands.ts';
 import type { RouteCommand } from './bird-commands.ts';
 import { protocolName } from './show-protocols.ts';
@@ -164,7 +165,9 @@ function attributeLines(route: RouteDetail): ReplyLine[] {
   add('BGP.community', route.communities.map((text) => `(${text.replaceAll(':', ',')})`).join(' '));
   add('BGP.originator_id', route.originatorId);
   add('BGP.cluster_list', route.clusterList.join(' '));
+  add('BGP.ext_community', route.extendedCommunities.map(extendedCommunityText).join(' '));
   add('BGP.large_community', route.largeCommunities.map((text) => `(${text.replaceAll(':', ', ')})`).join(' '));
+  add('BGP.otc', route.onlyToCustomer);
   // Ours: what BIRD cannot tell.
   add('Godwit.path_id', route.pathId);
   add('Godwit.selected', route.selected === 'multipath' ? 'multipath' : undefined);

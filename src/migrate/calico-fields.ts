@@ -117,7 +117,8 @@ const bgpFilterRuleFields = {
   interface: {
     kind: 'none',
     essential: true,
-    instead: 'not converted: routes are not matched by interface, and without it the rule would match others too',
+    instead:
+      "not converted: `interface` is here the link of the peer that told the route, not the route's outgoing interface, and without it the rule would match others too",
   },
   peerType: same,
   communities: same,

@@ -1,50 +1,60 @@
 /**
  * BGPFilter: which routes are taken from a peer and told to it, and how they are changed on the way.
  * Holds: rules are asked in order, the first that matches decides; a rule without a condition matches every route.
- * Leaves out: matching by interface, rule priority, setting the kernel's metric.
+ * Leaves out: the kernel's metric as a condition or an operation (Calico's `priority`, `setPriority`): ours is one for all.
  */
 
 import { z } from 'zod';
 import type { Family } from '../../bgp/ip.ts';
 import { defineCustomResource, withRules, type CustomObject } from './define.ts';
-import { cidr, community, pathAsNumber } from './fields.ts';
+import { asPathPattern, cidr, pathAsNumber } from './fields.ts';
+import { community, communityForms, communityPattern } from './communities.ts';
 
 const number32 = () => z.number().int().min(0).max(0xffff_ffff);
 
-const operation = withRules(
-  z.strictObject({
-    addCommunity: z
-      .strictObject({ value: community().meta({ description: '`aa:nn`, or `aa:nn:mm` for a large community.' }) })
-      .optional()
-      .meta({ description: 'Adds a community.' }),
-    prependASPath: z
-      .strictObject({
-        prefix: z
-          .array(pathAsNumber())
-          .min(1)
-          .max(10)
-          .meta({ description: 'AS numbers, left to right as they will stand at the beginning of the path.' }),
-      })
-      .optional()
-      .meta({ description: 'Puts AS numbers before the AS path.' }),
-    setLocalPreference: z
-      .strictObject({ value: number32() })
-      .optional()
-      .meta({ description: 'Sets LOCAL_PREF (higher wins).' }),
-    setMED: z
-      .strictObject({ value: number32() })
-      .optional()
-      .meta({ description: 'Sets MULTI_EXIT_DISC (lower wins).' }),
-  }),
-  [
-    {
-      cel: '(has(self.addCommunity) ? 1 : 0) + (has(self.prependASPath) ? 1 : 0) + (has(self.setLocalPreference) ? 1 : 0) + (has(self.setMED) ? 1 : 0) == 1',
-      holds: (operation) => Object.values(operation).filter((part) => part !== undefined).length === 1,
-      field: 'addCommunity',
-      reason: 'exactly one of addCommunity, prependASPath, setLocalPreference and setMED is required',
-    },
-  ],
-);
+/** One a change; exactly one of them stands in an operation. */
+const operationFields = {
+  addCommunity: z
+    .strictObject({ value: community().meta({ description: `Of any kind: ${communityForms}.` }) })
+    .optional()
+    .meta({ description: 'Adds a community.' }),
+  removeCommunity: z
+    .strictObject({
+      value: communityPattern().meta({ description: 'Of any kind; `64512:*` and the like are all that begin so.' }),
+    })
+    .optional()
+    .meta({ description: 'Removes a community, or all that begin alike.' }),
+  setCommunities: z
+    .strictObject({ values: z.array(community()).min(1).max(32) })
+    .optional()
+    .meta({ description: 'Puts these communities in place of all of their kinds (standard, extended, large).' }),
+  prependASPath: z
+    .strictObject({
+      prefix: z
+        .array(pathAsNumber())
+        .min(1)
+        .max(10)
+        .meta({ description: 'AS numbers, left to right as they will stand at the beginning of the path.' }),
+    })
+    .optional()
+    .meta({ description: 'Puts AS numbers before the AS path.' }),
+  setLocalPreference: z
+    .strictObject({ value: number32() })
+    .optional()
+    .meta({ description: 'Sets LOCAL_PREF (higher wins).' }),
+  setMED: z.strictObject({ value: number32() }).optional().meta({ description: 'Sets MULTI_EXIT_DISC (lower wins).' }),
+};
+
+const operationNames = Object.keys(operationFields);
+
+const operation = withRules(z.strictObject(operationFields), [
+  {
+    cel: `${operationNames.map((name) => `(has(self.${name}) ? 1 : 0)`).join(' + ')} == 1`,
+    holds: (operation) => Object.values(operation).filter((part) => part !== undefined).length === 1,
+    field: 'addCommunity',
+    reason: `exactly one of ${operationNames.slice(0, -1).join(', ')} and ${operationNames.at(-1)} is required`,
+  },
+]);
 
 const longest = { ipv4: 32, ipv6: 128 } as const satisfies Record<Family, number>;
 
@@ -75,15 +85,34 @@ function rule(family: Family) {
         .meta({ description: 'RemotePeers: only routes that were learned from a peer, not our own.' }),
       peerType: z.enum(['eBGP', 'iBGP']).optional().meta({ description: 'Only on sessions of this type.' }),
       communities: z
-        .strictObject({ values: z.array(community()).min(1).max(32) })
+        .strictObject({ values: z.array(communityPattern()).min(1).max(32) })
         .optional()
-        .meta({ description: 'The route carries at least one of these communities.' }),
+        .meta({
+          description: `The route carries at least one of these communities, of any kind: ${communityForms}; \`64512:*\` and the like are all that begin so.`,
+        }),
       asPathPrefix: z
         .array(pathAsNumber())
         .min(1)
         .max(10)
         .optional()
         .meta({ description: 'The AS path begins with these AS numbers.' }),
+      asPath: asPathPattern().optional().meta({
+        description:
+          'The AS path, whole: AS numbers and ranges (`64512-65534`), `?` any one, `*` any number of any; `* 65001` ends in 65001.',
+      }),
+      nextHop: cidr()
+        .optional()
+        .meta({ description: 'The next hop of the route lies in this CIDR, of either family.' }),
+      interface: z
+        .string()
+        .regex(/^[^/\s*]{0,15}[*]?$/)
+        .min(1)
+        .max(16)
+        .optional()
+        .meta({
+          description:
+            'Only routes from a peer on a link of this interface of the node; `eth*` is every one that begins so. A peer behind a router has none.',
+        }),
       operations: z
         .array(operation)
         .max(10)

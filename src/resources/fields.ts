@@ -1,5 +1,5 @@
 /**
- * Kinds of fields that several resources share: AS numbers, durations, addresses, CIDRs, selectors, communities, BFD.
+ * Kinds of fields that several resources share: AS numbers, durations, addresses, CIDRs, selectors, BFD.
  * Each is one zod schema: it refuses with a reason, gives the canonical value, and carries the CEL rule by which an
  * API server refuses the same.
  */
@@ -53,9 +53,9 @@ const reservedAsNumbers: ReadonlyMap<number, string> = new Map([
   [largestAsNumber, '4294967295 is reserved (RFC 7300)'],
 ]);
 
-// An API server has no arithmetic at hand for texts: the ranges are written out.
-const upTo65535 = '(0|[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])';
-const upTo4294967295 =
+/** An API server has no arithmetic at hand for texts: the ranges are written out. */
+export const upTo65535 = '(0|[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])';
+export const upTo4294967295 =
   '(0|[1-9][0-9]{0,8}|[1-3][0-9]{9}|4[01][0-9]{8}|42[0-8][0-9]{7}|429[0-3][0-9]{6}|4294[0-8][0-9]{5}|42949[0-5][0-9]{4}|429496[0-6][0-9]{3}|4294967[01][0-9]{2}|42949672[0-8][0-9]|429496729[0-5])';
 
 /** RFC 5396: asplain or asdot. */
@@ -308,16 +308,24 @@ export function selector() {
   }).meta({ type: 'string', minLength: 1, maxLength: longestSelector });
 }
 
-const communityPattern = new RegExp(
-  `^(${upTo65535}:${upTo65535}|${upTo4294967295}:${upTo4294967295}:${upTo4294967295})$`,
-);
+const asPathElement = `(${upTo4294967295}(-${upTo4294967295})?|[?*])`;
+const asPathTextPattern = new RegExp(`^${asPathElement}( ${asPathElement}){0,31}$`);
 
-/** `aa:nn` (RFC 1997) or `aa:nn:mm` (RFC 8092). */
-export function community() {
-  return z
-    .string()
-    .refine((value) => communityPattern.test(value), {
-      error: ({ input }) => `${show(input)} is not a community (aa:nn, or aa:nn:mm for a large one)`,
-    })
-    .meta({ pattern: communityPattern.source, maxLength: 32 });
+/** Of a pattern: AS numbers from `least` to `most`, or a run of any. */
+export type AsPathElement = 'run' | { readonly least: number; readonly most: number };
+
+/** `65001 * 64512-65534 ?`: what an AS path must be, from its beginning to its end. */
+export function asPathPattern() {
+  return text((value): readonly AsPathElement[] => {
+    if (!asPathTextPattern.test(value)) {
+      throw new FieldError(`${show(value)} is not a pattern of AS numbers, ranges (a-b), ? and * with single spaces`);
+    }
+    return value.split(' ').map((element) => {
+      if (element === '*') return 'run';
+      if (element === '?') return { least: 0, most: largestAsNumber };
+      const [least, most = least] = element.split('-').map(Number);
+      if (least > most) throw new FieldError(`${element}: ${least} is more than ${most}`);
+      return { least, most };
+    });
+  }).meta({ type: 'string', maxLength: 512, pattern: asPathTextPattern.source });
 }

@@ -6,10 +6,10 @@
  */
 
 import type { FilteredRoute, FilterVerdict, RouteChanges, RouteFilter } from '../../bgp/index.ts';
-import { parsePrefix, prefixContains, type Family } from '../../bgp/ip.ts';
+import type { Family } from '../../bgp/ip.ts';
 import type { BgpFilter, BgpFilterOperation, BgpFilterRule } from '../resources/bgp-filter.ts';
-import { unreachable } from '../unreachable.ts';
 import { fingerprint } from './hash.ts';
+import { communityKind, communityMatcher, toMatchers, type CommunityKind } from './route-matchers.ts';
 
 export type Direction = 'import' | 'export';
 
@@ -28,8 +28,6 @@ interface CompiledRule {
   matches(route: FilteredRoute): boolean;
   readonly verdict: FilterVerdict;
 }
-
-type Matcher = (route: FilteredRoute) => boolean;
 
 const specFields = {
   import: { ipv4: 'importV4', ipv6: 'importV6' },
@@ -92,48 +90,6 @@ function compileFilter(
   });
 }
 
-function toMatchers(rule: BgpFilterRule): readonly Matcher[] {
-  const matchers: Matcher[] = [];
-  if (rule.cidr !== undefined && rule.matchOperator !== undefined) {
-    matchers.push(prefixMatcher(rule.cidr, rule.matchOperator));
-  }
-  if (rule.prefixLength !== undefined) {
-    const { min = 0, max = 128 } = rule.prefixLength;
-    matchers.push((route) => route.prefixLength >= min && route.prefixLength <= max);
-  }
-  if (rule.source === 'RemotePeers') matchers.push((route) => route.peerType !== 'local');
-  if (rule.communities !== undefined) {
-    const wanted = new Set(rule.communities.values);
-    matchers.push(
-      (route) =>
-        route.communities.some((community) => wanted.has(community)) ||
-        route.largeCommunities.some((community) => wanted.has(community)),
-    );
-  }
-  if (rule.asPathPrefix !== undefined) {
-    const beginning = rule.asPathPrefix;
-    matchers.push((route) => beginning.every((asNumber, at) => route.asPath[at] === asNumber));
-  }
-  return matchers;
-}
-
-function prefixMatcher(cidr: string, operator: NonNullable<BgpFilterRule['matchOperator']>): Matcher {
-  const outer = parsePrefix(cidr)!;
-  const inside: Matcher = (route) => route.prefixLength >= outer.length && prefixContains(outer, route.prefixBytes);
-  switch (operator) {
-    case 'Equal':
-      return (route) => route.prefix === cidr;
-    case 'NotEqual':
-      return (route) => route.prefix !== cidr;
-    case 'In':
-      return inside;
-    case 'NotIn':
-      return (route) => !inside(route);
-    default:
-      return unreachable(operator);
-  }
-}
-
 function toVerdict(rule: BgpFilterRule, name: string): FilterVerdict {
   if (rule.action === 'Reject') return { kind: 'reject', rule: name };
   return rule.operations.length === 0
@@ -143,14 +99,40 @@ function toVerdict(rule: BgpFilterRule, name: string): FilterVerdict {
 
 /** In the order of the operations: what is prepended later stands before what was prepended first. */
 function toChanges(operations: readonly BgpFilterOperation[]): RouteChanges {
-  const addCommunities = operations.flatMap(({ addCommunity }) => addCommunity?.value ?? []);
   const prependAsPath = operations.toReversed().flatMap(({ prependASPath }) => prependASPath?.prefix ?? []);
   const localPref = operations.findLast(({ setLocalPreference }) => setLocalPreference)?.setLocalPreference?.value;
   const med = operations.findLast(({ setMED }) => setMED)?.setMED?.value;
   return {
-    ...(addCommunities.length > 0 && { addCommunities }),
+    ...communityChanges(operations),
     ...(prependAsPath.length > 0 && { prependAsPath }),
     ...(localPref !== undefined && { localPref }),
     ...(med !== undefined && { med }),
+  };
+}
+
+type CommunityChanges = Pick<RouteChanges, 'clearCommunities' | 'removesCommunity' | 'addCommunities'>;
+
+/** One after the other as the operations say, brought into the order of the speaker: cleared, removed, added. */
+function communityChanges(operations: readonly BgpFilterOperation[]): CommunityChanges {
+  const cleared = new Set<CommunityKind>();
+  const removed: string[] = [];
+  let added: readonly string[] = [];
+  for (const { addCommunity, removeCommunity, setCommunities } of operations) {
+    if (addCommunity !== undefined) added = [...added, addCommunity.value];
+    if (removeCommunity !== undefined) {
+      const matches = communityMatcher([removeCommunity.value]);
+      added = added.filter((community) => !matches(community));
+      removed.push(removeCommunity.value);
+    }
+    if (setCommunities !== undefined) {
+      const kinds = new Set(setCommunities.values.map(communityKind));
+      for (const kind of kinds) cleared.add(kind);
+      added = [...added.filter((community) => !kinds.has(communityKind(community))), ...setCommunities.values];
+    }
+  }
+  return {
+    ...(cleared.size > 0 && { clearCommunities: [...cleared] }),
+    ...(removed.length > 0 && { removesCommunity: communityMatcher(removed) }),
+    ...(added.length > 0 && { addCommunities: added }),
   };
 }

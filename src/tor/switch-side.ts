@@ -195,6 +195,8 @@ function originated(text: string): FilteredRoute {
     asPath: [],
     communities: [],
     largeCommunities: [],
+    extendedCommunities: [],
+    peerInterface: undefined,
     originatorId: undefined,
     localPref: undefined,
     med: undefined,

@@ -64,6 +64,8 @@ export function routeOf(prefix: string, fields: Partial<FilteredRoute> = {}): Fi
     asPath: [],
     communities: [],
     largeCommunities: [],
+    extendedCommunities: [],
+    peerInterface: undefined,
     originatorId: undefined,
     localPref: undefined,
     med: undefined,

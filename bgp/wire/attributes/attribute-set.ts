@@ -5,7 +5,7 @@
  *
  * Each attribute has its flags (as the table says, plus the partial bit), code, length (extended only where it must be) and
  * value. Left out: NEXT_HOP, MP_REACH_NLRI, MP_UNREACH_NLRI, AS4_PATH, AS4_AGGREGATOR. AS numbers have four octets.
- * Implements: RFC 4271 §4.3 (attribute header), §5 (order); RFC 1997 and RFC 8092 (community text).
+ * Implements: RFC 4271 §4.3 (attribute header), §5 (order).
  */
 
 import { addressLength, formatAddress, isLinkLocal } from '../../ip.ts';
@@ -14,6 +14,8 @@ import { ByteWriter } from '../byte-writer.ts';
 import { readU16, readU32 } from '../byte-reader.ts';
 import { AttributeCode, AttributeFlag, attributeTable } from './table.ts';
 import { asNumbers, formatAsPath, writePrepended } from './as-path.ts';
+import { changedCommunities, formatCommunities } from './communities.ts';
+import type { CommunityKind } from './communities.ts';
 
 /** Communities with a meaning of their own: RFC 1997 (the last three), RFC 8326, RFC 9494 §3.2 and §3.3 (LLGR_STALE, NO_LLGR). */
 export const WellKnownCommunity = {
@@ -24,6 +26,14 @@ export const WellKnownCommunity = {
   noAdvertise: 0xffffff02,
   noExportSubconfed: 0xffffff03,
 } as const;
+
+const communityCodes = {
+  standard: AttributeCode.communities,
+  extended: AttributeCode.extendedCommunities,
+  large: AttributeCode.largeCommunities,
+} as const satisfies Record<CommunityKind, number>;
+
+const communityKinds = Object.keys(communityCodes) as CommunityKind[];
 
 /** Walks the attributes of a canonical set. Reused: no object an attribute. */
 export class AttributeCursor {
@@ -119,7 +129,8 @@ export class AttributeView {
   }
 
   get clusterList(): string[] {
-    return this.#each(AttributeCode.clusterList, 4, (value, at) => formatAddress(value.subarray(at, at + 4)));
+    const value = this.value(AttributeCode.clusterList) ?? new Uint8Array(0);
+    return Array.from({ length: value.length / 4 }, (_, i) => formatAddress(value.subarray(i * 4, i * 4 + 4)));
   }
 
   /** RFC 9234: the AS after which the route goes to customers alone. */
@@ -129,16 +140,17 @@ export class AttributeView {
 
   /** `aa:nn` */
   get communities(): string[] {
-    return this.#each(AttributeCode.communities, 4, (value, at) => `${readU16(value, at)}:${readU16(value, at + 2)}`);
+    return this.#communities('standard');
+  }
+
+  /** `rt:aa:nn` and the like: see communities.ts. */
+  get extendedCommunities(): string[] {
+    return this.#communities('extended');
   }
 
   /** `aa:nn:mm` */
   get largeCommunities(): string[] {
-    return this.#each(
-      AttributeCode.largeCommunities,
-      12,
-      (value, at) => `${readU32(value, at)}:${readU32(value, at + 4)}:${readU32(value, at + 8)}`,
-    );
+    return this.#communities('large');
   }
 
   /** The value of an attribute, or undefined where the set has none. */
@@ -154,9 +166,9 @@ export class AttributeView {
     return value && readU32(value, 0);
   }
 
-  #each(code: number, size: number, format: (value: Uint8Array, at: number) => string): string[] {
-    const value = this.value(code);
-    return value ? Array.from({ length: value.length / size }, (_, i) => format(value, i * size)) : [];
+  #communities(kind: CommunityKind): string[] {
+    const value = this.value(communityCodes[kind]);
+    return value === undefined ? [] : formatCommunities(kind, value);
   }
 }
 
@@ -180,7 +192,7 @@ export interface AttributeChanges extends RouteChanges {
 /**
  * The set that changes make of another. A change that would make an attribute longer than its length can say is
  * left out.
- * @throws RangeError where a community is not `aa:nn`.
+ * @throws RangeError where a community to add is none.
  */
 export function applyRouteChanges(set: Uint8Array, changes: AttributeChanges): Uint8Array {
   const values = new Map<number, { flags: number; value: Uint8Array }>();
@@ -195,7 +207,7 @@ export function applyRouteChanges(set: Uint8Array, changes: AttributeChanges): U
     if (writer.length > 0xffff) return;
     values.set(code, { flags: values.get(code)?.flags ?? attributeTable[code].flags, value: writer.copy() });
   };
-  const { addCommunities = [], prependAsPath = [], localPref, med, onlyToCustomer, asPathValue } = changes;
+  const { prependAsPath = [], localPref, med, onlyToCustomer, asPathValue } = changes;
   if (asPathValue !== undefined) put(AttributeCode.asPath, (writer) => writer.bytes(asPathValue));
   if (onlyToCustomer !== undefined) put(AttributeCode.onlyToCustomer, (writer) => writer.u32(onlyToCustomer));
   if (prependAsPath.length > 0) {
@@ -204,14 +216,12 @@ export function applyRouteChanges(set: Uint8Array, changes: AttributeChanges): U
   }
   if (med !== undefined) put(AttributeCode.multiExitDisc, (writer) => writer.u32(med));
   if (localPref !== undefined) put(AttributeCode.localPref, (writer) => writer.u32(localPref));
-  if (addCommunities.length > 0) {
-    const present = values.get(AttributeCode.communities)?.value ?? new Uint8Array(0);
-    const all = new Set<number>();
-    for (let at = 0; at < present.length; at += 4) all.add(readU32(present, at));
-    for (const text of addCommunities) all.add(parseCommunity(text));
-    put(AttributeCode.communities, (writer) => {
-      for (const community of all) writer.u32(community);
-    });
+  for (const kind of communityKinds) {
+    const code = communityCodes[kind];
+    const value = changedCommunities(kind, values.get(code)?.value ?? new Uint8Array(0), changes);
+    // RFC 7606 §7.8: an attribute without any would be malformed.
+    if (value?.length === 0) values.delete(code);
+    else if (value !== undefined) put(code, (writer) => writer.bytes(value));
   }
   const writer = new ByteWriter(set.length + 32);
   writer.bytes(set, 0, 1 + set[0]);
@@ -220,11 +230,4 @@ export function applyRouteChanges(set: Uint8Array, changes: AttributeChanges): U
     writer.bytes(value);
   }
   return writer.copy();
-}
-
-function parseCommunity(text: string): number {
-  const match = /^(\d{1,5}):(\d{1,5})$/.exec(text);
-  const [high, low] = match ? [Number(match[1]), Number(match[2])] : [Infinity, Infinity];
-  if (high > 0xffff || low > 0xffff) throw new RangeError(`community '${text}' is not aa:nn with two 16-bit numbers`);
-  return high * 0x10000 + low;
 }

@@ -280,6 +280,17 @@ describe('changes by filters', () => {
     expect([view.nextHop, view.origin]).toEqual(['192.0.2.1', 'IGP']);
   });
 
+  test('communities of every kind; an attribute that is left without any goes', () => {
+    const added = applyRouteChanges(set, { addCommunities: ['1:2', '1:2:3', 'rt:1:2'] });
+    const view = new AttributeView(added);
+    expect([view.communities, view.largeCommunities, view.extendedCommunities]).toEqual([
+      ['1:2'],
+      ['1:2:3'],
+      ['rt:1:2'],
+    ]);
+    expect(toHex(applyRouteChanges(added, { removesCommunity: () => true }))).toBe(toHex(set));
+  });
+
   test('a sequence that would pass 255 numbers begins a new one', () => {
     const long = applyRouteChanges(set, { prependAsPath: Array.from({ length: 250 }, () => 7) });
     const longer = applyRouteChanges(long, { prependAsPath: Array.from({ length: 10 }, () => 8) });
@@ -287,7 +298,7 @@ describe('changes by filters', () => {
     expect(toHex(longer)).toContain('020a00000008');
   });
 
-  test.each(['65536:1', 'x', '1:2:3', ''])('a community %j is refused by name', (text) => {
+  test.each(['65536:1', 'x', '1:2:3:4', ''])('a community %j is refused by name', (text) => {
     expect(() => originatedAttributes([text])).toThrow(`'${text}'`);
   });
 });

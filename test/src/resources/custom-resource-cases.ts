@@ -15,6 +15,9 @@ export interface Case {
   readonly beyondCrd?: true;
 }
 
+/** As an error names them. */
+const communityForms = 'aa:nn, aa:nn:mm (large), rt:aa:nn or ro:aa:nn (extended), or a name such as no-export';
+
 const tor = { peerIP: '10.0.0.1', asNumber: 65001 };
 const reflectors = { peerSelector: 'has(reflector)' };
 const rule = (fields: object) => ({ importV4: [{ action: 'Accept', ...fields }] });
@@ -404,23 +407,64 @@ export const cases: readonly Case[] = [
     rule({ communities: { values: [] } }),
     'spec.importV4[0].communities.values: must not be empty',
   ),
+  ...filter('communities of every kind', {
+    ...rule({
+      communities: {
+        values: [
+          '1:2',
+          '1:2:3',
+          'rt:65001:7',
+          'soo:10.0.0.1:7',
+          '!lb:64512:1250000000',
+          'generic:0x03010203:0x00000001',
+          'no-peer',
+          '64512:*',
+          '64512:1:*',
+          'rt:64512:*',
+        ],
+      },
+      operations: [
+        { addCommunity: { value: 'rt:4200000001:7' } },
+        { removeCommunity: { value: '*:*' } },
+        { setCommunities: { values: ['blackhole'] } },
+      ],
+    }),
+  }),
   ...filter(
     'communities out of range',
-    rule({ communities: { values: ['65536:1', '1:2:4294967296', 'no-export'] } }),
-    'spec.importV4[0].communities.values[0]: "65536:1" is not a community (aa:nn, or aa:nn:mm for a large one)',
-    'spec.importV4[0].communities.values[1]: "1:2:4294967296" is not a community (aa:nn, or aa:nn:mm for a large one)',
-    'spec.importV4[0].communities.values[2]: "no-export" is not a community (aa:nn, or aa:nn:mm for a large one)',
+    rule({
+      communities: { values: ['65536:1', '1:2:4294967296', 'no-expert', 'rt:4200000001:65536', 'rt:10.0.0.256:1'] },
+    }),
+    ...['65536:1', '1:2:4294967296', 'no-expert', 'rt:4200000001:65536', 'rt:10.0.0.256:1'].map(
+      (text, i) =>
+        `spec.importV4[0].communities.values[${i}]: "${text}" is not a community (${communityForms}; its last numbers may be *)`,
+    ),
   ),
+  ...filter(
+    'any community is nothing to add',
+    operation({ addCommunity: { value: '64512:*' } }),
+    `spec.importV4[0].operations[0].addCommunity.value: "64512:*" is not a community (${communityForms})`,
+  ),
+  ...filter(
+    'a path by pattern, a next hop, an interface',
+    rule({ asPath: '65001 * 64512-65534 ?', nextHop: 'fd00::/8', interface: 'eth*' }),
+  ),
+  ...filter(
+    'a path that is no pattern',
+    rule({ asPath: '65001,65002' }),
+    'spec.importV4[0].asPath: "65001,65002" is not a pattern of AS numbers, ranges (a-b), ? and * with single spaces',
+  ),
+  ...beyond(filter('a range the wrong way', rule({ asPath: '5-4' }), 'spec.importV4[0].asPath: 5-4: 5 is more than 4')),
   ...filter('AS 0 in a path', rule({ asPathPrefix: [0] }), 'spec.importV4[0].asPathPrefix[0]: 0 is less than 1'),
   ...filter(
     'an operation without effect',
     operation({}),
-    'spec.importV4[0].operations[0].addCommunity: exactly one of addCommunity, prependASPath, setLocalPreference and setMED is required',
+    'spec.importV4[0].operations[0].addCommunity: exactly one of addCommunity, removeCommunity, setCommunities, prependASPath, setLocalPreference and setMED is required',
   ),
   ...filter(
     'two operations in one',
     operation({ setMED: { value: 1 }, setLocalPreference: { value: 1 } }),
-    'spec.importV4[0].operations[0].addCommunity: exactly one of addCommunity, prependASPath, setLocalPreference and setMED is required',
+    'spec.importV4[0].operations[0].addCommunity: exactly one of addCommunity, removeCommunity, setCommunities, prependASPath, setLocalPreference and setMED is required',
   ),
   ...filter(
     'nothing to prepend',

@@ -36,6 +36,8 @@ const path = (fields: Partial<RouteStatus>): RouteStatus => ({
   med: undefined,
   communities: [],
   largeCommunities: [],
+  extendedCommunities: [],
+  onlyToCustomer: undefined,
   originatorId: undefined,
   clusterList: [],
   selected: 'best',

@@ -66,6 +66,21 @@ describe('a rule matches by attributes', () => {
     ['communities: { values: ["64512:1"] }', { communities: ['64512:2'] }, false],
     ['communities: { values: ["64512:1:1"] }', { largeCommunities: ['64512:1:1'] }, true],
     ['communities: { values: ["64512:1"] }', {}, false],
+    ['communities: { values: [no-export] }', { communities: ['65535:65281'] }, true],
+    ['communities: { values: ["64512:*"] }', { communities: ['1:1', '64512:77'] }, true],
+    ['communities: { values: ["64512:*"] }', { largeCommunities: ['64512:1:1'] }, false],
+    ['communities: { values: ["rt:64512:*"] }', { extendedCommunities: ['rt:64512:7'] }, true],
+    ['communities: { values: ["soo:10.0.0.1:7"] }', { extendedCommunities: ['ro:10.0.0.1:7'] }, true],
+    ["asPath: '* 65001'", { asPath: [7, 65001] }, true],
+    ["asPath: '* 65001'", { asPath: [65001, 7] }, false],
+    ['nextHop: 192.0.2.0/24', { nextHop: '192.0.2.7' }, true],
+    ['nextHop: 192.0.2.0/24', { nextHop: '198.51.100.7' }, false],
+    ["nextHop: 'fe80::/10'", { nextHop: 'fe80::1%eth0' }, true],
+    ['interface: eth0', { peerInterface: 'eth0' }, true],
+    ['interface: eth0', { peerInterface: 'eth01' }, false],
+    ["interface: 'eth*'", { peerInterface: 'eth01' }, true],
+    ["interface: '*'", { peerInterface: undefined }, false],
+    ["interface: '*'", { peerInterface: 'bond0' }, true],
     ['asPathPrefix: [65001, 65000]', { asPath: [65001, 65000, 64512] }, true],
     ['asPathPrefix: [65001, 65000]', { asPath: [65001] }, false],
     ['asPathPrefix: [65000]', { asPath: [65001, 65000] }, false],
@@ -151,6 +166,37 @@ test('operations become changes, in their order', () => {
       med: 7,
     },
   });
+});
+
+describe('what operations on communities come to', () => {
+  const changesOf = (operations: string) => {
+    const verdict = filterOf({ f: `{ importV4: [{ action: Accept, operations: [${operations}] }] }` })!.evaluate(
+      routeOf('10.0.0.0/24'),
+    );
+    const { removesCommunity, ...rest } = (verdict.kind === 'accept' && verdict.changes) || {};
+    const removed = ['1:1', '1:2', '1:2:3', 'rt:1:1'].filter((community) => removesCommunity?.(community));
+    return { ...rest, ...(removed.length > 0 && { removed }) };
+  };
+
+  test.each([
+    ['{ addCommunity: { value: no-advertise } }', { addCommunities: ['65535:65282'] }],
+    ["{ addCommunity: { value: '!lb:64512:1250000001' } }", { addCommunities: ['!lb:64512:1250000000'] }],
+    ["{ removeCommunity: { value: '1:1' } }", { removed: ['1:1'] }],
+    ["{ removeCommunity: { value: '1:*' } }", { removed: ['1:1', '1:2'] }],
+    [
+      "{ removeCommunity: { value: '*:*:*' } }, { removeCommunity: { value: 'rt:1:*' } }",
+      { removed: ['1:2:3', 'rt:1:1'] },
+    ],
+    [
+      "{ removeCommunity: { value: '1:1' } }, { addCommunity: { value: '1:1' } }",
+      { addCommunities: ['1:1'], removed: ['1:1'] },
+    ],
+    ["{ addCommunity: { value: '1:1' } }, { removeCommunity: { value: '1:*' } }", { removed: ['1:1', '1:2'] }],
+    [
+      "{ addCommunity: { value: '1:1' } }, { addCommunity: { value: '1:1:1' } }, { setCommunities: { values: ['2:2', 'rt:2:2'] } }",
+      { clearCommunities: ['standard', 'extended'], addCommunities: ['1:1:1', '2:2', 'rt:2:2'] },
+    ],
+  ])('%s', (operations, expected) => expect(changesOf(operations)).toEqual(expected));
 });
 
 describe('the key', () => {
