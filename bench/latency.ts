@@ -223,6 +223,9 @@ function makeModel(speaker: Speaker): ControlModel {
       throw new Error(`not asked here: ${target}`);
     },
     memory: () => [],
+    interfaces: () => [],
+    changePeers: () => [],
+    rereadSource: () => [],
   };
 }
 

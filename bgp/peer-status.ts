@@ -43,6 +43,7 @@ export function toPeerStatus(
     localAs: peer.localAs,
     range: peer.range,
     passive: neighbor.passive,
+    disabled: peer.disabled,
     reflectorClient: neighbor.reflectorClient,
     gracefulShutdown: (neighbor.gracefulShutdown ?? false) || shuttingDown,
     state: peer.state,

@@ -17,6 +17,8 @@ export interface PeerStatus {
   /** The range's own name where the peer came by a range. */
   readonly range?: string;
   readonly passive: boolean;
+  /** Stopped by a person. */
+  readonly disabled?: boolean;
   readonly reflectorClient: boolean;
   /** RFC 8326: what it is told is marked: the session, or the speaker, is about to stop. */
   readonly gracefulShutdown: boolean;

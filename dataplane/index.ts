@@ -12,6 +12,7 @@ export { Rtnetlink } from './netlink/rtnetlink.ts';
 export { RouteTable } from './route-table.ts';
 export { PodNetwork } from './pods/pod-network.ts';
 export { podGateway, podRoutes, type PodLink } from './pods/pod-link.ts';
+export { peerUser } from './netlink/sys.ts';
 export { Sysctl, type ChangedSysctl } from './sysctl.ts';
 export { TunnelDevices } from './tunnels.ts';
 export {

@@ -44,6 +44,9 @@ const commands: Readonly<Record<string, Run>> = {
   },
 };
 
+/** Commands of the control socket. */
+const controlVerbs = new Set(['show', 'enable', 'disable', 'restart', 'reload', 'configure']);
+
 /** Words that the first flags may carry before `show`. */
 const flagsWithValue = ['-s', '--socket', '--api'];
 
@@ -61,7 +64,7 @@ async function run(args: readonly string[]): Promise<number> {
   }
   const verb = args.find((word, i) => !word.startsWith('-') && !flagsWithValue.includes(args[i - 1]));
   if (verb === undefined) throw new UsageError('a command is missing');
-  if (verb !== 'show') throw new UsageError(`there is no command '${verb}'`);
+  if (!controlVerbs.has(verb)) throw new UsageError(`there is no command '${verb}'`);
   const { runShow } = await import('./cli/show.ts');
   return runShow(args, process);
 }

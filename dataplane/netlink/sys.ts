@@ -17,6 +17,7 @@ const calls = {
   socket: libc.func('int socket(int domain, int type, int protocol)'),
   bind: libc.func('int bind(int fd, const void *address, uint32_t length)'),
   getsockname: libc.func('int getsockname(int fd, void *address, void *length)'),
+  getsockopt: libc.func('int getsockopt(int fd, int level, int name, void *value, void *length)'),
   setsockopt: libc.func('int setsockopt(int fd, int level, int name, const void *value, uint32_t length)'),
   send: libc.func('int64_t send(int fd, const void *buffer, size_t length, int flags)'),
   sendto: libc.func(
@@ -39,6 +40,7 @@ const CLONE_NEWNET = 0x40000000;
 const MSG_TRUNC = 0x20;
 
 const SOL_SOCKET = 1;
+const SO_PEERCRED = 17;
 const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
 const SO_RCVTIMEO = 20;
@@ -204,6 +206,15 @@ export function sendToAllNodes(fd: number, interfaceIndex: number, bytes: Uint8A
   address[23] = 1;
   address.writeUInt32LE(interfaceIndex, 24);
   succeed('sendto(ICMPv6)', Number(calls.sendto(fd, bytes, bytes.length, 0, address, address.length)));
+}
+
+/** The user id of the process at the other end of a Unix socket, as it was when that connected. @throws KernelError */
+export function peerUser(fd: number): number {
+  // struct ucred: pid, uid, gid.
+  const credentials = Buffer.alloc(12);
+  const code = calls.getsockopt(fd, SOL_SOCKET, SO_PEERCRED, credentials, int32(credentials.length));
+  succeed('getsockopt(SO_PEERCRED)', code);
+  return credentials.readUInt32LE(4);
 }
 
 export function close(fd: number): void {

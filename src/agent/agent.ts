@@ -56,6 +56,7 @@ import type { KubePart } from './kube/kube-part.ts';
 import { ownerOfSession, toNodeFacts } from './kube/node-facts.ts';
 import { createLog, type Log } from './log.ts';
 import { Monitor } from './monitor.ts';
+import { isOperator } from './operator.ts';
 import { PolicyKeeper } from './policy-keeper.ts';
 import { RouteKeeper } from './route-keeper.ts';
 import { TableKeeper } from './table-keeper.ts';
@@ -94,7 +95,7 @@ async function startAgent(flags: AgentFlags, log: Log, shutdown: Shutdown): Prom
   const startedAt = Date.now();
   const { nodeName, roles } = flags;
   const self: Self = { nodeName, nodeIps: flags.nodeIps, roles };
-  const control = await ControlServers.claim({ socket: flags.socket, api: flags.api, log });
+  const control = await ControlServers.claim({ socket: flags.socket, api: flags.api, log, mayChange: isOperator });
   shutdown.add(() => control.close());
 
   // Probes are answered from the first moment; what they ask of comes later.
@@ -351,6 +352,11 @@ async function startAgent(flags: AgentFlags, log: Log, shutdown: Shutdown): Prom
     routes,
     policy,
     hostRoutes,
+    links,
+    rereadSource: async () => {
+      await source.reread();
+      return toSourceStatus(flags, source).problems;
+    },
   };
   agent = runningAgent;
   control.serve(new AgentControlModel(runningAgent));

@@ -3,13 +3,16 @@
  * Leaves out: the words of either protocol (src/control).
  */
 
-import type { RouteStatus, Speaker } from '../../bgp/index.ts';
-import { canonicalPrefix, familyOfText, parseAddress, parsePrefix, prefixContains } from '../../bgp/ip.ts';
-import type { HostRoutes } from '../../dataplane/index.ts';
+import type { PeerAction, RouteStatus, Speaker } from '../../bgp/index.ts';
+import { canonicalPrefix, familyOfText, parseAddress, parsePrefix, prefixContains, type Family } from '../../bgp/ip.ts';
+import type { HostRoutes, LinkMonitor } from '../../dataplane/index.ts';
 import type {
   AgentStatus,
   ControlModel,
+  InterfaceStatus,
   MemoryLine,
+  PeerChange,
+  PeerChangeOutcome,
   PolicyDirection,
   PolicyReport,
   ProtocolStatus,
@@ -45,6 +48,8 @@ export interface RunningAgent {
   readonly routes: RouteKeeper | undefined;
   readonly policy: PolicyKeeper | undefined;
   readonly hostRoutes: HostRoutes | undefined;
+  readonly links: LinkMonitor | undefined;
+  rereadSource(): Promise<AgentStatus['source']['problems']>;
 }
 
 /** Routes passed over between two rests. */
@@ -121,11 +126,22 @@ export class AgentControlModel implements ControlModel {
   }
 
   *routes(query: RouteQuery): Generator<RouteDetail | undefined, void> {
-    const { protocol, primary, ...asked } = query;
-    let skipped = 0;
-    for (const route of this.#agent.speaker.routes({ ...asked, peer: protocol })) {
-      if (!primary || route.selected === 'best') yield this.#detail(route);
-      else if (++skipped % restEvery === 0) yield undefined;
+    const { protocol, primary, notExportedTo, refusedToo, ...asked } = query;
+    const told = notExportedTo === undefined ? undefined : new Set<string>();
+    let passed = 0;
+    for (const { prefix } of told === undefined ? [] : this.#agent.speaker.routes({ exportedTo: notExportedTo })) {
+      told!.add(prefix);
+      if (++passed % restEvery === 0) yield undefined;
+    }
+    const theirs = notExportedTo === undefined ? undefined : this.#familiesOf(notExportedTo);
+    for (const filtered of refusedToo ? [false, true] : [asked.filtered]) {
+      for (const route of this.#agent.speaker.routes({ ...asked, filtered, peer: protocol })) {
+        const isMissing = told === undefined || (isBest(route) && theirs!.has(route.family) && !told.has(route.prefix));
+        const isWanted =
+          (!primary || isBest(route)) && isMissing && (told === undefined || route.peerName !== notExportedTo);
+        if (isWanted) yield this.#detail(route);
+        else if (++passed % restEvery === 0) yield undefined;
+      }
     }
   }
 
@@ -160,6 +176,36 @@ export class AgentControlModel implements ControlModel {
     return { target, prefix, steps, paths: paths.map((path) => this.#detail(path)) };
   }
 
+  interfaces(): readonly InterfaceStatus[] {
+    return (this.#agent.links?.links() ?? []).map(({ index, name, up, mtu, addresses }) => ({
+      index,
+      name,
+      up,
+      mtu,
+      addresses,
+    }));
+  }
+
+  changePeers(change: PeerChange, names: readonly string[], text: string): readonly PeerChangeOutcome[] {
+    const { speaker } = this.#agent;
+    const disabled = new Map(speaker.peers().map((peer) => [peer.name, peer.disabled]));
+    return names.map((name): PeerChangeOutcome => {
+      const isDisabled = disabled.get(name) ?? false;
+      if (isDisabled !== (change === 'enable')) return { name, outcome: 'unchanged' };
+      try {
+        for (const action of peerActions[change]) speaker.peerAction(name, action, text);
+        return { name, outcome: 'done' };
+      } catch (error) {
+        if (!(error instanceof Error)) throw error;
+        return { name, outcome: 'failed', reason: error.message };
+      }
+    });
+  }
+
+  rereadSource(): Promise<AgentStatus['source']['problems']> {
+    return this.#agent.rereadSource();
+  }
+
   memory(): readonly MemoryLine[] {
     const { rss, heapUsed, external, arrayBuffers } = process.memoryUsage();
     return [
@@ -168,6 +214,12 @@ export class AgentControlModel implements ControlModel {
       { name: 'Other buffers', bytes: external - arrayBuffers },
       { name: 'Total', bytes: rss },
     ];
+  }
+
+  /** Of an established session; what is not carried is not kept back either. */
+  #familiesOf(name: string): ReadonlySet<Family> {
+    const peer = this.#agent.speaker.peers().find((candidate) => candidate.name === name);
+    return new Set(peer?.families.flatMap(({ family, negotiated }) => (negotiated ? [family] : [])));
   }
 
   #installedStep(routes: RouteKeeper, prefix: string): RouteReportStep {
@@ -200,6 +252,19 @@ export class AgentControlModel implements ControlModel {
     };
   }
 }
+
+function isBest({ selected }: RouteStatus): boolean {
+  return selected === 'best';
+}
+
+const peerActions = {
+  enable: ['enable'],
+  disable: ['disable'],
+  restart: ['restart'],
+  reload: ['refreshIn', 'refreshOut'],
+  reloadIn: ['refreshIn'],
+  reloadOut: ['refreshOut'],
+} as const satisfies Record<PeerChange, readonly PeerAction[]>;
 
 export function toStatusCondition({ object, reason, message }: Condition): StatusCondition {
   return { type: reason, object: `${object.kind}/${object.name}`, message };

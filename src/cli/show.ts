@@ -1,12 +1,15 @@
 /**
- * `godwit show …`: asks a running agent. Text comes from the BIRD socket as birdc would print it, `--json` from the API socket.
+ * `godwit show …` and the other words of the control socket: asks a running agent. Text comes from the BIRD socket as birdc would print it, `--json` from the API socket.
  * Holds: answers go to stdout, everything else to stderr; the exit code says which kind of failure it was.
  */
 
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
-import { CommandError, nameMatcher, parseCommand, routeFilter } from '../control/bird-commands.ts';
-import type { Command, RouteCommand } from '../control/bird-commands.ts';
+import { nameMatcher, parseCommand } from '../control/bird-commands.ts';
+import type { Command } from '../control/bird-commands.ts';
+import { CommandError } from '../control/command-error.ts';
+import { routeFilter } from '../control/route-command.ts';
+import type { RouteCommand } from '../control/route-command.ts';
 import { joinWords } from '../control/bird-protocol.ts';
 import { ApiClient, askBird, ConnectionError, RefusedError } from '../control/client.ts';
 import type { ProtocolStatus, RouteDetail } from '../control/model.ts';
@@ -109,6 +112,8 @@ async function showJson(path: string, command: Command, out: Output): Promise<vo
       }
       case 'showRoute':
         return await showRoutesJson(client, command, out);
+      case 'showInterfaces':
+        return await out.document(await client.call('interfaces', {}));
       default:
         throw new UsageError(`--json: there is no such form of this command`);
     }
@@ -136,12 +141,12 @@ async function showRoutesJson(client: ApiClient, command: RouteCommand, out: Out
   let last: string | undefined;
   for await (const route of client.routes(command.query)) {
     if (!wanted(route)) continue;
-    if (!command.count) await out.write(listItem(route, counts.routes === 0));
+    if (command.numbers !== 'count') await out.write(listItem(route, counts.routes === 0));
     counts.routes++;
     if (route.prefix !== last) counts.networks++;
     last = route.prefix;
   }
-  if (command.count) await out.document(counts);
+  if (command.numbers === 'count') await out.document(counts);
   else await out.write(counts.routes === 0 ? '[]\n' : '\n]\n');
 }
 

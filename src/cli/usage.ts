@@ -11,6 +11,8 @@ export const usageText = `godwit: BGP network controller for Kubernetes
 
   godwit agent --node NAME --source kube|dir:PATH [flags]    run the agent of one node
   godwit [-s SOCKET] show WHAT                               ask a running agent
+  godwit [-s SOCKET] enable|disable|restart|reload WHICH     its BGP sessions
+  godwit [-s SOCKET] configure [check]                       let it read the manifests now
   godwit lab up|status|check|shell NODE|down                 a cluster in network namespaces
   godwit doctor [-s SOCKET] [--json]                         what is wrong on this node, and what to do
   godwit tor-config --dialect DIALECT --peer NAME [FILE…]    the switch's side of a BGPPeer
@@ -39,11 +41,18 @@ What show can tell:
   show status
   show protocols [all] [NAME | "PATTERN"]
   show route [all] [PREFIX | for ADDRESS | in PREFIX] [table master4|master6]
-             [protocol NAME | export NAME | filtered] [primary] [count]
+             [protocol NAME | import NAME | export NAME | noexport NAME | filtered] [primary]
+             [where CONDITION [&& CONDITION]…] [count | stats]
   show policy [NAMESPACE/]POD
   show why PREFIX|ADDRESS
   show memory
   show bfd sessions
+  show interfaces [summary]
+  show symbols
+
+Which sessions:
+  enable|disable|restart NAME | "PATTERN" | all ["TEXT FOR THE PEERS"]
+  reload [in|out] NAME | "PATTERN" | all
 
 Flags of tor-config:
   --dialect DIALECT     bird, frr, eos, junos or nxos

@@ -4,12 +4,15 @@ import { unreachable } from '../unreachable.ts';
 import { replyCode } from './bird-protocol.ts';
 import type { ReplyCode, ReplyLine } from './bird-protocol.ts';
 import { helpLines } from './bird-commands.ts';
+import { changeLines, configureLines } from './change-peers.ts';
 import type { Command } from './bird-commands.ts';
-import type { AgentStatus, ControlModel, MemoryLine, PolicyReport, RouteReport, SourceProblemStatus } from './model.ts';
+import type { AgentStatus, ControlModel, MemoryLine, PolicyReport, ProtocolStatus, RouteReport } from './model.ts';
 import { bfdSessionLines } from './show-bfd.ts';
-import { protocolLines } from './show-protocols.ts';
+import { placeOf } from './place-text.ts';
+import { interfaceLines } from './show-interfaces.ts';
+import { protocolLines, protocolName } from './show-protocols.ts';
 import { routeLines } from './show-route.ts';
-import { longTime } from './time-text.ts';
+import { timeText } from './time-text.ts';
 
 type Lines = readonly ReplyLine[];
 
@@ -22,9 +25,9 @@ export async function* answer(command: Command, model: ControlModel, now: number
     case 'showStatus':
       return yield statusLines(await model.status(), now);
     case 'showProtocols':
-      return yield* protocolLines(await model.protocols(), command, now);
+      return yield* protocolLines(await model.protocols(), command);
     case 'showRoute':
-      return yield* routeLines(model, command, now);
+      return yield* routeLines(model, command);
     case 'showPolicy': {
       const report = await model.policy(command.pod);
       if (report !== undefined) return yield policyLines(report);
@@ -35,7 +38,17 @@ export async function* answer(command: Command, model: ControlModel, now: number
     case 'showMemory':
       return yield memoryLines(await model.memory());
     case 'showBfdSessions':
-      return yield bfdSessionLines(await model.protocols(), now);
+      return yield bfdSessionLines(await model.protocols());
+    case 'showInterfaces':
+      return yield interfaceLines(await model.interfaces(), command.summary);
+    case 'showSymbols':
+      return yield symbolLines(await model.protocols());
+    case 'changePeers':
+      return yield await changeLines(model, command);
+    case 'configure':
+      return yield await configureLines(model, command.check);
+    case 'echo':
+      return yield [echoLine(command.on)];
     case 'help':
       return yield ended(helpLines.map((text) => ({ code: replyCode.help, text })));
     case 'restrict':
@@ -45,6 +58,19 @@ export async function* answer(command: Command, model: ControlModel, now: number
     default:
       return unreachable(command);
   }
+}
+
+/** BIRD's clients may be sent its log messages; an agent writes its own to its own output. */
+function echoLine(on: boolean): ReplyLine {
+  return on
+    ? { code: replyCode.runtimeError, text: "Log messages go to the agent's own output", final: true }
+    : { code: replyCode.ok, text: '', final: true };
+}
+
+function symbolLines(protocols: readonly ProtocolStatus[]): Lines {
+  const tables = ['master4', 'master6'].map((name) => `${name.padEnd(8)}\trouting table`);
+  const names = protocols.map((protocol) => `${protocolName(protocol).padEnd(8)}\tprotocol`);
+  return ended(withCode(replyCode.symbols, [...tables, ...names]));
 }
 
 function ended(lines: ReplyLine[]): Lines {
@@ -60,9 +86,9 @@ function statusLines(status: AgentStatus, now: number): Lines {
   const texts = [
     status.routerId === undefined ? 'Router ID is not known yet' : `Router ID is ${status.routerId}`,
     `Hostname is ${status.nodeName}`,
-    `Current server time is ${longTime(now)}`,
-    `Last reboot on ${longTime(status.startedAt)}`,
-    `Last reconfiguration on ${longTime(status.configuredAt ?? status.startedAt)}`,
+    `Current server time is ${timeText(now)}`,
+    `Last reboot on ${timeText(status.startedAt)}`,
+    `Last reconfiguration on ${timeText(status.configuredAt ?? status.startedAt)}`,
     status.asNumber === undefined ? 'No configuration for this node yet' : `Local AS is ${status.asNumber}`,
   ];
   if (status.clusterId !== undefined) texts.push(`Route reflector, cluster ID is ${status.clusterId}`);
@@ -106,14 +132,6 @@ const policyWords = {
   pending: 'not in force yet',
   failed: 'the last change failed',
 } as const;
-
-/** `a.yaml document 2: spec.asNumber: `, or `BGPPeer/tor spec.asNumber: ` of an API server's object. */
-function placeOf({ file, document, kind, name, field }: SourceProblemStatus): string {
-  const fieldText = field === undefined ? '' : ` ${field}:`;
-  if (file !== undefined) return `${file}${document === undefined ? '' : ` document ${document}`}:${fieldText} `;
-  if (kind === undefined || name === undefined) return '';
-  return `${kind}/${name}${fieldText === '' ? ':' : fieldText} `;
-}
 
 function policyLines(report: PolicyReport): Lines {
   const at = report.interfaceName === undefined ? '' : `, interface ${report.interfaceName}`;

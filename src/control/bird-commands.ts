@@ -1,12 +1,15 @@
 /**
  * The commands of the control socket: text to values. The words are birdc's, and our own `show policy` and `show why`.
- * Leaves out: everything that changes state (the socket is read-only), filters (`where …`), tables that we do not have.
- * Holds: a command is understood whole or refused with the word that was not.
+ * Leaves out: what would make the agent's state differ from the manifests for longer than it runs (`configure soft`, `undo`, `timeout`, `down`), and
+ *   BIRD's own affairs (`debug`, `mrtdump`, `eval`).
+ * Holds: a command is understood whole or refused with the word that was not; a beginning that only one word has is enough, as with birdc.
  */
 
-import { canonicalAddress, familyOfText, formatPrefix, parseAddress, parsePrefix, prefixCovers } from '../../bgp/ip.ts';
-import type { Family, Prefix } from '../../bgp/ip.ts';
-import type { RouteDetail, RouteQuery } from './model.ts';
+import { unreachable } from '../unreachable.ts';
+import { CommandError, noMore, wordOf } from './command-error.ts';
+import type { PeerChange } from './model.ts';
+import { addressOrPrefix, parseRoute } from './route-command.ts';
+import type { RouteCommand } from './route-command.ts';
 
 export type Command =
   | { readonly kind: 'showStatus' }
@@ -16,6 +19,11 @@ export type Command =
   | { readonly kind: 'showWhy'; readonly target: string }
   | { readonly kind: 'showMemory' }
   | { readonly kind: 'showBfdSessions' }
+  | { readonly kind: 'showInterfaces'; readonly summary: boolean }
+  | { readonly kind: 'showSymbols' }
+  | ({ readonly kind: 'changePeers' } & ChangeCommand)
+  | { readonly kind: 'configure'; readonly check: boolean }
+  | { readonly kind: 'echo'; readonly on: boolean }
   | { readonly kind: 'help' }
   | { readonly kind: 'restrict' }
   | { readonly kind: 'denied'; readonly word: string };
@@ -26,46 +34,48 @@ export interface ProtocolsCommand {
   readonly pattern: string | undefined;
 }
 
-export interface RouteCommand {
-  readonly all: boolean;
-  /** Only numbers. */
-  readonly count: boolean;
-  readonly query: RouteQuery;
-  /** Canonical text: only prefixes inside this one. */
-  readonly within: string | undefined;
+export interface ChangeCommand {
+  readonly change: PeerChange;
+  /** undefined: all. */
+  readonly pattern: string | undefined;
+  /** For the peers' operators. */
+  readonly text: string;
 }
 
-/** The command was not understood. */
-export class CommandError extends Error {
-  override readonly name = 'CommandError';
-}
+/** Commands of birdc that are refused, whoever asks. */
+const denied = ['down', 'graceful', 'debug', 'mrtdump', 'eval'] as const;
 
-/** Commands of birdc that would change something. */
-const changing = [
-  'configure',
-  'disable',
+const verbs = [
+  'show',
   'enable',
+  'disable',
   'restart',
   'reload',
-  'down',
-  'graceful',
-  'debug',
-  'mrtdump',
-  'eval',
-];
+  'configure',
+  'echo',
+  'help',
+  'restrict',
+  ...denied,
+] as const;
 
-const shows = ['status', 'protocols', 'route', 'policy', 'why', 'memory', 'bfd'] as const;
+const shows = ['status', 'protocols', 'route', 'policy', 'why', 'memory', 'bfd', 'interfaces', 'symbols'] as const;
 
 /** One line each, for `help`. */
 export const helpLines: readonly string[] = [
   'show status',
   'show protocols [all] [NAME | "PATTERN"]',
   'show route [all] [PREFIX | for ADDRESS | for PREFIX | in PREFIX] [table master4|master6]',
-  '           [protocol NAME | export NAME | filtered] [primary] [count]',
+  '           [protocol NAME | import NAME | export NAME | noexport NAME | filtered] [primary]',
+  '           [where CONDITION [&& CONDITION]…] [count | stats]',
   'show policy [NAMESPACE/]POD',
   'show why PREFIX|ADDRESS',
   'show memory',
   'show bfd sessions',
+  'show interfaces [summary]',
+  'show symbols',
+  'enable|disable|restart NAME|"PATTERN"|all ["TEXT FOR THE PEERS"]',
+  'reload [in|out] NAME|"PATTERN"|all',
+  'configure [check]',
   'restrict',
 ];
 
@@ -74,21 +84,51 @@ export const helpLines: readonly string[] = [
  * @throws CommandError
  */
 export function parseCommand(words: readonly string[]): Command {
-  const [verb, ...rest] = words;
-  if (verb === undefined) throw new CommandError('syntax error, empty command');
-  if (changing.includes(verb)) return { kind: 'denied', word: verb };
-  if (verb === 'help' || verb === '?') return { kind: 'help' };
-  if (verb === 'restrict') return noMore(rest, { kind: 'restrict' });
-  if (verb === 'show') return parseShow(rest);
-  throw new CommandError(`syntax error, unknown command '${verb}' (try 'help')`);
+  const [first, ...rest] = words;
+  if (first === undefined) throw new CommandError('syntax error, empty command');
+  if (first === '?') return { kind: 'help' };
+  const verb = verbOf(first);
+  switch (verb) {
+    case 'show':
+      return parseShow(rest);
+    case 'enable':
+    case 'disable':
+    case 'restart':
+      return { kind: 'changePeers', change: verb, ...parseTarget(verb, rest) };
+    case 'reload':
+      return parseReload(rest);
+    case 'configure':
+      return parseConfigure(rest);
+    case 'echo':
+      return parseEcho(rest);
+    case 'help':
+      return { kind: 'help' };
+    case 'restrict':
+      return noMore(rest, { kind: 'restrict' });
+    case 'down':
+    case 'graceful':
+    case 'debug':
+    case 'mrtdump':
+    case 'eval':
+      return { kind: 'denied', word: verb };
+    default:
+      return unreachable(verb);
+  }
+}
+
+function verbOf(word: string): (typeof verbs)[number] {
+  try {
+    return wordOf(word, verbs, 'the agent');
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    throw new CommandError(`syntax error, unknown command '${word}' (try 'help')`, { cause: error });
+  }
 }
 
 function parseShow([what, ...rest]: readonly string[]): Command {
   if (what === undefined) throw new CommandError(`syntax error, show needs one of ${shows.join(', ')}`);
-  // Like birdc, a beginning that only one word has is enough.
-  const found = shows.filter((word) => word === what || (what !== '' && word.startsWith(what)));
-  if (found.length !== 1) throw new CommandError(`syntax error, show knows ${shows.join(', ')}, not '${what}'`);
-  switch (found[0]) {
+  const subject = wordOf(what, shows, 'show');
+  switch (subject) {
     case 'status':
       return noMore(rest, { kind: 'showStatus' });
     case 'memory':
@@ -103,7 +143,46 @@ function parseShow([what, ...rest]: readonly string[]): Command {
       return parsePolicy(rest);
     case 'why':
       return parseWhy(rest);
+    case 'interfaces':
+      return parseInterfaces(rest);
+    case 'symbols':
+      return noMore(rest, { kind: 'showSymbols' });
+    default:
+      return unreachable(subject);
   }
+}
+
+function parseTarget(verb: string, words: readonly string[]): Omit<ChangeCommand, 'change'> {
+  const [target, text = '', ...rest] = words;
+  if (target === undefined) throw new CommandError(`syntax error, ${verb} needs a name, a "PATTERN" or all`);
+  return noMore(rest, { pattern: target === 'all' ? undefined : target, text });
+}
+
+function parseReload(words: readonly string[]): Command {
+  const directions = { in: 'reloadIn', out: 'reloadOut' } as const;
+  const [first, ...rest] = words;
+  const direction = (first === 'in' || first === 'out') && rest.length > 0 ? first : undefined;
+  const change = direction === undefined ? 'reload' : directions[direction];
+  const { text, ...target } = parseTarget('reload', direction === undefined ? words : rest);
+  return noMore(text === '' ? [] : [text], { kind: 'changePeers', change, ...target, text });
+}
+
+/** There is one configuration, the manifests: nothing to keep a second one of. */
+function parseConfigure([word, ...rest]: readonly string[]): Command {
+  if (word === undefined) return { kind: 'configure', check: false };
+  wordOf(word, ['check'], 'configure');
+  return noMore(rest, { kind: 'configure', check: true });
+}
+
+function parseEcho([word]: readonly string[]): Command {
+  if (word === undefined) throw new CommandError("syntax error, echo needs 'all' or 'off'");
+  return { kind: 'echo', on: word !== 'off' };
+}
+
+function parseInterfaces([word, ...rest]: readonly string[]): Command {
+  if (word === undefined) return { kind: 'showInterfaces', summary: false };
+  wordOf(word, ['summary'], 'show interfaces');
+  return noMore(rest, { kind: 'showInterfaces', summary: true });
 }
 
 function parseBfd([what, ...rest]: readonly string[]): Command {
@@ -128,71 +207,6 @@ function parseWhy([target, ...rest]: readonly string[]): Command {
   return noMore(rest, { kind: 'showWhy', target: addressOrPrefix(target) });
 }
 
-type MutableQuery = { -readonly [K in keyof RouteQuery]: RouteQuery[K] };
-
-const tableFamily: Readonly<Record<string, Family | undefined>> = { master4: 'ipv4', master6: 'ipv6' };
-
-function parseRoute(words: readonly string[]): RouteCommand {
-  const query: MutableQuery = {};
-  let all = false;
-  let count = false;
-  let within: string | undefined;
-  const rest = [...words];
-  const next = (after: string, what: string): string => {
-    const word = rest.shift();
-    if (word === undefined) throw new CommandError(`syntax error, '${after}' needs ${what}`);
-    return word;
-  };
-  const once = (taken: boolean, word: string): void => {
-    if (taken) throw new CommandError(`syntax error, '${word}': only one of prefix, for and in`);
-  };
-  for (let word = rest.shift(); word !== undefined; word = rest.shift()) {
-    const narrowed = query.prefix !== undefined || query.for !== undefined || within !== undefined;
-    if (word === 'all') all = true;
-    else if (word === 'count') count = true;
-    else if (word === 'primary') query.primary = true;
-    else if (word === 'filtered') query.filtered = true;
-    else if (word === 'protocol') query.protocol = next(word, 'the name of a protocol');
-    else if (word === 'export') query.exportedTo = next(word, 'the name of a protocol');
-    else if (word === 'for') {
-      once(narrowed, word);
-      query.for = addressOrPrefix(next(word, 'an address or a prefix'));
-    } else if (word === 'in') {
-      once(narrowed, word);
-      within = prefix(next(word, 'a prefix'));
-    } else if (word === 'table') {
-      const name = next(word, 'the name of a table');
-      const family = tableFamily[name];
-      if (family === undefined && name !== 'all') {
-        throw new CommandError(`No such table: '${name}' (there are master4 and master6)`);
-      }
-      query.family = family;
-    } else if (/^[0-9a-fA-F:.]+(\/|$)/.test(word) && /[.:]/.test(word)) {
-      once(narrowed, word);
-      query.prefix = prefix(word);
-    } else throw new CommandError(`syntax error, unexpected '${word}' after show route`);
-  }
-  if (query.filtered === true && query.exportedTo !== undefined) {
-    throw new CommandError("syntax error, 'filtered' and 'export' exclude each other");
-  }
-  const subject = query.prefix ?? query.for ?? within;
-  if (subject !== undefined) {
-    const family = familyOfText(subject);
-    if (query.family !== undefined && query.family !== family) {
-      throw new CommandError(`${subject} does not belong into the table asked for`);
-    }
-    query.family = family;
-  }
-  return { all, count, query, within };
-}
-
-/** Whether the command wants this route, as far as the query could not say it. */
-export function routeFilter(command: RouteCommand): (route: RouteDetail) => boolean {
-  const within = command.within === undefined ? undefined : parsePrefix(command.within);
-  if (within === undefined) return () => true;
-  return (route) => prefixCovers(within, parsePrefix(route.prefix) as Prefix);
-}
-
 /** Whether a protocol's name is meant by the pattern of `show protocols`. */
 export function nameMatcher(pattern: string | undefined): (name: string) => boolean {
   if (pattern === undefined) return () => true;
@@ -200,27 +214,4 @@ export function nameMatcher(pattern: string | undefined): (name: string) => bool
   // A run of stars is one star: otherwise a pattern of many takes exponential time.
   const expression = new RegExp(`^${escaped.replace(/\*+/g, '.*').replace(/\?/g, '.')}$`);
   return (name) => expression.test(name);
-}
-
-function prefix(word: string): string {
-  const parsed = parsePrefix(word);
-  if (parsed === undefined) throw new CommandError(`Invalid prefix ${word}${word.includes('/') ? '' : ', no length'}`);
-  const text = formatPrefix(parsed);
-  const written = canonicalAddress(word.slice(0, word.indexOf('/')));
-  if (written !== text.slice(0, text.indexOf('/'))) {
-    const name = parsed.family === 'ipv4' ? 'IPv4' : 'IPv6';
-    throw new CommandError(`Invalid ${name} prefix ${word}, maybe you wanted ${text}`);
-  }
-  return text;
-}
-
-function addressOrPrefix(word: string): string {
-  if (word.includes('/')) return prefix(word);
-  if (parseAddress(word) === undefined) throw new CommandError(`Invalid address or prefix ${word}`);
-  return canonicalAddress(word) as string;
-}
-
-function noMore<T>(rest: readonly string[], value: T): T {
-  if (rest.length === 0) return value;
-  throw new CommandError(`syntax error, unexpected '${rest[0]}'`);
 }

@@ -1,5 +1,6 @@
 /**
- * The control socket that speaks BIRD's protocol: what `birdc -s SOCKET` and `godwit show` talk to. Read-only.
+ * The control socket that speaks BIRD's protocol: what `birdc -s SOCKET` and `godwit show` talk to.
+ * Holds: nothing is changed for a client that may not, or that has said `restrict`.
  * Holds: a long answer neither holds the event loop nor grows memory; a client that never reads, or never ends its line, costs
  * a bounded amount and ends.
  */
@@ -7,8 +8,9 @@
 import { createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
 import { answer } from './bird-answers.ts';
-import { CommandError, parseCommand } from './bird-commands.ts';
+import { parseCommand } from './bird-commands.ts';
 import type { Command } from './bird-commands.ts';
+import { CommandError } from './command-error.ts';
 import { ReplyFormatter, replyCode, splitWords } from './bird-protocol.ts';
 import type { ReplyLine } from './bird-protocol.ts';
 import type { ControlModel } from './model.ts';
@@ -27,6 +29,8 @@ export interface ControlServerOptions {
   /** Milliseconds a client may leave its answer unread; a person at birdc's pager is slow. 5 minutes unless told. */
   readonly patience?: number;
   readonly maximumClients?: number;
+  /** Whether the client may change anything; nobody may unless told. */
+  readonly mayChange?: (client: Socket) => boolean;
 }
 
 export interface ControlServer {
@@ -71,14 +75,20 @@ export async function closeServer(server: Server, clients: ReadonlySet<Socket>, 
   await closed;
 }
 
+function changes(command: Command): boolean {
+  return command.kind === 'changePeers' || (command.kind === 'configure' && !command.check);
+}
+
 class BirdConversation {
   readonly #socket: Socket;
   readonly #options: ControlServerOptions;
   readonly #writer: SlowWriter;
   readonly #formatter = new ReplyFormatter();
+  #mayChange: boolean;
 
   constructor(socket: Socket, options: ControlServerOptions) {
     this.#socket = socket;
+    this.#mayChange = options.mayChange?.(socket) ?? false;
     this.#options = options;
     this.#writer = new SlowWriter(socket, options.patience ?? 300_000);
   }
@@ -122,6 +132,8 @@ class BirdConversation {
       await this.#send([{ code: replyCode.parseError, text: error.message, final: true }]);
       return;
     }
+    if (command.kind === 'restrict') this.#mayChange = false;
+    if (changes(command) && !this.#mayChange) command = { kind: 'denied', word: line };
     const model = this.#options.model();
     if (model === undefined) {
       await this.#send([{ code: replyCode.runtimeError, text: startingText, final: true }]);

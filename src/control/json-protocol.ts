@@ -9,6 +9,7 @@
 
 import type {
   AgentStatus,
+  InterfaceStatus,
   MemoryLine,
   PolicyReport,
   ProtocolStatus,
@@ -34,6 +35,7 @@ export interface ApiMethods {
   policy: { params: { readonly pod: string }; result: PolicyReport };
   why: { params: { readonly target: string }; result: RouteReport };
   memory: { params: Record<string, never>; result: readonly MemoryLine[] };
+  interfaces: { params: Record<string, never>; result: readonly InterfaceStatus[] };
 }
 
 export type ApiMethod = keyof ApiMethods;

@@ -28,6 +28,8 @@ export const requestParams = {
       primary: z.boolean(),
       filtered: z.boolean(),
       exportedTo: name,
+      notExportedTo: name,
+      refusedToo: z.boolean(),
     })
     .partial(),
   policy: z.strictObject({
@@ -38,6 +40,7 @@ export const requestParams = {
   }),
   why: z.strictObject({ target }),
   memory: nothing,
+  interfaces: nothing,
 } satisfies { [M in ApiMethod]: z.ZodType<ApiMethods[M]['params']> };
 
 /** `params.prefix: is not a prefix; …` */

@@ -124,6 +124,9 @@ class JsonConversation {
       case 'memory':
         checked('memory', params);
         return this.#send({ id, result: await model.memory() });
+      case 'interfaces':
+        checked('interfaces', params);
+        return this.#send({ id, result: await model.interfaces() });
       case 'why':
         return this.#send({ id, result: await model.why(checked('why', params).target) });
       case 'policy': {

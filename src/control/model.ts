@@ -27,6 +27,33 @@ export interface ControlModel {
   /** Why traffic to the prefix (or address) goes where it goes. Always an answer: an unknown prefix has a reason too. */
   why(target: string): Answer<RouteReport>;
   memory(): Answer<readonly MemoryLine[]>;
+  interfaces(): Answer<readonly InterfaceStatus[]>;
+  /**
+   * Does something to BGP sessions, by the names of their peers; other names are none of its business.
+   * @param text for the peers' operators, where it ends a session (RFC 9003).
+   */
+  changePeers(change: PeerChange, names: readonly string[], text: string): Answer<readonly PeerChangeOutcome[]>;
+  /** Reads the manifests now. @returns what is wrong with them; all that is not is in force. */
+  rereadSource(): Answer<readonly SourceProblemStatus[]>;
+}
+
+export type PeerChange = 'enable' | 'disable' | 'restart' | 'reload' | 'reloadIn' | 'reloadOut';
+
+export interface PeerChangeOutcome {
+  readonly name: string;
+  /** unchanged: it was so already, or (restart, reload) it is disabled; failed: it cannot be done now, for the reason. */
+  readonly outcome: 'done' | 'unchanged' | 'failed';
+  readonly reason?: string;
+}
+
+/** A network interface of the node. */
+export interface InterfaceStatus {
+  readonly index: number;
+  readonly name: string;
+  readonly up: boolean;
+  readonly mtu: number;
+  /** CIDRs. */
+  readonly addresses: readonly string[];
 }
 
 export interface AgentStatus {
@@ -137,6 +164,10 @@ export interface RouteQuery {
   readonly filtered?: boolean;
   /** Only what this peer was told, as it was told. */
   readonly exportedTo?: string;
+  /** Only best paths that this peer, which has the family, was not told. */
+  readonly notExportedTo?: string;
+  /** With `protocol`: what the peer told, whether it was refused or not (its Adj-RIB-In). */
+  readonly refusedToo?: boolean;
 }
 
 /** A path of the RIB with what the node adds to it. */

@@ -3,6 +3,7 @@
  * does harm; until the agent has something to tell, clients are told that it starts.
  */
 
+import type { Socket } from 'node:net';
 import { version } from '../version.ts';
 import { startBirdServer } from './bird-server.ts';
 import type { ControlServer } from './bird-server.ts';
@@ -15,6 +16,8 @@ export interface ControlServersOptions {
   /** Path of the socket that speaks framed JSON. */
   readonly api: string;
   readonly log: { error(fields: object, message: string): void };
+  /** Whether a client of the first may change anything. */
+  readonly mayChange: (client: Socket) => boolean;
 }
 
 export class ControlServers {
@@ -27,7 +30,7 @@ export class ControlServers {
   }
 
   /** @throws SocketFileError where another agent answers on one of the paths, or it cannot be made. */
-  static async claim({ socket, api, log }: ControlServersOptions): Promise<ControlServers> {
+  static async claim({ socket, api, log, mayChange }: ControlServersOptions): Promise<ControlServers> {
     let served: ControlModel | undefined;
     const shared = {
       version,
@@ -35,7 +38,7 @@ export class ControlServers {
       onModelError: (error: unknown) =>
         log.error({ err: error }, 'a question on a control socket could not be answered'),
     };
-    const bird = await startBirdServer({ ...shared, path: socket });
+    const bird = await startBirdServer({ ...shared, path: socket, mayChange });
     try {
       const json = await startJsonServer({ ...shared, path: api });
       return new ControlServers([bird, json], (model) => {

@@ -1,13 +1,14 @@
 /**
  * `show bfd sessions`, as BIRD 2 lays it out, and BFD's line in `show protocols all`.
- * Leaves out: interfaces. Sessions are with addresses, and the kernel finds the way.
+ * Leaves out: interfaces, but of link-local addresses. Sessions are with addresses, and the kernel finds the way.
  */
 
+import { splitScope } from '../../bgp/ip.ts';
 import type { BfdStatus } from '../../bgp/index.ts';
 import { replyCode } from './bird-protocol.ts';
 import type { ReplyLine } from './bird-protocol.ts';
 import type { ProtocolStatus } from './model.ts';
-import { shortTime } from './time-text.ts';
+import { timeText } from './time-text.ts';
 
 const stateText = {
   adminDown: 'AdminDown',
@@ -16,11 +17,10 @@ const stateText = {
   up: 'Up',
 } as const satisfies Record<BfdStatus['state'], string>;
 
-/** @param now milliseconds since the epoch. */
-export function bfdSessionLines(protocols: readonly ProtocolStatus[], now: number): readonly ReplyLine[] {
+export function bfdSessionLines(protocols: readonly ProtocolStatus[]): readonly ReplyLine[] {
   const texts = protocols.flatMap((protocol) =>
     protocol.kind === 'bgp' && protocol.peer.bfd !== undefined
-      ? [sessionRow(protocol.peer.address, protocol.peer.bfd, now)]
+      ? [sessionRow(protocol.peer.address, protocol.peer.bfd)]
       : [],
   );
   // BIRD has a table for each of its BFD protocols: we have one, named as BIRD names it.
@@ -44,14 +44,14 @@ export function bfdText(bfd: BfdStatus): string {
   return words.join(', ');
 }
 
-function sessionRow(address: string, bfd: BfdStatus, now: number): string {
+function sessionRow(address: string, bfd: BfdStatus): string {
   const { state, since } = bfd;
-  const at = shortTime(since, now);
+  const { address: plain, scope = '---' } = splitScope(address);
   return row(
-    address,
-    '---',
+    plain,
+    scope,
     stateText[state],
-    at,
+    timeText(since),
     seconds(bfd.transmitIntervalMilliseconds ?? 0),
     seconds(bfd.detectionTimeMilliseconds),
   );

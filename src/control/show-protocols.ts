@@ -8,7 +8,7 @@ import { nameMatcher } from './bird-commands.ts';
 import type { ProtocolsCommand } from './bird-commands.ts';
 import type { ProtocolStatus } from './model.ts';
 import { bfdText } from './show-bfd.ts';
-import { shortTime } from './time-text.ts';
+import { timeText } from './time-text.ts';
 
 const stateText = {
   idle: 'Idle',
@@ -29,7 +29,6 @@ export function protocolName(protocol: ProtocolStatus): string {
 export function* protocolLines(
   protocols: readonly ProtocolStatus[],
   command: ProtocolsCommand,
-  now: number,
 ): Generator<readonly ReplyLine[]> {
   const matches = nameMatcher(command.pattern);
   const shown = protocols.filter((protocol) => matches(protocolName(protocol)));
@@ -43,7 +42,7 @@ export function* protocolLines(
     yield [{ code: replyCode.protocolHeader, text: header }];
   }
   for (const protocol of shown) {
-    const line: ReplyLine = { code: replyCode.protocolList, text: protocolRow(protocol, width, now) };
+    const line: ReplyLine = { code: replyCode.protocolList, text: protocolRow(protocol, width) };
     yield command.all ? [line, ...detailLines(protocol)] : [line];
   }
   yield [{ code: replyCode.ok, text: '', final: true }];
@@ -54,16 +53,16 @@ function row(width: number, ...[name, protocol, table, state, since, info]: read
   return `${left} ${since.padEnd(12)}  ${info}`;
 }
 
-function protocolRow(protocol: ProtocolStatus, width: number, now: number): string {
+function protocolRow(protocol: ProtocolStatus, width: number): string {
   if (protocol.kind === 'other') {
     const { name, table, state, since, info } = protocol;
-    return row(width, name, protocol.protocol, table ?? '---', state, shortTime(since, now), info ?? '');
+    return row(width, name, protocol.protocol, table ?? '---', state, timeText(since), info ?? '');
   }
   const { peer } = protocol;
   const error = peer.state === 'established' ? '' : (peer.lastError ?? '');
   const info = stateText[peer.state].padEnd(14) + error;
-  const state = peer.state === 'established' ? 'up' : 'start';
-  return row(width, peer.name, 'BGP', '---', state, shortTime(peer.since, now), info);
+  const state = peer.state === 'established' ? 'up' : peer.disabled ? 'down' : 'start';
+  return row(width, peer.name, 'BGP', '---', state, timeText(peer.since), info);
 }
 
 function detailLines(protocol: ProtocolStatus): readonly ReplyLine[] {

@@ -3,31 +3,36 @@
  * The time in brackets is the path's own where the model has one, else the start of its session (the RIB keeps no time per path).
  */
 
+import { splitScope } from '../../bgp/ip.ts';
 import type { Family } from '../../bgp/ip.ts';
 import { replyCode } from './bird-protocol.ts';
 import type { ReplyLine } from './bird-protocol.ts';
 import { extendedCommunityText } from './bird-communities.ts';
-import { routeFilter } from './bird-commands.ts';
-import type { RouteCommand } from './bird-commands.ts';
+import { routeFilter } from './route-command.ts';
+import type { RouteCommand } from './route-command.ts';
 import { protocolName } from './show-protocols.ts';
-import type { ControlModel, RouteDetail } from './model.ts';
-import { shortTime } from './time-text.ts';
+import type { ControlModel, RouteDetail, RouteQuery } from './model.ts';
+import { timeText } from './time-text.ts';
 
 const tableName = { ipv4: 'master4', ipv6: 'master6' } as const satisfies Record<Family, string>;
+
+const defaultLocalPref = 100;
 
 const originLetter = { IGP: 'i', EGP: 'e', incomplete: '?' } as const satisfies Record<RouteDetail['origin'], string>;
 
 type Lines = readonly ReplyLine[];
 
 /** One list of lines a route; an empty list is a chance to rest. Reads no more of the model than is asked of it. */
-export async function* routeLines(model: ControlModel, command: RouteCommand, now: number): AsyncGenerator<Lines> {
+export async function* routeLines(model: ControlModel, command: RouteCommand): AsyncGenerator<Lines> {
   const since = new Map<string, number>();
   for (const protocol of await model.protocols()) {
     since.set(protocolName(protocol), protocol.kind === 'bgp' ? protocol.peer.since : protocol.since);
   }
-  const { protocol, exportedTo } = command.query;
-  if (exportedTo !== undefined && !since.has(exportedTo)) return yield [noSuchProtocol(exportedTo)];
-  const found = command.count ? yield* countLines(model, command) : yield* tableLines(model, command, since, now);
+  const { protocol, exportedTo, notExportedTo } = command.query;
+  const told = exportedTo ?? notExportedTo;
+  if (told !== undefined && !since.has(told)) return yield [noSuchProtocol(told)];
+  const found =
+    command.numbers === 'count' ? yield* countLines(model, command) : yield* tableLines(model, command, since);
   if (found) return;
   if (protocol !== undefined && !since.has(protocol)) yield [noSuchProtocol(protocol)];
   else if (command.query.prefix !== undefined || command.query.for !== undefined) {
@@ -41,39 +46,63 @@ function noSuchProtocol(name: string): ReplyLine {
   return { code: replyCode.noProtocolsMatch, text: `No protocols match ${name}`, final: true };
 }
 
-/** @returns whether there was any route; only then has the answer ended. */
-async function* tableLines(
-  model: ControlModel,
-  command: RouteCommand,
-  since: ReadonlyMap<string, number>,
-  now: number,
-): AsyncGenerator<Lines, boolean> {
-  const wanted = routeFilter(command);
-  let family: Family | undefined;
-  let prefix: string | undefined;
-  for await (const route of model.routes(command.query)) {
-    if (route === undefined || !wanted(route)) {
-      yield [];
-      continue;
-    }
-    const lines: ReplyLine[] = [];
-    if (route.family !== family) {
-      if (family !== undefined) lines.push({ code: replyCode.routeList, text: '' });
-      lines.push({ code: replyCode.routeList, text: `Table ${tableName[route.family]}:` });
-      family = route.family;
-      prefix = undefined;
-    }
-    const from = since.get(route.peerName);
-    const time = route.since ?? from;
-    const stamp = time === undefined ? '' : ` ${shortTime(time, now)}`;
-    lines.push(...pathLines(route, route.prefix === prefix ? '' : route.prefix, stamp));
-    if (command.all) lines.push(...attributeLines(route));
-    prefix = route.prefix;
-    yield lines;
+/** Which routes there are and which of them are asked for, as they pass by. */
+class Tally {
+  readonly #query: RouteQuery;
+  readonly #wanted: (route: RouteDetail) => boolean;
+  readonly #counted = new Map<Family, Counted>();
+  #last: string | undefined;
+
+  constructor(command: RouteCommand) {
+    this.#query = command.query;
+    this.#wanted = routeFilter(command);
   }
-  if (family === undefined) return false;
-  yield [done];
-  return true;
+
+  /** What is to be read: where numbers are asked for, the routes of other protocols count as well. */
+  static query({ query, numbers }: RouteCommand): RouteQuery {
+    const { protocol: _protocol, ...wider } = query;
+    return numbers === 'none' || query.refusedToo ? query : wider;
+  }
+
+  /** @returns whether the route is asked for. */
+  take(route: RouteDetail): boolean {
+    if (!this.#wanted(route)) return false;
+    const entry = this.#counted.get(route.family) ?? { routes: 0, shown: 0, networks: 0 };
+    this.#counted.set(route.family, entry);
+    const { protocol } = this.#query;
+    const shown = protocol === undefined || route.peerName === protocol;
+    entry.routes++;
+    if (shown) entry.shown++;
+    if (route.prefix !== this.#last) entry.networks++;
+    this.#last = route.prefix;
+    return shown;
+  }
+
+  tableText(family: Family): string {
+    return `${countText(this.#counted.get(family) ?? nothing)} in table ${tableName[family]}`;
+  }
+
+  get families(): readonly Family[] {
+    const { family } = this.#query;
+    return (['ipv4', 'ipv6'] as const).filter(
+      (each) => family === undefined || family === each || this.#counted.has(each),
+    );
+  }
+
+  get total(): Counted {
+    const total = { ...nothing };
+    for (const entry of this.#counted.values()) {
+      total.routes += entry.routes;
+      total.shown += entry.shown;
+      total.networks += entry.networks;
+    }
+    return total;
+  }
+
+  totalLine(): ReplyLine {
+    const tables = this.#query.family === undefined ? '2 tables' : '1 table';
+    return { code: replyCode.routeCount, text: `Total: ${countText(this.total)} in ${tables}`, final: true };
+  }
 }
 
 interface Counted {
@@ -82,37 +111,59 @@ interface Counted {
   networks: number;
 }
 
+const nothing: Counted = { routes: 0, shown: 0, networks: 0 };
+
+/** @returns whether there was any route; only then has the answer ended. */
+async function* tableLines(
+  model: ControlModel,
+  command: RouteCommand,
+  since: ReadonlyMap<string, number>,
+): AsyncGenerator<Lines, boolean> {
+  const tally = new Tally(command);
+  const withNumbers = command.numbers === 'stats';
+  let family: Family | undefined;
+  let prefix: string | undefined;
+  for await (const route of model.routes(Tally.query(command))) {
+    if (route === undefined || !tally.take(route)) {
+      yield [];
+      continue;
+    }
+    const lines: ReplyLine[] = [];
+    if (route.family !== family) {
+      if (family !== undefined && withNumbers) lines.push(listLine(tally.tableText(family)));
+      if (family !== undefined) lines.push(listLine(''));
+      lines.push(listLine(`Table ${tableName[route.family]}:`));
+      family = route.family;
+      prefix = undefined;
+    }
+    const from = since.get(route.peerName);
+    const time = route.since ?? from;
+    const stamp = time === undefined ? '' : ` ${timeText(time)}`;
+    lines.push(...pathLines(route, route.prefix === prefix ? '' : route.prefix, stamp));
+    if (command.all) lines.push(...attributeLines(route, command.query.exportedTo !== undefined));
+    prefix = route.prefix;
+    yield lines;
+  }
+  if (family === undefined) return false;
+  if (withNumbers) yield [listLine(tally.tableText(family)), listLine(''), tally.totalLine()];
+  else yield [done];
+  return true;
+}
+
+function listLine(text: string): ReplyLine {
+  return { code: replyCode.routeList, text };
+}
+
 /** As tableLines, in numbers. */
 async function* countLines(model: ControlModel, command: RouteCommand): AsyncGenerator<Lines, boolean> {
-  const wanted = routeFilter(command);
-  const counted = new Map<Family, Counted>();
-  let last: string | undefined;
-  const { protocol, ...wider } = command.query;
-  for await (const route of model.routes(wider)) {
+  const tally = new Tally(command);
+  for await (const route of model.routes(Tally.query(command))) {
     yield [];
-    if (route === undefined || !wanted(route)) continue;
-    let entry = counted.get(route.family);
-    if (entry === undefined) counted.set(route.family, (entry = { routes: 0, shown: 0, networks: 0 }));
-    entry.routes++;
-    if (protocol === undefined || route.peerName === protocol) entry.shown++;
-    if (route.prefix !== last) entry.networks++;
-    last = route.prefix;
+    if (route !== undefined) tally.take(route);
   }
-  const total: Counted = { routes: 0, shown: 0, networks: 0 };
-  for (const entry of counted.values()) {
-    total.routes += entry.routes;
-    total.shown += entry.shown;
-    total.networks += entry.networks;
-  }
-  if (total.shown === 0 && protocol !== undefined) return false;
-  for (const family of ['ipv4', 'ipv6'] as const) {
-    const entry = counted.get(family);
-    if (entry === undefined && command.query.family !== undefined && command.query.family !== family) continue;
-    const text = `${countText(entry ?? { routes: 0, shown: 0, networks: 0 })} in table ${tableName[family]}`;
-    yield [{ code: replyCode.routeList, text }];
-  }
-  const tables = command.query.family === undefined ? '2 tables' : '1 table';
-  yield [{ code: replyCode.routeCount, text: `Total: ${countText(total)} in ${tables}`, final: true }];
+  if (tally.total.shown === 0 && command.query.protocol !== undefined) return false;
+  for (const family of tally.families) yield [listLine(tally.tableText(family))];
+  yield [tally.totalLine()];
   return true;
 }
 
@@ -127,11 +178,12 @@ function pathLines(route: RouteDetail, label: string, stamp: string): ReplyLine[
   if (route.peerType === 'local') {
     return [{ code: replyCode.routeList, text: `${head}blackhole [${route.peerName}${stamp}]${best} (200)` }];
   }
-  const gateway = route.gateway ?? route.nextHop;
-  const from = route.peerAddress === gateway ? '' : ` from ${route.peerAddress}`;
+  const { gateway, interfaceName } = gatewayOf(route);
+  const { address: peerAddress } = splitScope(route.peerAddress);
+  const from = peerAddress === gateway ? '' : ` from ${route.peerAddress}`;
   const preference = route.stale ? '(100s)' : '(100)';
   const path = `[${lastAs(route.asPath)}${originLetter[route.origin]}]`;
-  const via = route.interfaceName === undefined ? `\tvia ${gateway}` : `\tvia ${gateway} on ${route.interfaceName}`;
+  const via = interfaceName === undefined ? `\tvia ${gateway}` : `\tvia ${gateway} on ${interfaceName}`;
   return [
     {
       code: replyCode.routeList,
@@ -141,13 +193,23 @@ function pathLines(route: RouteDetail, label: string, stamp: string): ReplyLine[
   ];
 }
 
+/** As the kernel has it, where it has it; else what the route says. */
+function gatewayOf(route: RouteDetail): { readonly gateway: string; readonly interfaceName: string | undefined } {
+  if (route.interfaceName !== undefined || route.linkLocalNextHop === undefined) {
+    return { gateway: route.gateway ?? route.nextHop, interfaceName: route.interfaceName };
+  }
+  const { address, scope } = splitScope(route.linkLocalNextHop);
+  return { gateway: address, interfaceName: scope };
+}
+
 /** `AS65001`, or nothing where the path is empty or ends in a set. */
 function lastAs(asPath: string): string {
   const last = /(?:^| )(\d+)$/.exec(asPath);
   return last === null ? '' : `AS${last[1]}`;
 }
 
-function attributeLines(route: RouteDetail): ReplyLine[] {
+/** @param told as a peer was told it: without what only we make of it. */
+function attributeLines(route: RouteDetail, told: boolean): ReplyLine[] {
   const local = route.peerType === 'local';
   const lines: ReplyLine[] = [{ code: replyCode.routeDetails, text: `\tType: ${local ? 'static' : 'BGP'} univ` }];
   const add = (name: string, value: string | number | undefined): void => {
@@ -158,9 +220,14 @@ function attributeLines(route: RouteDetail): ReplyLine[] {
   if (!local || route.asPath !== '') {
     add('BGP.origin', route.origin === 'incomplete' ? 'Incomplete' : route.origin);
     lines.push({ code: replyCode.routeAttributes, text: `\tBGP.as_path: ${route.asPath}` });
-    add('BGP.next_hop', route.nextHop);
+    const linkLocal = splitScope(route.linkLocalNextHop ?? '').address;
+    add(
+      'BGP.next_hop',
+      linkLocal === '' || linkLocal === route.nextHop ? route.nextHop : `${route.nextHop} ${linkLocal}`,
+    );
     add('BGP.med', route.med);
-    add('BGP.local_pref', route.localPref);
+    // What the decision goes by where the route says nothing.
+    add('BGP.local_pref', route.localPref ?? (told || local ? undefined : defaultLocalPref));
   }
   add('BGP.community', route.communities.map((text) => `(${text.replaceAll(':', ',')})`).join(' '));
   add('BGP.originator_id', route.originatorId);

@@ -64,6 +64,7 @@ export class DirectorySource implements Source {
   #emptiedAt: number | undefined;
   #timer: NodeJS.Timeout | undefined;
   #scanning = false;
+  #scanUnderWay: Promise<unknown> = Promise.resolve();
   #heardWhileScanning = false;
   #firstEventAt: number | undefined;
 
@@ -98,6 +99,12 @@ export class DirectorySource implements Source {
     this.#synced = true;
   }
 
+  async reread(): Promise<void> {
+    await this.#scanUnderWay;
+    clearTimeout(this.#timer);
+    await this.#scan();
+  }
+
   stop(): void {
     this.#stopped = true;
     this.#unwatch();
@@ -105,7 +112,13 @@ export class DirectorySource implements Source {
   }
 
   /** One look at everything. @returns why the folder cannot be read, where it cannot. */
-  async #scan(): Promise<string | undefined> {
+  #scan(): Promise<string | undefined> {
+    const scan = this.#scanNow();
+    this.#scanUnderWay = scan;
+    return scan;
+  }
+
+  async #scanNow(): Promise<string | undefined> {
     const began = Date.now();
     this.#scanning = true;
     this.#heardWhileScanning = false;

@@ -188,6 +188,9 @@ export class KubeSource implements Source {
     this.#onProgress = undefined;
   }
 
+  /** A watch is never behind by more than its connection. */
+  async reread(): Promise<void> {}
+
   stop(): void {
     this.#abort.abort();
     for (const { reflector } of this.#followed.values()) reflector.stop();

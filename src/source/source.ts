@@ -8,6 +8,8 @@ export interface Source {
   /** Resolves when the first listing is complete and its changes have been told. Throws where nothing can be read. */
   start(): Promise<void>;
   stop(): void;
+  /** Looks now, instead of when a watch says so. Resolves when what was found has been told. */
+  reread(): Promise<void>;
   /** Whether the first listing is complete. */
   readonly synced: boolean;
   /** What is wrong now, ordered by file and document. */

@@ -68,6 +68,8 @@ function agentWith(speaker: Speaker): RunningAgent {
     routes: undefined,
     policy: undefined,
     hostRoutes: undefined,
+    links: undefined,
+    rereadSource: () => Promise.resolve([]),
   };
 }
 

@@ -37,18 +37,24 @@ describe('reply codes', () => {
   test.each([
     ['', '9001 syntax error, empty command'],
     ['shwo route', "9001 syntax error, unknown command 'shwo' (try 'help')"],
-    ['show', '9001 syntax error, show needs one of status, protocols, route, policy, why, memory, bfd'],
+    [
+      'show',
+      '9001 syntax error, show needs one of status, protocols, route, policy, why, memory, bfd, interfaces, symbols',
+    ],
     ['show route 10.0.0.0/33', '9001 Invalid prefix 10.0.0.0/33'],
     ['show route 10.0.0.1', '9001 Invalid prefix 10.0.0.1, no length'],
     ['show route table master5', "9001 No such table: 'master5' (there are master4 and master6)"],
     ['show route fd00::/64 table master4', '9001 fd00::/64 does not belong into the table asked for'],
-    ['show route where true', "9001 syntax error, unexpected 'where' after show route"],
+    ['show route when true', "9001 syntax error, unexpected 'when' after show route"],
     ['restrict', '0016 Access restricted'],
-    ['reload all', '8007 Access denied'],
+    ['down', '8007 Access denied'],
+    ['disable "rr*"', '0009-rr-1: disabled', '0000 '],
+    ['restart tor-a', '0008-tor-a: already disabled', '0000 '],
+    ['reload all', '0015-rr-1: reloading', '8006-tor-a: tor-a is not established', '0000 '],
     ['show policy nobody', '8900 Pod default/nobody not found'],
-  ])('%s → %s', async (command, reply) => {
+  ])('%s → %s', async (command, ...reply) => {
     const { bird } = await serve();
-    expect(lines(await converse(bird.path, `${command}\n`)).slice(1)).toEqual([reply, '']);
+    expect(lines(await converse(bird.path, `${command}\n`)).slice(1)).toEqual([...reply, '']);
   });
 
   test('our own words: show policy POD and show why PREFIX', async () => {

@@ -2,24 +2,30 @@
 
 import { execFile } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
-import { fakeModel, fakeRoutes } from './fake-model.ts';
+import { fakeModel, fakeRoutes, fakeStatus } from './fake-model.ts';
 import { serve } from './control-kit.ts';
 
 const program = '/usr/sbin/birdc';
 
 /** What birdc prints after its greeting, and its exit code. It colours nothing and pages nothing without a terminal. */
-function birdc(socket: string, command: string): Promise<{ code: number; lines: string[] }> {
+function birdc(socket: string, command: string, ...flags: string[]): Promise<{ code: number; lines: string[] }> {
   return new Promise((resolve, reject) => {
-    const child = execFile(program, ['-s', socket, ...command.split(' ')], { timeout: 20_000 }, (error, stdout) => {
-      if (error !== null && typeof error.code !== 'number') reject(error);
-      else resolve({ code: error === null ? 0 : Number(error.code), lines: stdout.split('\n').slice(0, -1) });
-    });
+    const child = execFile(
+      program,
+      ['-s', socket, ...flags, ...command.split(' ')],
+      { timeout: 20_000 },
+      (error, stdout) => {
+        if (error !== null && typeof error.code !== 'number') reject(error);
+        else resolve({ code: error === null ? 0 : Number(error.code), lines: stdout.split('\n').slice(0, -1) });
+      },
+    );
     child.stdin?.end();
   });
 }
 
 const header = 'Name       Proto      Table      State  Since         Info';
-const row = (text: string) => expect.stringMatching(new RegExp(`^${text.replace('TIME', String.raw`\S{10,12} *`)}$`));
+const row = (text: string) =>
+  expect.stringMatching(new RegExp(`^${text.replace('TIME', String.raw`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d *`)}$`));
 
 describe('birdc -s SOCKET', () => {
   test('show status', async () => {
@@ -121,7 +127,7 @@ describe('birdc -s SOCKET', () => {
     ]);
   });
 
-  const time = String.raw`\S{10,12}`;
+  const time = String.raw`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`;
   const route = (text: string) =>
     expect.stringMatching(new RegExp(`^${text.replace(/[[\]()*?.]/g, String.raw`\$&`).replace('TIME', time)}$`));
 
@@ -204,14 +210,144 @@ describe('birdc -s SOCKET', () => {
     ],
     ['show route 10.244.1.1/24', 1, ['Invalid IPv4 prefix 10.244.1.1/24, maybe you wanted 10.244.1.0/24']],
     ['show protocols "nobody*"', 1, ['No protocols match']],
-    ['disable rr-1', 1, ['Access denied']],
-    ['configure', 1, ['Access denied']],
+    ['show route import table rr-1.ipv6', 0, ['Table master6:', expect.stringContaining('[rr-1'), '\tvia fd00:1::12']],
+    ['show route where net ~ fd00::/16', 0, ['Table master6:', expect.stringContaining('[rr-1'), '\tvia fd00:1::12']],
+    [
+      'show route where from=10.1.1.1 count',
+      0,
+      [
+        '1 of 1 routes for 1 networks in table master4',
+        '0 of 0 routes for 0 networks in table master6',
+        'Total: 1 of 1 routes for 1 networks in 2 tables',
+      ],
+    ],
+    [
+      'show route protocol tor-a stats',
+      0,
+      [
+        'Table master4:',
+        expect.stringContaining('[tor-a'),
+        '\tvia 10.1.1.1 on eth0',
+        '1 of 3 routes for 2 networks in table master4',
+        '',
+        'Total: 1 of 4 routes for 3 networks in 2 tables',
+      ],
+    ],
+    [
+      'show interfaces summary',
+      0,
+      [
+        'Interface  State  IPv4 address       IPv6 address',
+        'lo         up     127.0.0.1/8        ::1/128',
+        'eth0       up     10.1.1.11/24       fd00:1::11/64',
+        'eth1       down                      ',
+      ],
+    ],
+    [
+      'show interfaces',
+      0,
+      [
+        'lo up (index=1)',
+        '\tLinkUp MTU=65536',
+        '\t127.0.0.1/8',
+        '\t::1/128',
+        'eth0 up (index=7)',
+        '\tLinkUp MTU=1500',
+        '\tfe80::1/64',
+        '\t10.1.1.11/24',
+        '\tfd00:1::11/64',
+        'eth1 down (index=8)',
+        '\tLinkDown MTU=1500',
+      ],
+    ],
+    [
+      'show symbols',
+      0,
+      [
+        'master4 \trouting table',
+        'master6 \trouting table',
+        'device1 \tprotocol',
+        'kernel4 \tprotocol',
+        'node-pods\tprotocol',
+        'rr-1    \tprotocol',
+        'tor-a   \tprotocol',
+      ],
+    ],
+    ['disable rr-1', 0, ['rr-1: disabled']],
+    ['disable "t*"', 0, ['tor-a: already disabled']],
+    ['enable all', 0, ['rr-1: enabled', 'tor-a: already enabled']],
+    ['restart rr-1', 0, ['rr-1: restarted']],
+    ['restart tor-a', 0, ['tor-a: already disabled']],
+    ['reload rr-1', 0, ['rr-1: reloading']],
+    ['reload in all', 0, ['rr-1: reloading', 'tor-a: tor-a is not established']],
+    ['disable nobody', 1, ['No protocols match']],
+    ['disable kernel4', 1, ['kernel4 is no BGP session']],
+    [
+      'configure',
+      1,
+      [
+        'Reading configuration from dir:/etc/godwit',
+        'pool.yaml document 2: spec.cidr: is not a prefix',
+        'One manifest is refused; all others are in force',
+      ],
+    ],
+    [
+      'configure check',
+      1,
+      [
+        'Reading configuration from dir:/etc/godwit',
+        'pool.yaml document 2: spec.cidr: is not a prefix',
+        'One manifest is refused; all others are in force',
+      ],
+    ],
+    ['echo off', 0, []],
+    ['echo all', 1, ["Log messages go to the agent's own output"]],
+    ['down', 1, ['Access denied']],
+    ['debug all all', 1, ['Access denied']],
     ['show memory', 0, ['Memory usage', 'Routing tables:     44.2 kB', 'Total:              64.0 MB']],
   ])('%s', async (command, code, lines) => {
     const { bird } = await serve();
     const answer = await birdc(bird.path, command);
     expect(answer.lines.slice(1)).toEqual(lines);
     expect(answer.code).toBe(code);
+  });
+
+  test('restricted, as `birdc -r` asks: everything can be read, nothing is changed', async () => {
+    const model = fakeModel();
+    const { bird } = await serve(model);
+    expect((await birdc(bird.path, 'disable rr-1', '-r')).lines.slice(1)).toEqual([
+      'Access restricted',
+      'Access denied',
+    ]);
+    expect((await birdc(bird.path, 'show symbols', '-r')).lines).toContain('master4 \trouting table');
+    expect(model.changes).toEqual([]);
+    await birdc(bird.path, 'disable rr-1');
+    expect(model.changes).toEqual(['disable rr-1']);
+  });
+
+  test('who may not, changes nothing', async () => {
+    const model = fakeModel();
+    const { bird } = await serve(model, { mayChange: () => false });
+    for (const command of ['disable rr-1', 'reload all', 'configure']) {
+      expect((await birdc(bird.path, command)).lines.slice(1)).toEqual(['Access denied']);
+    }
+    expect((await birdc(bird.path, 'configure check')).lines).toContain('Reading configuration from dir:/etc/godwit');
+    expect(model.changes).toEqual([]);
+  });
+
+  test('a sound configuration', async () => {
+    const model = fakeModel();
+    const source = { text: 'kube', synced: true, problems: [] };
+    const { bird } = await serve({ ...model, status: () => ({ ...fakeStatus, source }), rereadSource: () => [] });
+    const first = 'Reading configuration from kube';
+    expect(await birdc(bird.path, 'configure')).toMatchObject({
+      code: 0,
+      lines: [expect.anything(), first, 'Reconfigured'],
+    });
+    expect(await birdc(bird.path, 'configure check')).toMatchObject({
+      code: 0,
+      lines: [expect.anything(), first, 'Configuration OK'],
+    });
   });
 
   test('an AS path longer than its line buffer is cut, not fatal', async () => {

@@ -39,7 +39,7 @@ export interface Served {
 /** Both servers over one model. */
 export async function serve(
   model: ControlModel | undefined = fakeModel(),
-  more: { patience?: number; maximumClients?: number; starting?: boolean } = {},
+  more: { patience?: number; maximumClients?: number; starting?: boolean; mayChange?: () => boolean } = {},
 ): Promise<Served> {
   const folder = makeFolder();
   const faults: unknown[] = [];
@@ -47,6 +47,7 @@ export async function serve(
     model: () => (more.starting === true ? undefined : model),
     version: '0.1.0',
     onModelError: (error: unknown) => faults.push(error),
+    mayChange: () => true,
     ...more,
   };
   const bird = await startBirdServer({ ...shared, path: join(folder, 'godwit.ctl') });

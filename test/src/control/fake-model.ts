@@ -239,6 +239,8 @@ export interface FakeModelOptions {
 }
 
 export type FakeModel = ControlModel & {
+  /** `CHANGE NAMES TEXT` of each, in order. */
+  readonly changes: readonly string[];
   /** Routes that were read from the model so far. */
   readonly read: () => number;
   /** Cursors that were begun and not ended. */
@@ -248,6 +250,7 @@ export type FakeModel = ControlModel & {
 export function fakeModel({ many = 0 }: FakeModelOptions = {}): FakeModel {
   let read = 0;
   let open = 0;
+  const changes: string[] = [];
   function* routes(query: RouteQuery): Generator<RouteDetail> {
     open++;
     try {
@@ -262,6 +265,7 @@ export function fakeModel({ many = 0 }: FakeModelOptions = {}): FakeModel {
   return {
     read: () => read,
     open: () => open,
+    changes,
     status: () => fakeStatus,
     protocols: () => Promise.resolve(fakeProtocols),
     routes,
@@ -287,6 +291,23 @@ export function fakeModel({ many = 0 }: FakeModelOptions = {}): FakeModel {
       ],
       paths: [learned],
     }),
+    interfaces: () => [
+      { index: 1, name: 'lo', up: true, mtu: 65536, addresses: ['127.0.0.1/8', '::1/128'] },
+      { index: 7, name: 'eth0', up: true, mtu: 1500, addresses: ['fe80::1/64', '10.1.1.11/24', 'fd00:1::11/64'] },
+      { index: 8, name: 'eth1', up: false, mtu: 1500, addresses: [] },
+    ],
+    changePeers: (change, names, text) => {
+      changes.push([change, ...names, text].filter(Boolean).join(' '));
+      return names.map((name) => {
+        if (name === 'rr-1') return { name, outcome: 'done' } as const;
+        const reason = 'tor-a is not established';
+        return change.startsWith('reload') ? { name, outcome: 'failed', reason } : { name, outcome: 'unchanged' };
+      });
+    },
+    rereadSource: () => {
+      changes.push('reread');
+      return fakeStatus.source.problems;
+    },
     memory: () => [
       { name: 'Routing tables', bytes: 45_261 },
       { name: 'Total', bytes: 64 * 1024 * 1024 },

@@ -64,7 +64,7 @@ describe('requests that are refused', () => {
       { id: 1, method: 'reboot' },
       1,
       'unknownMethod',
-      "'reboot' is none of status, protocols, routes, policy, why, memory",
+      "'reboot' is none of status, protocols, routes, policy, why, memory, interfaces",
     ],
     [{ id: 1, method: 'constructor' }, 1, 'unknownMethod', expect.stringContaining("'constructor' is none of")],
     [{ id: 1, method: 'routes', params: { prefix: '10.0.0.0/33' } }, 1, 'badParams', 'params.prefix: is not a prefix'],

@@ -86,10 +86,12 @@ test('an agent that cannot have its second socket gives the first one back', asy
   const folder = makeFolder();
   const log = { error: () => undefined };
   const [socket, other, api] = ['a.ctl', 'b.ctl', 'api.sock'].map((name) => join(folder, name));
-  const first = await ControlServers.claim({ socket, api, log });
+  const first = await ControlServers.claim({ mayChange: () => false, socket, api, log });
   onEnd(() => first.close());
   first.serve(fakeModel());
-  await expect(ControlServers.claim({ socket: other, api, log })).rejects.toThrow(`another agent answers on ${api}`);
+  await expect(ControlServers.claim({ mayChange: () => false, socket: other, api, log })).rejects.toThrow(
+    `another agent answers on ${api}`,
+  );
   expect(readdirSync(folder).toSorted()).toEqual(['a.ctl', 'api.sock']);
   expect((await converse(socket, 'show status\n')).toString()).toContain('Router ID is 10.1.1.11');
 });
