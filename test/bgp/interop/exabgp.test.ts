@@ -29,6 +29,7 @@ neighbor ${addresses.we} {
 /** It shows no word that we end a session with (it stumbles over a NOTIFICATION that it tells its process), and has none itself. */
 class Router extends ExaBgp implements Subject {
   readonly reflects = false;
+  /** 4.2.21 offers RFC 7313 and falls over its own BoRR (a TypeError): it comes back, and says everything anew. */
   readonly refreshes = true;
   readonly helps = false;
   readonly communities = [/\[ ?65001, ?11 ?\]/, /"target:65001:12"/, /\[ ?4200000001, ?13 ?, ?14 ?\]/];

@@ -103,7 +103,8 @@ export function tellRouterStories(
     lab.speaker.peerAction('daemon', 'refreshIn');
     const isAnew = () => lab.peer().counters.updatesReceived > before.updatesReceived || !daemon.refreshes;
     await eventually(isAnew, { reason: 'it sends anew' });
-    expect(lab.fromDaemon()).toEqual(prefixes.daemon);
+    // Between BoRR and EoRR (RFC 7313) what has not come yet is stale.
+    await eventually(() => expect(lab.fromDaemon()).toEqual(prefixes.daemon), { reason: 'everything has come anew' });
   });
 
   test('RFC 2918: we refresh for it, where it can ask', async () => {
@@ -115,6 +116,7 @@ export function tellRouterStories(
   });
 
   test('RFC 4724: it is killed and comes back; its routes are kept all the time, where it restarts gracefully', async () => {
+    const { flaps } = lab.peer().counters;
     await daemon.kill();
     await eventually(() => lab.peer().state !== 'established', { reason: 'the loss is noticed' });
     const stale = prefixes.daemon.map((prefix) => `${prefix} stale`);
@@ -130,7 +132,7 @@ export function tellRouterStories(
     await eventually(() => expect(lab.fromDaemon()).toEqual(prefixes.daemon), { reason: 'its fresh routes' });
     clearInterval(watch);
     expect([...lost]).toEqual(daemon.restart === undefined ? prefixes.daemon : []);
-    expect(lab.peer().counters.flaps).toBe(1);
+    expect(lab.peer().counters.flaps).toBe(flaps + 1);
   });
 
   test('RFC 4724: we restart; a helper keeps our routes all the time, and hears End-of-RIB', async () => {

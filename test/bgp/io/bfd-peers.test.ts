@@ -247,7 +247,8 @@ test('a cut link: the same with FRR, and back again', async () => {
   const at = systemClock.now();
   frrNamespace.ip('link set eth0 down');
   await eventually(() => peer('frr').state !== 'established', { reason: 'the session is down' });
-  expect(peer('frr').lastNotification).toBe('cease: BFD down (6/10), sent');
+  // RFC 8538: FRR knows the N bit, BIRD does not.
+  expect(peer('frr').lastNotification).toBe('cease: hard reset (6/9) with cease: BFD down (6/10), sent');
   expect(timeOf('frr peerDown') - at).toBeLessThan(10_000);
   frrNamespace.ip('link set eth0 up');
   frrNamespace.ip('route replace blackhole 10.30.0.0/24');

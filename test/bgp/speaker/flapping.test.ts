@@ -1,18 +1,24 @@
-/** Hundreds of reflector clients that come and go at random: in the end the speaker has the truth, and nothing else. */
+/**
+ * A thousand reflector clients that come and go at random, with and without graceful restart, the N bit, the long-lived kind and
+ * refreshes in the middle of it: in the end the speaker has the truth, and nothing else.
+ */
 
 import { expect, test } from 'vitest';
+import type { Capabilities, GracefulRestartCapability, LongLivedEntry } from '../../../bgp/wire/capabilities.ts';
 import { announce, withdraw } from '../rib/kit.ts';
+import type { Peer } from '../../../bgp/session/peer.ts';
 import { randomFrom } from '../kit/fuzzer.ts';
 import { ScriptedPeer } from '../kit/scripted-peer.ts';
-import { neighbor, peerOf, settings, startSpeaker } from '../kit/speakers.ts';
+import { neighbor, settings, startSpeaker } from '../kit/speakers.ts';
 import { VirtualWorld } from '../kit/virtual-world.ts';
 
 const we = '10.0.0.1';
 const asNumber = 65000;
-const clientCount = 200;
+const clientCount = 1000;
 /** Fewer than the clients have routes for: every prefix is contested. */
-const prefixCount = 100;
-const flappingSeconds = 90;
+const prefixCount = 60;
+const flappingSeconds = 60;
+const families = ['ipv4', 'ipv6'] as const;
 
 interface Client {
   readonly peer: ScriptedPeer;
@@ -29,16 +35,37 @@ const nextHopOf = ({ peer }: Client, prefix: string) => {
 const update = (client: Client, prefix: string) =>
   announce([prefix], { nextHop: nextHopOf(client, prefix), localPref: client.routes.get(prefix) });
 
-test('sessions flap for a minute and a half: RIB and neighbours end with the truth, and nothing is left of them', async () => {
+const restart = (changes: Partial<GracefulRestartCapability>): GracefulRestartCapability => ({
+  restarting: false,
+  notification: true,
+  restartTimeSeconds: 10,
+  families: families.map((family) => ({ family, forwardingPreserved: true })),
+  ...changes,
+});
+
+const longLived: readonly LongLivedEntry[] = families.map((family) => ({
+  family,
+  forwardingPreserved: true,
+  staleSeconds: 30,
+}));
+
+test('a thousand sessions flap for a minute: RIB and neighbours end with the truth, and nothing is left of them', async () => {
   const random = randomFrom(4);
   const world = new VirtualWorld();
   world.latency = () => 1 + random(20);
   const addresses = Array.from({ length: clientCount }, (_, i) => `10.0.${1 + (i >> 7)}.${1 + (i & 127)}`);
-  const families = ['ipv4', 'ipv6'] as const;
+  const kinds: readonly (() => Partial<Capabilities>)[] = [
+    () => ({}),
+    () => ({ gracefulRestart: undefined }),
+    () => ({ gracefulRestart: restart({ notification: false }) }),
+    () => ({ gracefulRestart: restart({ notification: true }), enhancedRouteRefresh: false }),
+    () => ({ gracefulRestart: restart({ restartTimeSeconds: 0 }), longLivedRestart: longLived }),
+    () => ({ gracefulRestart: restart({}), longLivedRestart: longLived }),
+  ];
   const neighbors = addresses.map((address) =>
     neighbor(address, asNumber, { families, passive: true, reflectorClient: true, nextHopSelf: { ipv6: 'fd00::1' } }),
   );
-  const a = await startSpeaker(world, settings(we, asNumber, neighbors));
+  const a = await startSpeaker(world, settings(we, asNumber, neighbors, { longLivedStaleSeconds: 20 }));
   world.seconds(1);
   const pendingAtRest = world.pending;
 
@@ -48,7 +75,8 @@ test('sessions flap for a minute and a half: RIB and neighbours end with the tru
   };
   const clients = addresses.map((address, i): Client => {
     const routes = new Map(Array.from({ length: 3 }, () => [randomPrefix(), 100 + random(2)]));
-    const options = { address, to: we, asNumber, families, restartTimeSeconds: i % 3 === 0 ? 10 : 0 };
+    const capabilities = kinds[i % kinds.length];
+    const options = { address, to: we, asNumber, families, restartTimeSeconds: 10, capabilities };
     const client: Client = {
       name: `to-${address}`,
       routes,
@@ -65,7 +93,7 @@ test('sessions flap for a minute and a half: RIB and neighbours end with the tru
   const happen = () => {
     const client = clients[random(clientCount)];
     const prefix = randomPrefix();
-    switch (random(8)) {
+    switch (random(12)) {
       case 0:
         client.peer.hangUp();
         break;
@@ -76,6 +104,16 @@ test('sessions flap for a minute and a half: RIB and neighbours end with the tru
         world.cut(client.peer.options.address, we);
         break;
       case 3:
+        if (client.peer.state === 'up') client.peer.notifies(Uint8Array.of(6, 9, 6, 2));
+        break;
+      case 4:
+        client.peer.sends(5, Uint8Array.of(0, 1, 0, 1));
+        break;
+      case 5:
+      case 6:
+        refresh(client);
+        break;
+      case 7:
         client.routes.delete(prefix);
         client.peer.says(withdraw([prefix]));
         break;
@@ -84,16 +122,24 @@ test('sessions flap for a minute and a half: RIB and neighbours end with the tru
         client.peer.says(update(client, prefix));
     }
   };
-  for (let at = 3000; at < flappingSeconds * 1000; at += random(260)) world.after(at, happen);
+  /** RFC 7313: tells both tables again, between the markers; now and then the end never comes, or the session's does. */
+  const refresh = (client: Client) => {
+    const { peer } = client;
+    if (kinds[addresses.indexOf(peer.options.address) % kinds.length]().enhancedRouteRefresh === false) return;
+    for (const afi of [1, 2]) peer.sends(5, Uint8Array.of(0, afi, 1, 1));
+    for (const prefix of client.routes.keys()) peer.says(update(client, prefix));
+    if (random(8) === 0) world.after(random(500), () => peer.hangUp());
+    else if (random(8) > 0) for (const afi of [1, 2]) peer.sends(5, Uint8Array.of(0, afi, 2, 1));
+  };
+  for (let at = 3000; at < flappingSeconds * 1000; at += random(60)) world.after(at, happen);
   world.seconds(flappingSeconds);
   const flaps = a.speaker.peers().reduce((sum, { counters }) => sum + counters.flaps, 0);
   expect(flaps).toBeGreaterThan(clientCount / 2);
-  // The longest pause that damping makes is a minute.
-  world.seconds(90);
+  // The longest pause that damping makes is a minute; a refresh without an end is waited for for six.
+  world.seconds(400);
 
-  expect(clients.filter(({ peer, name }) => peer.state !== 'up' || peerOf(a, name).state !== 'established')).toEqual(
-    [],
-  );
+  const established = new Set(a.speaker.peers().flatMap(({ name, state }) => (state === 'established' ? [name] : [])));
+  expect(clients.filter(({ peer, name }) => peer.state !== 'up' || !established.has(name))).toEqual([]);
   const held = [...a.speaker.routes({})].map(
     ({ peerName, prefix, localPref, stale }) => `${peerName} ${prefix} ${localPref} ${stale}`,
   );
@@ -128,6 +174,13 @@ test('sessions flap for a minute and a half: RIB and neighbours end with the tru
   }
   expect(world.connections.filter(({ isOpen }) => isOpen)).toEqual([]);
   expect(world.pending).toBe(pendingAtRest);
+  // Their numbers were given back, and with them every epoch.
+  const peers: Iterable<Peer> = Reflect.get(a.speaker, 'peersByName').values();
+  expect(
+    [...peers].filter(
+      ({ ribId, restart, refresh }) => ribId !== undefined || restart.active || refresh.deadline < Infinity,
+    ),
+  ).toEqual([]);
   await a.speaker.stop('shutdown');
   expect(world.pending).toBe(0);
-});
+}, 240_000);
