@@ -4,7 +4,7 @@
  * Holds: a record that cannot be read counts as none, and says why; a record is written whole or not at all.
  */
 
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 
@@ -52,6 +52,11 @@ export function writeRunRecord(folder: string, record: RunRecord): void {
   mkdirSync(folder, { recursive: true, mode: 0o750 });
   const path = join(folder, fileName);
   const temporary = `${path}.${process.pid}.tmp`;
-  writeFileSync(temporary, `${JSON.stringify(record)}\n`, { mode: 0o640 });
-  renameSync(temporary, path);
+  try {
+    writeFileSync(temporary, `${JSON.stringify(record)}\n`, { mode: 0o640 });
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
 }
