@@ -380,6 +380,7 @@ export class Speaker {
     this.peersByAddress.set(peer.address, peer);
     if (!peer.disabled) peer.start();
     if (after.heldDown !== undefined) this.deferral?.peerUnavailable(peer.name);
+    else this.deferral?.peerExpected(peer.name, after.passive, this.clock.now());
     this.superviseByBfd(peer);
   }
 

@@ -1,7 +1,7 @@
 /**
  * The router at the other end of a link that has no addresses but link-local ones ("unnumbered"): each side tells that it is there.
  * Implements: RFC 4861 §4.2 and §6.2.4 (unsolicited router advertisements). Ours have the lifetime 0, so that no host on the link takes us for
- *   its default router, and neither prefixes nor parameters.
+ *   its default router, and neither prefixes nor parameters. §4.1 and §6.3.7: a few solicitations, while no router is known.
  * Leaves out: answers to router solicitations (the next advertisement is seconds away). Reading advertisements: the kernel does, and marks the
  *   neighbour as a router, whether it accepts what is advertised or not.
  * Holds: the router once found stays the one as long as the kernel knows it; where none is known any more, it stays, too: it may be restarting.
@@ -14,7 +14,7 @@ import { KernelError } from './netlink/kernel-error.ts';
 import { parseMac } from './netlink/message.ts';
 import { readNeighbor, writeDumpNeighbors, type NeighborMessage } from './netlink/neighbor.ts';
 import type { Rtnetlink } from './netlink/rtnetlink.ts';
-import { close, inNamespace, openIcmpv6Sender, sendToAllNodes } from './netlink/sys.ts';
+import { close, inNamespace, openIcmpv6Sender, sendToAll } from './netlink/sys.ts';
 
 /** RFC 4861 §10: the first few come faster (MAX_INITIAL_RTR_ADVERTISEMENTS). The time between the others is what FRR and others use. */
 const initialAdvertisements = 3;
@@ -133,8 +133,9 @@ export class LinkRouters {
 
   #advertise(): void {
     this.#cancel?.();
+    const initial = this.#sent < initialAdvertisements;
     for (const [name, watched] of this.#watched) {
-      const failure = this.#advertiseOn(name);
+      const failure = this.#advertiseOn(name, initial && watched.router === undefined);
       if (failure !== undefined && failure !== watched.lastFailure) this.#options.onFailed(name, failure);
       watched.lastFailure = failure;
     }
@@ -143,13 +144,14 @@ export class LinkRouters {
   }
 
   /** @returns why it could not be sent. */
-  #advertiseOn(name: string): string | undefined {
+  #advertiseOn(name: string, solicit: boolean): string | undefined {
     const { links, namespace } = this.#options;
     const link = links.links().find((candidate) => candidate.name === name);
     if (link === undefined) return 'there is no such interface';
     try {
       this.#socket ??= namespace === undefined ? openIcmpv6Sender() : inNamespace(namespace, openIcmpv6Sender);
-      sendToAllNodes(this.#socket, link.index, routerAdvertisement(link.mac));
+      sendToAll(this.#socket, 'nodes', link.index, routerAdvertisement(link.mac));
+      if (solicit) sendToAll(this.#socket, 'routers', link.index, routerSolicitation(link.mac));
       return undefined;
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
@@ -171,10 +173,19 @@ function isLinkLocalText(address: string | undefined): address is string {
   return bytes !== undefined && isLinkLocal(bytes);
 }
 
-/** RFC 4861 §4.2, with the source link-layer address (§4.6.1); the kernel fills in the checksum. */
+/** RFC 4861 §4.2; the kernel fills in the checksum. */
 function routerAdvertisement(mac: string): Uint8Array {
-  const type = 134;
-  const fixed = Uint8Array.of(type, 0, 0, 0, 64, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+  const hopLimit = 64;
+  return Uint8Array.of(134, 0, 0, 0, hopLimit, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ...sourceLinkLayerAddress(mac));
+}
+
+/** RFC 4861 §4.1. */
+function routerSolicitation(mac: string): Uint8Array {
+  return Uint8Array.of(133, 0, 0, 0, 0, 0, 0, 0, ...sourceLinkLayerAddress(mac));
+}
+
+/** RFC 4861 §4.6.1, of an Ethernet link. */
+function sourceLinkLayerAddress(mac: string): readonly number[] {
   const address = parseMac(mac);
-  return address === undefined ? fixed : Uint8Array.of(...fixed, 1, 1, ...address);
+  return address === undefined ? [] : [1, 1, ...address];
 }

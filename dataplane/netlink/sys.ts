@@ -198,12 +198,12 @@ export function openIcmpv6Sender(): number {
   }
 }
 
-/** To every node on the interface's link (ff02::1), from its link-local address. @throws KernelError; EADDRNOTAVAIL where it has none. */
-export function sendToAllNodes(fd: number, interfaceIndex: number, bytes: Uint8Array): void {
+/** To all of them on the interface's link (ff02::1, ff02::2), from its link-local address. @throws KernelError; EADDRNOTAVAIL where it has none. */
+export function sendToAll(fd: number, whom: 'nodes' | 'routers', interfaceIndex: number, bytes: Uint8Array): void {
   const address = Buffer.alloc(28);
   address.writeUInt16LE(AF_INET6, 0);
   address.set([0xff, 0x02], 8);
-  address[23] = 1;
+  address[23] = whom === 'nodes' ? 1 : 2;
   address.writeUInt32LE(interfaceIndex, 24);
   succeed('sendto(ICMPv6)', Number(calls.sendto(fd, bytes, bytes.length, 0, address, address.length)));
 }

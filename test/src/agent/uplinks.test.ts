@@ -51,7 +51,7 @@ protocol device {}
 protocol kernel { ipv4 { import none; export where source = RTS_BGP; }; }
 protocol static { ipv4; route ${prefix} via 192.0.2.6; }
 protocol bgp node {
-  local fe80::2 as 65002; neighbor fe80::1%eth1 external;
+  local fe80::2 as 65002; neighbor fe80::1%eth1 external; graceful restart on;
   connect delay time 1; connect retry time 1; error wait time 1, 2;
   ipv4 { import all; export all; extended next hop; };
 }
@@ -115,13 +115,24 @@ beforeAll(async () => {
   await Promise.all([frr.start(frrConfiguration), bird.start(birdConfiguration)]);
   mkdirSync(join(folder, 'manifests'));
   writeFileSync(join(folder, 'manifests', 'all.yaml'), manifests);
+  startAgent();
+}, 60_000);
+
+function startAgent(): void {
   const words = ['--node=node', `--source=dir:${join(folder, 'manifests')}`, '--roles=bgp,routes'];
   const places = [`--socket=${join(folder, 'godwit.ctl')}`, `--state=${join(folder, 'state')}`];
   agent = spawn('ip', ['netns', 'exec', node.name, process.execPath, main, 'agent', ...words, ...places]);
   for (const stream of [agent.stdout!, agent.stderr!]) {
     stream.setEncoding('utf8').on('data', (text: string) => (said += text));
   }
-}, 60_000);
+}
+
+async function stopAgent(signal: NodeJS.Signals): Promise<void> {
+  if (agent === undefined || agent.exitCode !== null || agent.signalCode !== null) return;
+  const gone = once(agent, 'exit');
+  agent.kill(signal);
+  await gone;
+}
 
 afterEach(({ task }) => {
   if (task.result?.state !== 'fail') return;
@@ -129,11 +140,7 @@ afterEach(({ task }) => {
 });
 
 afterAll(async () => {
-  if (agent !== undefined && agent.exitCode === null) {
-    const gone = once(agent, 'exit');
-    agent.kill('SIGTERM');
-    await gone;
-  }
+  await stopAgent('SIGTERM');
   await frr.stop();
   await bird.stop();
   for (const each of [node, frrHost, birdHost, world]) each.remove();
@@ -182,9 +189,7 @@ test('pods reach the outside over either, and the answers come back', async () =
 }, 30_000);
 
 test('the one that goes away leaves the other without a gap: replaced in place, and no packet is lost', async () => {
-  const monitor = spawn('ip', ['-n', node.name, 'monitor', 'route'], { stdio: ['ignore', 'pipe', 'ignore'] });
-  const seen: string[] = [];
-  createInterface({ input: monitor.stdout }).on('line', (line) => seen.push(line));
+  const watch = new RouteWatch();
   const pings = outside.map((address) => new Pings(address));
   await Promise.all(pings.map((each) => each.goOn(20)));
   frr.configure('router bgp 65001', 'neighbor eth0 shutdown');
@@ -194,17 +199,58 @@ test('the one that goes away leaves the other without a gap: replaced in place, 
   await eventually(() => expect(gateways()).toEqual([left(), right].sort()), { reason: 'both again', within: 60_000 });
   await Promise.all(pings.map((each) => each.goOn(20)));
   const lost = await Promise.all(pings.map((each) => each.end()));
-  monitor.kill();
   expect(lost.filter((count) => count > 0)).toEqual([]);
-  expect(seen.filter((line) => line.startsWith('Deleted') && line.includes(prefix))).toEqual([]);
+  expect(watch.end()).toEqual([]);
 }, 90_000);
 
-test('a link that fails takes its next hop along, and is used again when it is back', async () => {
+test.each(['SIGTERM', 'SIGKILL'] as const)(
+  'the agent ends by %s and comes back: its routes stay all the time, and no packet is lost',
+  async (signal) => {
+    const watch = new RouteWatch();
+    const pings = outside.map((address) => new Pings(address));
+    await Promise.all(pings.map((each) => each.goOn(20)));
+    await stopAgent(signal);
+    await Promise.all(pings.map((each) => each.goOn(20)));
+    said = '';
+    startAgent();
+    await eventually(() => said.match(/session established[^]*session established/), {
+      reason: 'both are back',
+      within: 60_000,
+    });
+    await eventually(() => bird.show('protocols all node').includes('Established'), { reason: 'BIRD, too' });
+    await Promise.all(pings.map((each) => each.goOn(50)));
+    expect(gateways()).toEqual([left(), right].sort());
+    const lost = await Promise.all(pings.map((each) => each.end()));
+    expect(lost.filter((count) => count > 0)).toEqual([]);
+    expect(watch.end()).toEqual([]);
+  },
+  90_000,
+);
+
+test('a link that fails takes its next hop along long before the hold time, and is used again when it is back', async () => {
   frrHost.ip('link set eth0 down');
+  await eventually(() => expect(gateways()).toEqual([right]), { reason: 'BIRD alone' });
   for (const address of outside) node.exec('ping', '-n', '-c1', '-W2', '-I', pod, address);
   frrHost.ip('link set eth0 up');
   await eventually(() => expect(gateways()).toEqual([left(), right].sort()), { reason: 'both again', within: 60_000 });
 }, 90_000);
+
+/** What the kernel tells of deletions of the route. */
+class RouteWatch {
+  readonly #child = spawn('ip', ['-n', node.name, 'monitor', 'route'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  readonly #deleted: string[] = [];
+
+  constructor() {
+    createInterface({ input: this.#child.stdout }).on('line', (line) => {
+      if (line.startsWith('Deleted') && line.includes(prefix)) this.#deleted.push(line);
+    });
+  }
+
+  end(): readonly string[] {
+    this.#child.kill();
+    return this.#deleted;
+  }
+}
 
 /** Requests from the pod to one address, fifty a second. */
 class Pings {
