@@ -105,6 +105,8 @@ beforeAll(async () => {
     namespace.ip(`addr flush dev ${name} scope link`);
     namespace.ip(`addr add ${address}/64 dev ${name} nodad`);
   }
+  ours.ip('addr add fd99::1/64 dev eth0 nodad');
+  birdNamespace.ip('addr add fd99::2/64 dev eth0 nodad');
   leave = enterNamespace(ours.path);
   capture = new Capture(ours.name);
   await capture.started();
@@ -121,7 +123,7 @@ beforeAll(async () => {
 });
 
 beforeEach(({ onTestFailed }) => {
-  onTestFailed(() => console.error(`BIRD:\n${bird.show('protocols all godwit')}\nFRR:\n${frr.log.slice(-3000)}`));
+  onTestFailed(() => console.error(`BIRD:\n${bird.show('protocols all')}\nFRR:\n${frr.log.slice(-3000)}`));
 });
 
 afterAll(async () => {
@@ -225,6 +227,44 @@ test('a range of an interface takes who comes there, and nobody else', async () 
   expect(members().filter((text) => text.startsWith('bird'))).toEqual([]);
   speaker!.configure(toSettings({ passive: true, remote: range('eth0') }, {}));
   await eventually(() => expect(members()).toContain('bird-fe80::2%eth0 of bird established'), { reason: 'it came' });
+});
+
+test('RFC 2545 §3: on a session between global addresses of one subnet the link-local one goes along, both ways', async () => {
+  const changes = { name: 'global', remoteAs: 65002, localAddress: 'fd99::1' } as const;
+  const { neighbors, ...rest } = toSettings({}, {});
+  speaker!.configure({
+    ...rest,
+    neighbors: [
+      ...neighbors,
+      neighbor('fd99::2', 65002, {
+        ...neighbors[0],
+        ...changes,
+        remote: { kind: 'address', address: 'fd99::2', port: 179 },
+        bfd: undefined,
+      }),
+    ],
+  });
+  bird.reconfigure(`${birdConfiguration()}
+protocol bgp wide {
+  local fd99::2 as 65002; neighbor fd99::1 as 65001; direct;
+  connect delay time 1; connect retry time 1; error wait time 1, 2;
+  ipv4 { table t4; import all; export all; extended next hop; };
+  ipv6 { table t6; import all; export all; };
+}`);
+  await established();
+  for (const [prefix, table] of [
+    ['fd10::/64', 't6'],
+    ['10.10.0.0/24', 't4'],
+  ]) {
+    const text = () => bird.show(`route ${prefix} protocol wide all table ${table}`);
+    await eventually(() => expect(text()).toMatch(/BGP\.next_hop: fd99::1 fe80::1/), { reason: `${prefix} at BIRD` });
+  }
+  for (const prefix of ['fd20::/64', '10.20.0.0/24']) {
+    const told = () => [...speaker!.routes({ prefix, peer: 'global' })];
+    await eventually(() => expect(told()).toMatchObject([{ nextHop: 'fd99::2', linkLocalNextHop: 'fe80::2%eth0' }]), {
+      reason: `${prefix} of BIRD`,
+    });
+  }
 });
 
 test('RFC 2385, RFC 5082: keys and GTSM; one key for one address, whatever the interface', async () => {
