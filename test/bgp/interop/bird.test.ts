@@ -9,6 +9,7 @@ protocol static s_${family} {
   ${family} { import filter {
     bgp_community.add((65001, 11));
     bgp_ext_community.add((rt, 65001, 12));
+    bgp_ext_community.add((rt, 4200000001, 15));
     bgp_large_community.add((4200000001, 13, 14));
     accept;
   }; };
@@ -40,7 +41,7 @@ class Router extends Bird implements Subject {
   readonly reflects = true;
   readonly refreshes = true;
   readonly helps = true;
-  readonly communities = [/\(65001,11\)/, /\(rt, 65001, 12\)/, /\(4200000001, 13, 14\)/];
+  readonly communities = [/\(65001,11\)/, /\(rt, 65001, 12\)/, /\(rt, 4200000001, 15\)/, /\(4200000001, 13, 14\)/];
 
   constructor(lab: InteropLab) {
     super(lab.theirs.name);

@@ -4,7 +4,8 @@ import type { InteropLab } from '../kit/interop-lab.ts';
 import type { Subject } from './router-stories.ts';
 import { tellRouterStories } from './router-stories.ts';
 
-const communities = 'community [65001:11] extended-community [target:65001:12] large-community [4200000001:13:14]';
+const communities =
+  'community [65001:11] extended-community [target:65001:12 target:4200000001:15] large-community [4200000001:13:14]';
 
 const configuration = `
 neighbor ${addresses.we} {
@@ -32,7 +33,12 @@ class Router extends ExaBgp implements Subject {
   /** 4.2.21 offers RFC 7313 and falls over its own BoRR (a TypeError): it comes back, and says everything anew. */
   readonly refreshes = true;
   readonly helps = false;
-  readonly communities = [/\[ ?65001, ?11 ?\]/, /"target:65001:12"/, /\[ ?4200000001, ?13 ?, ?14 ?\]/];
+  readonly communities = [
+    /\[ ?65001, ?11 ?\]/,
+    /"target:65001:12"/,
+    /"target:4200000001L:15"/,
+    /\[ ?4200000001, ?13 ?, ?14 ?\]/,
+  ];
 
   constructor(lab: InteropLab) {
     super(lab.theirs.name);

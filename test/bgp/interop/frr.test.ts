@@ -14,7 +14,7 @@ const configuration = `
 hostname test
 route-map own permit 10
  set community 65001:11
- set extcommunity rt 65001:12
+ set extcommunity rt 65001:12 4200000001:15
  set large-community 4200000001:13:14
 router bgp ${ourAs}
  bgp router-id ${addresses.daemon}
@@ -40,7 +40,12 @@ class Router extends Frr implements Subject {
   readonly reflects = true;
   readonly refreshes = true;
   readonly helps = true;
-  readonly communities = [/Community: 65001:11/, /RT:65001:12/, /Large Community: 4200000001:13:14/];
+  readonly communities = [
+    /Community: 65001:11/,
+    /RT:65001:12/,
+    /RT:4200000001:15/,
+    /Large Community: 4200000001:13:14/,
+  ];
 
   constructor(lab: InteropLab) {
     super(lab.theirs.name);

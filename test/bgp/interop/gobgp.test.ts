@@ -54,7 +54,7 @@ class Router extends GoBgp implements Subject {
   readonly reflects = true;
   readonly refreshes = true;
   readonly helps = true;
-  readonly communities = [/65001:11/, /65001:12/, /4200000001:13:14/];
+  readonly communities = [/65001:11/, /65001:12/, /64086\.59905:15/, /4200000001:13:14/];
 
   constructor(lab: InteropLab) {
     super(lab.theirs.name);
@@ -62,7 +62,8 @@ class Router extends GoBgp implements Subject {
 
   override async start(...words: string[]): Promise<void> {
     await super.start(configuration, ...words);
-    const attributes = 'community 65001:11 rt 65001:12 large-community 4200000001:13:14';
+    // It writes 4200000001 as 64086.59905, and does not read it otherwise.
+    const attributes = 'community 65001:11 rt 65001:12 64086.59905:15 large-community 4200000001:13:14';
     this.announce(prefixes.daemon[0], addresses.daemon, attributes);
     this.announce(prefixes.daemon[1], 'fd99::2', attributes);
   }

@@ -4,7 +4,8 @@ import type { InteropLab } from '../kit/interop-lab.ts';
 import type { Subject } from './router-stories.ts';
 import { tellRouterStories } from './router-stories.ts';
 
-const own = 'set { community 65001:11 ext-community rt 65001:12 large-community 4200000001:13:14 }';
+const own =
+  'set { community 65001:11 ext-community rt 65001:12 ext-community rt 4200000001:15 large-community 4200000001:13:14 }';
 
 /** Passive: it takes any new connection of an established neighbour for a restart, so that two dials that cross unsettle it. */
 const client = (address: string, more = '') => `neighbor ${address} {
@@ -37,7 +38,7 @@ class Router extends OpenBgpd implements Subject {
   /** 7.7 takes the message and logs `route refresh: AID IPv4 unicast not negotiated`, though it was. */
   readonly refreshes = false;
   readonly helps = true;
-  readonly communities = [/65001:11/, /rt 65001:12/, /4200000001:13:14/];
+  readonly communities = [/65001:11/, /rt 65001:12/, /rt 4200000001:15/, /4200000001:13:14/];
 
   constructor(lab: InteropLab) {
     super(lab.theirs.name);

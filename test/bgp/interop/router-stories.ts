@@ -7,7 +7,7 @@ import { addresses, externalAs, InteropLab, ourAs, prefixes } from '../kit/inter
 import type { InteropLabOptions } from '../kit/interop-lab.ts';
 
 export interface Subject extends Router {
-  /** How it writes 65001:11, the route target 65001:12, and 4200000001:13:14. */
+  /** How it writes 65001:11, the route targets 65001:12 and 4200000001:15, and 4200000001:13:14. */
   readonly communities: readonly RegExp[];
   /** Whether it passes on what it hears from its clients. */
   readonly reflects: boolean;
@@ -85,7 +85,7 @@ export function tellRouterStories(
     }
   });
 
-  test('RFC 1997, 4360, 8092: communities of all kinds pass through us unchanged', async () => {
+  test('RFC 1997, 4360, 5668, 8092: communities of all kinds pass through us unchanged', async () => {
     for (const prefix of prefixes.external) {
       for (const form of daemon.communities) expect(daemon.route(prefix)).toMatch(form);
     }
@@ -93,7 +93,7 @@ export function tellRouterStories(
       await eventually(() => lab.atBird('external', prefix).includes(`BGP.as_path: ${ourAs}`), { reason: prefix });
       const text = lab.atBird('external', prefix);
       expect(text).toContain('BGP.community: (65001,11)');
-      expect(text).toContain('BGP.ext_community: (rt, 65001, 12)');
+      expect(text).toMatch(/BGP.ext_community: (?=.*\(rt, 65001, 12\)).*\(rt, 4200000001, 15\)/);
       expect(text).toContain('BGP.large_community: (4200000001, 13, 14)');
     }
   });

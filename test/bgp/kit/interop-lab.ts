@@ -44,10 +44,11 @@ export const prefixes = {
   behind: ['10.50.0.0/24', 'fd50::/64'],
 } as const;
 
-/** On every route that is not ours: communities of three kinds. */
+/** On every route that is not ours: communities of three kinds; extended ones of an AS of two and of four octets. */
 const attributes = `
     bgp_community.add((65001, 11));
     bgp_ext_community.add((rt, 65001, 12));
+    bgp_ext_community.add((rt, 4200000001, 15));
     bgp_large_community.add((4200000001, 13, 14));
     accept;`;
 
