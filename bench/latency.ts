@@ -225,6 +225,7 @@ function makeModel(speaker: Speaker): ControlModel {
     memory: () => [],
     interfaces: () => [],
     changePeers: () => [],
+    bestPathCounts: () => ({}),
     rereadSource: () => [],
   };
 }

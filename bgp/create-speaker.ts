@@ -7,7 +7,15 @@
 import type { Driver } from './driver.ts';
 import { policyInForce } from './filter/filter.ts';
 import type { RoutePolicy } from './filter/filter.ts';
-import { canonicalAddress, canonicalPrefix, families, familyOfText } from './ip.ts';
+import {
+  canonicalAddress,
+  canonicalPrefix,
+  canonicalScopedAddress,
+  families,
+  familyOfText,
+  isLinkLocal,
+  parseAddress,
+} from './ip.ts';
 import { systemClock, TcpDriver } from './io/tcp-driver.ts';
 import { Speaker } from './speaker.ts';
 import type { SpeakerOptions } from './speaker-types.ts';
@@ -24,13 +32,16 @@ export interface SpeakerConfiguration extends Partial<Omit<SpeakerSettings, 'nei
 
 /** NeighborSettings, of which only remoteAs and one of address and range have no default. */
 export interface NeighborConfiguration extends Partial<Omit<NeighborSettings, 'remote'>> {
-  readonly remoteAs: number;
-  /** Of one neighbour. */
+  /** external: any but ours. */
+  readonly remoteAs: number | 'external';
+  /** Of one neighbour; a link-local one has its interface: `fe80::1%eth0`. */
   readonly address?: string;
   /** Its port; 179 unless told. */
   readonly port?: number;
   /** Every address of this prefix may be a neighbour, and is accepted when it comes. */
   readonly range?: string;
+  /** With a range of link-local addresses: the one interface that they come by. */
+  readonly interfaceName?: string;
 }
 
 export interface CreateSpeakerOptions extends SpeakerConfiguration, Partial<Omit<SpeakerOptions, 'settings'>> {
@@ -83,15 +94,15 @@ export function toSpeakerSettings(configuration: SpeakerConfiguration): SpeakerS
 }
 
 function toNeighborSettings(neighbor: NeighborConfiguration, ourAs: number, field: string): NeighborSettings {
-  const { address, port, range, ...others } = neighbor;
+  const { address, port, range, interfaceName, ...others } = neighbor;
   const { remoteAs, localAs = ourAs, holdTimeSeconds = 90, localAddress } = others;
-  checkAsNumber(remoteAs, `${field}.remoteAs`);
+  if (remoteAs !== 'external') checkAsNumber(remoteAs, `${field}.remoteAs`);
   checkAsNumber(localAs, `${field}.localAs`);
   if (holdTimeSeconds !== 0 && !isWhole(holdTimeSeconds, 3, 0xffff)) {
     throw new RangeError(`${field}.holdTimeSeconds: ${holdTimeSeconds} is neither 0 nor from 3 to 65535`);
   }
   if (others.families?.length === 0) throw new RangeError(`${field}.families: at least one`);
-  const remote = toRemote({ address, port, range }, field);
+  const remote = toRemote({ address, port, range, interfaceName }, field);
   const peerType = remoteAs === localAs ? 'iBGP' : 'eBGP';
   return {
     name: remote.kind === 'address' ? remote.address : remote.prefix,
@@ -110,13 +121,20 @@ function toNeighborSettings(neighbor: NeighborConfiguration, ourAs: number, fiel
 }
 
 function toRemote(
-  { address, port = 179, range }: Partial<NeighborConfiguration>,
+  { address, port = 179, range, interfaceName }: Partial<NeighborConfiguration>,
   field: string,
 ): NeighborSettings['remote'] {
   if ((address === undefined) === (range === undefined)) throw new RangeError(`${field}: either address or range`);
-  if (range !== undefined) return { kind: 'range', prefix: toPrefix(range, `${field}.range`) };
+  if (range !== undefined) {
+    return {
+      kind: 'range',
+      prefix: toPrefix(range, `${field}.range`),
+      ...(interfaceName !== undefined && { interfaceName }),
+    };
+  }
+  if (interfaceName !== undefined) throw new RangeError(`${field}.interfaceName: without a range`);
   if (!isWhole(port, 1, 0xffff)) throw new RangeError(`${field}.port: ${port} is not from 1 to 65535`);
-  return { kind: 'address', address: toAddress(address ?? '', `${field}.address`), port };
+  return { kind: 'address', address: toPeerAddress(address ?? '', `${field}.address`), port };
 }
 
 function policyName(
@@ -151,6 +169,16 @@ function toIdentifier(text: string, field: string): string {
 function toAddress(text: string, field: string): string {
   const address = canonicalAddress(text);
   if (address === undefined) throw new RangeError(`${field}: ${text} is no IP address`);
+  return address;
+}
+
+/** @throws RangeError also where a link-local address has no interface: nobody would know on which link it is. */
+function toPeerAddress(text: string, field: string): string {
+  const address = canonicalScopedAddress(text);
+  if (address === undefined) throw new RangeError(`${field}: ${text} is no IP address`);
+  if (isLinkLocal(parseAddress(address) ?? new Uint8Array(0))) {
+    throw new RangeError(`${field}: ${text} is link-local, and lacks its interface (${address}%eth0)`);
+  }
   return address;
 }
 

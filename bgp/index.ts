@@ -8,5 +8,6 @@ export type { ConfigureResult, PeerAction, SpeakerEvent, SpeakerOptions } from '
 export type { CreateSpeakerOptions, NeighborConfiguration, SpeakerConfiguration } from './create-speaker.ts';
 export { createSpeaker, toSpeakerSettings } from './create-speaker.ts';
 export { Speaker } from './speaker.ts';
+export type { BestPathCounts } from './rib/best-path-counts.ts';
 export type { BestPathReader, RibTotals, RouteQuery } from './rib/rib-types.ts';
 export { systemClock, TcpDriver } from './io/tcp-driver.ts';

@@ -11,6 +11,7 @@ import { BfdSessions } from './bfd/sessions.ts';
 import type { Clock, Connection, ConnectionHandler, Driver, SignatureDrops } from './driver.ts';
 import type { Family } from './ip.ts';
 import { Cease } from './registry.ts';
+import type { BestPathCounts } from './rib/best-path-counts.ts';
 import { Rib } from './rib/rib.ts';
 import type { BestPathReader, RibLocal, RibTotals, RouteQuery } from './rib/rib-types.ts';
 import { BestPathFeed } from './best-path-feed.ts';
@@ -160,6 +161,11 @@ export class Speaker {
 
   totals(): Record<Family, RibTotals> {
     return { ipv4: this.rib.totals('ipv4'), ipv6: this.rib.totals('ipv6') };
+  }
+
+  /** May be gone through bit by bit while the RIB changes. @returns counts by the peer's name. */
+  countBestPaths(): Generator<void, BestPathCounts> {
+    return this.rib.countBestPaths();
   }
 
   /** onReadable is called when there may be something to read; never from inside read(). */

@@ -44,6 +44,11 @@ export class PathStore {
     return this.#rows.chunks[id >>> chunkBits]!;
   }
 
+  /** Whether any row of the row's chunk is in use. */
+  hasChunk(id: number): boolean {
+    return this.#rows.chunks[id >>> chunkBits] !== undefined;
+  }
+
   isUsed(id: number): boolean {
     const chunk = this.#rows.chunks[id >>> chunkBits];
     return chunk !== undefined && chunk.prefix[id & rowMask] !== 0;

@@ -22,6 +22,8 @@ import type { LocalNumbers } from './adj-rib-in.ts';
 import { AdjRibOut } from './adj-rib-out.ts';
 import { AttributePool } from './attribute-pool.ts';
 import { Rung, decisionKey } from './best-path.ts';
+import { countBestPaths } from './best-path-counts.ts';
+import type { BestPathCounts } from './best-path-counts.ts';
 import type { Position } from './change-log.ts';
 import { FamilyTable } from './family-table.ts';
 import { PeerTable, identifier, localPeer, ourselves } from './peer-table.ts';
@@ -319,6 +321,11 @@ export class Rib {
     const table = this.#tables[family];
     const { count: rows } = table.prefixes;
     return { prefixes: table.livePrefixes, paths: table.paths.count, attributes: this.#pool.count, rows };
+  }
+
+  /** To be gone through bit by bit while the RIB changes. */
+  countBestPaths(): Generator<void, BestPathCounts> {
+    return countBestPaths(this.#tables);
   }
 
   /** Something about the family's prefixes changed: those who were told everything are told so. */

@@ -3,7 +3,7 @@
  * Leaves out: the words of either protocol (src/control).
  */
 
-import type { PeerAction, RouteStatus, Speaker } from '../../bgp/index.ts';
+import type { BestPathCounts, PeerAction, RouteStatus, Speaker } from '../../bgp/index.ts';
 import { canonicalPrefix, familyOfText, parseAddress, parsePrefix, prefixContains, type Family } from '../../bgp/ip.ts';
 import type { HostRoutes, LinkMonitor } from '../../dataplane/index.ts';
 import type {
@@ -186,6 +186,15 @@ export class AgentControlModel implements ControlModel {
     }));
   }
 
+  async bestPathCounts(): Promise<BestPathCounts> {
+    const counting = this.#agent.speaker.countBestPaths();
+    for (;;) {
+      const step = counting.next();
+      if (step.done) return step.value;
+      await rest();
+    }
+  }
+
   changePeers(change: PeerChange, names: readonly string[], text: string): readonly PeerChangeOutcome[] {
     const { speaker } = this.#agent;
     const disabled = new Map(speaker.peers().map((peer) => [peer.name, peer.disabled]));
@@ -251,6 +260,13 @@ export class AgentControlModel implements ControlModel {
       ...(hop.gateway !== undefined && hop.gateway !== route.nextHop && { gateway: hop.gateway }),
     };
   }
+}
+
+/** Everything else goes on meanwhile. */
+function rest(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
 }
 
 function isBest({ selected }: RouteStatus): boolean {

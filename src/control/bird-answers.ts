@@ -25,7 +25,7 @@ export async function* answer(command: Command, model: ControlModel, now: number
     case 'showStatus':
       return yield statusLines(await model.status(), now);
     case 'showProtocols':
-      return yield* protocolLines(await model.protocols(), command);
+      return yield* protocolLines(await model.protocols(), command, command.all ? await model.bestPathCounts() : {});
     case 'showRoute':
       return yield* routeLines(model, command);
     case 'showPolicy': {

@@ -28,6 +28,8 @@ export interface ControlModel {
   why(target: string): Answer<RouteReport>;
   memory(): Answer<readonly MemoryLine[]>;
   interfaces(): Answer<readonly InterfaceStatus[]>;
+  /** Of each peer, by its name: the prefixes whose best path it told. Takes a look at every path. */
+  bestPathCounts(): Answer<Readonly<Record<string, Readonly<Record<Family, number>>>>>;
   /**
    * Does something to BGP sessions, by the names of their peers; other names are none of its business.
    * @param text for the peers' operators, where it ends a session (RFC 9003).

@@ -29,6 +29,8 @@ export function protocolName(protocol: ProtocolStatus): string {
 export function* protocolLines(
   protocols: readonly ProtocolStatus[],
   command: ProtocolsCommand,
+  /** Of `all`: how many best paths each peer has. */
+  preferred: Readonly<Record<string, Readonly<Record<Family, number>>>>,
 ): Generator<readonly ReplyLine[]> {
   const matches = nameMatcher(command.pattern);
   const shown = protocols.filter((protocol) => matches(protocolName(protocol)));
@@ -43,7 +45,7 @@ export function* protocolLines(
   }
   for (const protocol of shown) {
     const line: ReplyLine = { code: replyCode.protocolList, text: protocolRow(protocol, width) };
-    yield command.all ? [line, ...detailLines(protocol)] : [line];
+    yield command.all ? [line, ...detailLines(protocol, preferred)] : [line];
   }
   yield [{ code: replyCode.ok, text: '', final: true }];
 }
@@ -65,13 +67,18 @@ function protocolRow(protocol: ProtocolStatus, width: number): string {
   return row(width, peer.name, 'BGP', '---', state, timeText(peer.since), info);
 }
 
-function detailLines(protocol: ProtocolStatus): readonly ReplyLine[] {
+function detailLines(
+  protocol: ProtocolStatus,
+  preferred: Readonly<Record<string, Readonly<Record<Family, number>>>>,
+): readonly ReplyLine[] {
   const texts =
-    protocol.kind === 'bgp' ? peerDetails(protocol.peer) : (protocol.details ?? []).map((line) => `  ${line}`);
+    protocol.kind === 'bgp'
+      ? peerDetails(protocol.peer, preferred[protocol.peer.name])
+      : (protocol.details ?? []).map((line) => `  ${line}`);
   return [...texts, ''].map((text) => ({ code: replyCode.protocolDetails, text }));
 }
 
-function peerDetails(peer: PeerStatus): string[] {
+function peerDetails(peer: PeerStatus, preferred: Readonly<Record<Family, number>> | undefined): string[] {
   const lines: string[] = [];
   // Where values begin; two columns earlier within a channel.
   let column = 22;
@@ -119,6 +126,7 @@ function peerDetails(peer: PeerStatus): string[] {
     }
     const { imported, filtered, exported, stale } = family;
     const counts = [`${imported} imported`, filtered > 0 ? `${filtered} filtered` : '', `${exported} exported`];
+    counts.push(`${preferred?.[family.family] ?? 0} preferred`);
     if (stale > 0) counts.push(`${stale} stale`);
     add(2, 'Routes', counts.filter((text) => text !== '').join(', '));
     if (peer.state !== 'established') continue;

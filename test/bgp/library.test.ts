@@ -243,6 +243,17 @@ test('the policy in force is told: RFC 8212 for an eBGP neighbour without filter
   expect(textOf(65001)).toBe('import: all; export: all');
 });
 
+test('neighbours on a link without addresses', () => {
+  const neighbors = [
+    { address: 'FE80::1%eth0', remoteAs: 'external' },
+    { range: 'fe80::/10', interfaceName: 'eth1', remoteAs: 65001 },
+  ] as const;
+  expect(toSpeakerSettings({ asNumber: 65001, routerId: '192.0.2.1', neighbors }).neighbors).toMatchObject([
+    { name: 'fe80::1%eth0', remote: { kind: 'address', address: 'fe80::1%eth0', port: 179 }, remoteAs: 'external' },
+    { remote: { kind: 'range', prefix: 'fe80::/10', interfaceName: 'eth1' }, passive: true },
+  ]);
+});
+
 test.each<[string, Partial<SpeakerConfiguration>, string]>([
   ['an AS number of 0', { asNumber: 0 }, 'asNumber: 0 is no AS number (1 to 4294967295)'],
   ['a router id of words', { routerId: 'me' }, 'routerId: me is no identifier (as 192.0.2.1, and not 0.0.0.0)'],
@@ -256,6 +267,16 @@ test.each<[string, Partial<SpeakerConfiguration>, string]>([
     'half an address',
     { neighbors: [{ address: '192.0.2', remoteAs: 1 }] },
     'neighbors[0].address: 192.0.2 is no IP address',
+  ],
+  [
+    'a link-local address without its interface',
+    { neighbors: [{ address: 'fe80::1', remoteAs: 1 }] },
+    'neighbors[0].address: fe80::1 is link-local, and lacks its interface (fe80::1%eth0)',
+  ],
+  [
+    'an interface without a range',
+    { neighbors: [{ address: 'fe80::1%eth0', interfaceName: 'eth0', remoteAs: 1 }] },
+    'neighbors[0].interfaceName: without a range',
   ],
   ['neither address nor range', { neighbors: [{ remoteAs: 1 }] }, 'neighbors[0]: either address or range'],
   ['both', { neighbors: [{ remoteAs: 1, address: '::1', range: '::/0' }] }, 'neighbors[0]: either address or range'],

@@ -147,7 +147,7 @@ describe('the lines that other programs read are those of BIRD', () => {
     ['show protocols all @', 'session', /^ {4}Session: {10}external/m],
     ['show protocols all @', 'source', new RegExp(`^ {4}Source address: {3}${address}$`, 'm')],
     ['show protocols all @', 'channel', /^ {2}Channel ipv4\n {4}State: {10}UP\n {4}Table: {10}master4$/m],
-    ['show protocols all @', 'counts', /^ {4}Routes: {9}\d+ imported, (?:\d+ filtered, )?\d+ exported/m],
+    ['show protocols all @', 'counts', /^ {4}Routes: {9}\d+ imported, (?:\d+ filtered, )?\d+ exported, \d+ preferred/m],
     ['show route', 'table', /^Table master4:$/m],
     ['show route', 'table IPv6', /^\nTable master6:$/m],
     [
@@ -198,7 +198,7 @@ test('show route import, noexport, filtered, where: what was told, kept back and
   const prefixes = async (command: string) =>
     [...(await birdc(command)).matchAll(/^([0-9a-f.:]+\/\d+) /gm)].map(([, prefix]) => prefix).sort();
   const protocols = await birdc('show protocols all peer_tor');
-  expect(protocols).toMatch(/Routes: +1 imported, 1 filtered, 1 exported/);
+  expect(protocols).toMatch(/Routes: +1 imported, 1 filtered, 1 exported, 1 preferred/);
   expect(await prefixes('show route import table peer_tor.ipv4')).toEqual(['10.20.0.0/24', '10.21.0.0/24']);
   expect(await prefixes('show route filtered')).toEqual(['10.21.0.0/24']);
   expect(await prefixes('show route protocol peer_tor')).toEqual(['10.20.0.0/24', 'fd20::/64']);
@@ -225,6 +225,7 @@ test('prometheus-bird-exporter tells what the agent tells', async () => {
   expect(value('bird_protocol_prefix_import_count', ...session, 'ip_version="4"')).toBe(1);
   expect(value('bird_protocol_prefix_filter_count', ...session, 'ip_version="4"')).toBe(1);
   expect(value('bird_protocol_prefix_export_count', ...session, 'ip_version="4"')).toBe(1);
+  expect(value('bird_protocol_prefix_preferred_count', ...session, 'ip_version="4"')).toBe(1);
   expect(value('bird_protocol_prefix_import_count', ...session, 'ip_version="6"')).toBe(1);
   expect(value('bird_protocol_up', 'proto="Kernel"', 'name="kernel4"')).toBe(1);
   const uptime = value('bird_protocol_uptime', ...session);

@@ -296,6 +296,7 @@ export function fakeModel({ many = 0 }: FakeModelOptions = {}): FakeModel {
       { index: 7, name: 'eth0', up: true, mtu: 1500, addresses: ['fe80::1/64', '10.1.1.11/24', 'fd00:1::11/64'] },
       { index: 8, name: 'eth1', up: false, mtu: 1500, addresses: [] },
     ],
+    bestPathCounts: () => ({ 'rr-1': { ipv4: 2, ipv6: 0 } }),
     changePeers: (change, names, text) => {
       changes.push([change, ...names, text].filter(Boolean).join(' '));
       return names.map((name) => {
