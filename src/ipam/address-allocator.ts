@@ -68,9 +68,13 @@ export class AddressAllocator {
    * Who holds an address of a range that is no longer there keeps it.
    * @param cidrs known to be valid
    * @param reserved addresses and CIDRs, known to be valid
+   * @param single CIDRs of one address each, which a pod may have
    */
-  setRanges(cidrs: readonly string[], reserved: readonly string[]): void {
-    this.#ranges = [...new Set(cidrs)].map(toPodRange);
+  setRanges(cidrs: readonly string[], reserved: readonly string[], single: readonly string[] = []): void {
+    this.#ranges = [
+      ...[...new Set(cidrs)].map(toPodRange),
+      ...single.map((text): PodRange => ({ ...toNumberRange(text)!, text })),
+    ];
     this.#reserved = mergeRanges(reserved.map((text) => toNumberRange(text)!));
   }
 
@@ -96,6 +100,22 @@ export class AddressAllocator {
     }
     this.#take(owner, addresses);
     return { kind: 'allocated', addresses };
+  }
+
+  /** An address that no pod here is given until it is released. @returns whether it was free: held by nobody, rested, not reserved */
+  setAside(owner: string, address: string, now: number): boolean {
+    this.#forgetRested(now);
+    const family = familyOfText(address);
+    const number = addressToNumber(address);
+    const isFree =
+      !this.#owners.has(address) &&
+      !this.#released.has(address) &&
+      this.#reservation(family, number) === undefined &&
+      this.#ranges.some((range) => inRange(range, family, number));
+    if (!isFree) return false;
+    this.#byOwner.set(owner, [address]);
+    this.#owners.set(address, owner);
+    return true;
   }
 
   /** The addresses rest from now on. @returns those that the owner held */

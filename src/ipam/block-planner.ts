@@ -1,11 +1,19 @@
 /**
  * Which pools a pod's addresses are of, and which block of a pool a node claims next. Pure: who claims is src/agent/ipam.
- * Leaves out: borrowing. A node whose blocks are full claims another; an address of another node's block it never gives.
+ * Leaves out: single addresses of other nodes' blocks (borrowing.ts).
  * Holds: a block that is proposed overlaps no block, nor the pod range of another node, and has an address for a pod;
  * every node begins its search at another place, so that nodes that come at one time seldom want the same block.
  */
 
-import { addressLength, families, familyOfText, parsePrefix, type Family } from '../../bgp/ip.ts';
+import {
+  addressLength,
+  families,
+  familyOfText,
+  parseAddress,
+  parsePrefix,
+  prefixContains,
+  type Family,
+} from '../../bgp/ip.ts';
 import { blockSizeOf, type IpPool } from '../resources/ip-pool.ts';
 import { parseSelector, type Labels } from '../resources/selector.ts';
 import { nonZeroHash32 } from '../topology/hash.ts';
@@ -123,6 +131,11 @@ export function blockOf(pool: IpPool, address: string): string | undefined {
   const length = blockSizeOf(pool);
   const size = 1n << BigInt(addressLength[family] * 8 - length);
   return `${numberToAddress(family, first - (first % size))}/${length}`;
+}
+
+/** @param cidr and `address`: known to be valid */
+export function covers(cidr: string, address: string): boolean {
+  return prefixContains(parsePrefix(cidr)!, parseAddress(address)!);
 }
 
 /** What is in a pool, for whoever is refused: `IPPool pods: 1024 blocks, all taken`. */

@@ -238,11 +238,13 @@ export const calicoKindsWithout: Readonly<Record<string, KindWithout>> = {
   KubeControllersConfiguration: { level: 'note', instead: 'there is no such controller' },
   IPAMConfig: {
     level: 'note',
-    instead: 'a node has the ranges of its spec.podCIDRs, or with --ipam pools blocks, as many as it needs',
+    instead:
+      'a node has the ranges of its spec.podCIDRs, or with --ipam pools blocks, as many as it needs; strictAffinity is a field of the IPPool',
   },
   IPAMConfiguration: {
     level: 'note',
-    instead: 'a node has the ranges of its spec.podCIDRs, or with --ipam pools blocks, as many as it needs',
+    instead:
+      'a node has the ranges of its spec.podCIDRs, or with --ipam pools blocks, as many as it needs; strictAffinity is a field of the IPPool',
   },
   IPReservation: { level: 'lost', instead: 'write an IPReservation of godwit.dev/v1 with the same spec' },
   ClusterInformation: state,

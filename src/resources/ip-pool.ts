@@ -37,6 +37,10 @@ const spec = withRules(
     namespaceSelector: selector().prefault('all()').meta({
       description: 'With `--ipam pools`: the namespaces whose pods have addresses of this pool, by their labels.',
     }),
+    strictAffinity: z.boolean().default(false).meta({
+      description:
+        "With `--ipam pools`: no node borrows single addresses of other nodes' blocks when the pool has no free block. A borrowed address is advertised as a /32 or /128.",
+    }),
     disabled: z.boolean().default(false).meta({
       description: 'No tunnels for this pool, and no pod is given an address of it; its range stays reserved.',
     }),

@@ -1,9 +1,11 @@
 /**
  * IPAMBlock: a piece of an IPPool that one node has claimed, with `--ipam pools`.
+ * A block of one address is a loan: it lies in another node's block, and is in force while that node's annotation says so.
  * Holds: the name is made of the CIDR, so a block has one object at most, and whoever could create it has the block.
  */
 
 import { z } from 'zod';
+import { addressLength, parsePrefix, prefixCovers } from '../../bgp/ip.ts';
 import { defineCustomResource, subdomainName, withRules, type CustomObject } from './define.ts';
 import { cidr } from './fields.ts';
 
@@ -31,7 +33,7 @@ export const ipamBlockDefinition = defineCustomResource({
   plural: 'ipamblocks',
   shortNames: [],
   description:
-    'A piece of an IPPool that a node has claimed. Made and deleted by the agents with `--ipam pools`; in a folder of manifests by hand. One that is deleted while pods have addresses of it is claimed again.',
+    'A piece of an IPPool that a node has claimed. Made and deleted by the agents with `--ipam pools`; in a folder of manifests by hand. One that is deleted while pods have addresses of it is claimed again. One of a single address is borrowed from the block in which it lies: it counts while its annotation `godwit.dev/lent-by` names the node of that block.',
   spec,
   objectRules: [
     {
@@ -72,4 +74,31 @@ export function byAge(a: IpamBlock, b: IpamBlock): number {
     ({ metadata: { creationTimestamp = '', name } }) => `${creationTimestamp} ${name}`,
   );
   return first < second ? -1 : 1;
+}
+
+/** On a block of one address: the node that lends it, written by that node. */
+export const lentByAnnotation = 'godwit.dev/lent-by';
+
+/** @param cidr canonical text */
+export function isSingleAddress(cidr: string): boolean {
+  const { family, length } = parsePrefix(cidr)!;
+  return length === addressLength[family] * 8;
+}
+
+/** The block of which the address is asked or lent; undefined: there is none. */
+export function lenderOf(blocks: Iterable<IpamBlock>, { spec: { cidr } }: IpamBlock): IpamBlock | undefined {
+  const address = parsePrefix(cidr)!;
+  for (const block of blocks) {
+    if (!isSingleAddress(block.spec.cidr) && prefixCovers(parsePrefix(block.spec.cidr)!, address)) return block;
+  }
+  return undefined;
+}
+
+/** All but single addresses that nobody has lent: their node may neither use nor advertise them. */
+export function blocksInForce(blocks: readonly IpamBlock[]): IpamBlock[] {
+  return blocks.filter((block) => {
+    if (!isSingleAddress(block.spec.cidr)) return true;
+    const lender = block.metadata.annotations[lentByAnnotation];
+    return lender !== undefined && lenderOf(blocks, block)?.spec.node === lender;
+  });
 }

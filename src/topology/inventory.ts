@@ -10,7 +10,7 @@ import { families, formatAddress, parsePrefix, type Family, type Prefix } from '
 import { bgpConfigurationOf } from '../resources/bgp-configuration.ts';
 import type { ClusterState } from '../resources/cluster-state.ts';
 import type { IpPool } from '../resources/ip-pool.ts';
-import { byAge, type IpamBlock } from '../resources/ipam-block.ts';
+import { blocksInForce, byAge, isSingleAddress, type IpamBlock } from '../resources/ipam-block.ts';
 import {
   annotatedAsNumber,
   internalIp,
@@ -96,7 +96,7 @@ export function toInventory(state: ClusterState, self: Self): Inventory {
   const nodes = new Map<string, ClusterNode>();
   const byAddress = new Map<string, ClusterNode>();
   const owners = new PrefixMap<ClusterNode>();
-  const blocks = Map.groupBy([...state.ipamBlocks.values()].sort(byAge), ({ spec }) => spec.node);
+  const blocks = Map.groupBy(blocksInForce([...state.ipamBlocks.values()]).sort(byAge), ({ spec }) => spec.node);
   const names = new Set([...state.nodes.keys(), self.nodeName]);
   for (const name of [...names].sort()) {
     const object = state.nodes.get(name);
@@ -138,9 +138,9 @@ export function toInventory(state: ClusterState, self: Self): Inventory {
   };
 }
 
-/** The node's tunnel address: the first address of its first pod range of the family, in canonical text. */
+/** The node's tunnel address: the first address of its first pod range of the family, in canonical text; what it borrowed is a pod's. */
 export function tunnelAddressOf(node: ClusterNode, family: Family): string | undefined {
-  const range = node.podPrefixes.find(({ prefix }) => prefix.family === family);
+  const range = node.podPrefixes.find(({ prefix, text }) => prefix.family === family && !isSingleAddress(text));
   return range && formatAddress(range.prefix.bytes);
 }
 

@@ -220,7 +220,7 @@ describe.skipIf(tools === undefined)('the chart', () => {
       );
     expect(writes('default')).toEqual([]);
     expect(writes('blocks of pools')).toEqual([
-      { apiGroups: ['godwit.dev'], resources: ['ipamblocks'], verbs: ['create', 'delete'] },
+      { apiGroups: ['godwit.dev'], resources: ['ipamblocks'], verbs: ['create', 'delete', 'patch'] },
     ]);
   });
 

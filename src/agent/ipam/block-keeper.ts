@@ -2,27 +2,21 @@
  * The node's blocks of IPPools: claims them, gives pods addresses of them, gives back those that are empty.
  *
  *     ADD ─► allocate ─► address of a block that is ours ─ none left ─► claim (create) ─► the source tells of it ─► again
+ *                                                                          └─ no block is free ─► borrow an address ─► again
  *
  * Holds: a block is used only when the source tells that it is this node's (so that it is advertised besides), and is given
- * back only when no pod has an address of it. A claim is on disk before a pod has an address of it. Without the API server the blocks that are known serve on. A block that was
- * taken away while pods have addresses of it is claimed again; where another node has it, that is said until the pods are gone.
+ * back only when no pod has an address of it. A claim is on disk before a pod has an address of it. Without the API server the blocks
+ * that are known serve on.
  */
 
 import type { Clock } from '../../../dataplane/index.ts';
-import {
-  families,
-  familyOfText,
-  parseAddress,
-  parsePrefix,
-  prefixContains,
-  prefixesOverlap,
-  type Family,
-} from '../../../bgp/ip.ts';
+import { families, familyOfText, parsePrefix, prefixesOverlap, type Family } from '../../../bgp/ip.ts';
 import type { AddressAllocator, Allocation, RangeUsage } from '../../ipam/address-allocator.ts';
 import {
   blockOf,
   bySpeciality,
   choosePools,
+  covers,
   describePool,
   familiesOf,
   nextBlock,
@@ -31,11 +25,14 @@ import {
 } from '../../ipam/block-planner.ts';
 import type { ClusterState } from '../../resources/cluster-state.ts';
 import type { IpPool } from '../../resources/ip-pool.ts';
-import { byAge, type IpamBlock } from '../../resources/ipam-block.ts';
+import { blocksInForce, byAge, isSingleAddress, type IpamBlock } from '../../resources/ipam-block.ts';
 import type { Pod } from '../../resources/pod.ts';
 import type { AddressRequest, NodeNetwork, PodAddressing } from '../cni/attacher.ts';
 import type { Log } from '../log.ts';
+import { Borrower } from './borrower.ts';
 import type { BlockRegistry, Claim } from './kube-blocks.ts';
+import { addressOf, Lender } from './lender.ts';
+import { LostBlocks, type LostBlock } from './lost-blocks.ts';
 
 /** Milliseconds. */
 export interface BlockTimes {
@@ -65,20 +62,18 @@ export interface BlockKeeperOptions {
   readonly times?: Partial<BlockTimes>;
 }
 
-export interface LostBlock {
-  readonly message: string;
-  readonly since: number;
-}
-
-type Growth = { readonly kind: 'grown' } | { readonly kind: 'none'; readonly reason: string };
+type Growth =
+  | { readonly kind: 'grown' }
+  /** `full`: the pool has no free block; else one could not be had just now. */
+  | { readonly kind: 'none'; readonly full: boolean; readonly reason: string };
 
 export class BlockKeeper implements PodAddressing {
   readonly #options: BlockKeeperOptions;
   readonly #times: BlockTimes;
-  /** Of this node, oldest first. */
+  readonly #lender: Lender | undefined;
+  readonly #borrower: Borrower | undefined;
+  /** Of this node, oldest first; single addresses that were lent to it among them. */
   #own: readonly IpamBlock[] = [];
-  /** What was this node's, by CIDR, but for what it gave back itself. */
-  readonly #had = new Map<string, IpamBlock['spec']>();
   /** CIDRs of this node that a start without the API server would not know of yet. */
   readonly #unkept = new Set<string>();
   #started = false;
@@ -88,8 +83,7 @@ export class BlockKeeper implements PodAddressing {
   readonly #emptySince = new Map<string, number>();
   /** Node → since when it is gone. */
   readonly #goneSince = new Map<string, number>();
-  /** CIDR → what is wrong with a block that pods here have addresses of. */
-  readonly #lost = new Map<string, LostBlock>();
+  readonly #lost: LostBlocks;
   /** By pool: one claim at a time. */
   readonly #growing = new Map<string, Promise<Growth>>();
   readonly #waiting = new Set<() => void>();
@@ -101,12 +95,36 @@ export class BlockKeeper implements PodAddressing {
   constructor(options: BlockKeeperOptions) {
     this.#options = options;
     this.#times = { ...usualTimes, ...options.times };
+    this.#lost = new LostBlocks({
+      ...options,
+      own: () => this.#own,
+      claimAgain: (cidr, pool) => this.#claimAgain(cidr, pool),
+    });
+    const { registry } = options;
+    if (registry === undefined) return;
+    this.#lender = new Lender({
+      ...options,
+      registry,
+      blocks: () => options.state().ipamBlocks.values(),
+      persist: options.persist ?? (() => Promise.resolve()),
+      mayLend: ({ spec: { cidr, pool } }) =>
+        this.#usable().includes(cidr) && options.state().ipPools.get(pool)?.spec.strictAffinity === false,
+      isGone: (node) => this.#isGone(node),
+    });
+    this.#borrower = new Borrower({
+      ...options,
+      registry,
+      reserved: () => options.node().reserved,
+      usable: () => this.#usable(),
+      nextChange: (milliseconds) => this.#nextChange(milliseconds),
+    });
   }
 
   /** Begins to look after the blocks; the source has told everything that it has, and addresses in use are restored. */
   start(): void {
     this.onBlocksChanged();
     this.#started = true;
+    this.#lend();
     void this.#check();
   }
 
@@ -121,22 +139,29 @@ export class BlockKeeper implements PodAddressing {
     const { nodeName, state, clock } = this.#options;
     const { ipamBlocks, nodes } = state();
     const blocks = [...ipamBlocks.values()];
-    this.#own = blocks.filter(({ spec }) => spec.node === nodeName).sort(byAge);
+    this.#own = blocksInForce(blocks)
+      .filter(({ spec }) => spec.node === nodeName)
+      .sort(byAge);
     const own = new Set(this.#own.map(({ spec }) => spec.cidr));
     for (const cidr of this.#leaving) {
       if (own.has(cidr)) continue;
       this.#leaving.delete(cidr);
-      this.#had.delete(cidr);
+      this.#lost.forget(cidr);
     }
     for (const cidr of this.#emptySince.keys()) if (!own.has(cidr)) this.#emptySince.delete(cidr);
-    for (const { spec } of this.#own) {
-      if (this.#started && !this.#had.has(spec.cidr)) this.#keep(spec.cidr);
-      this.#had.set(spec.cidr, spec);
-    }
+    const fresh = this.#lost.remember(this.#own);
+    if (this.#started) for (const { spec } of fresh) this.#keep(spec.cidr);
     const absent = new Set(blocks.map(({ spec }) => spec.node).filter((name) => !nodes.has(name)));
     for (const name of this.#goneSince.keys()) if (!absent.has(name)) this.#goneSince.delete(name);
     for (const name of absent) if (!this.#goneSince.has(name)) this.#goneSince.set(name, clock.now());
+    this.#lend();
     for (const wake of this.#waiting) wake();
+  }
+
+  #lend(): void {
+    if (!this.#started) return;
+    this.#setRanges();
+    this.#lender?.review();
   }
 
   #keep(cidr: string): void {
@@ -149,18 +174,29 @@ export class BlockKeeper implements PodAddressing {
     });
   }
 
-  async allocate({ owner, requested, object }: AddressRequest): Promise<Allocation> {
+  async allocate(request: AddressRequest): Promise<Allocation> {
+    const borrowed: string[] = [];
+    try {
+      return await this.#allocate(request, borrowed);
+    } finally {
+      for (const cidr of borrowed) this.#borrower?.settle(cidr);
+    }
+  }
+
+  /** @param borrowed is told what was borrowed meanwhile */
+  async #allocate({ owner, requested, object }: AddressRequest, borrowed: string[]): Promise<Allocation> {
     const { allocator, clock } = this.#options;
     const choice = this.#choose(object);
     if (choice.kind === 'refused') return choice;
     const { pools } = choice;
     const deadline = clock.now() + this.#times.patience;
-    const asked = await this.#claimRequested(requested, pools);
+    const asked = await this.#claimRequested(requested, pools, borrowed);
     if (asked !== undefined) return asked;
     // A pool serves when those before it have nothing left, also nothing to claim; to an address by name its place is nothing.
     const serving = { ipv4: 1, ipv6: 1 };
     for (const address of requested) serving[familyOfText(address)] = Number.POSITIVE_INFINITY;
     const reasons = new Set<string>();
+    const full = new Set<IpPool>();
     for (;;) {
       this.#setRanges();
       const ranges = this.#usable().filter((cidr) => {
@@ -174,16 +210,22 @@ export class BlockKeeper implements PodAddressing {
       const growth: Growth =
         clock.now() < deadline && !this.#closed
           ? await this.#grow(pools[family][serving[family] - 1])
-          : { kind: 'none', reason: 'others were faster for too long' };
+          : { kind: 'none', full: false, reason: 'others were faster for too long' };
       if (growth.kind === 'grown') continue;
       reasons.add(growth.reason);
+      if (growth.full) full.add(pools[family][serving[family] - 1]);
       if (serving[family] < pools[family].length) {
         serving[family]++;
         continue;
       }
       this.#setRanges();
       const last = allocator.allocate({ ...request, now: clock.now() });
-      return last.kind === 'allocated' ? last : { ...last, reason: [last.reason, ...reasons].join('; ') };
+      if (last.kind === 'allocated' || last.exhausted === undefined) return last;
+      const loan = await this.#borrower?.borrow([...full], last.exhausted, deadline);
+      if (loan?.kind !== 'lent') {
+        return { ...last, reason: [last.reason, ...reasons, ...(loan?.reasons ?? [])].join('; ') };
+      }
+      borrowed.push(loan.cidr);
     }
   }
 
@@ -194,7 +236,7 @@ export class BlockKeeper implements PodAddressing {
 
   /** For people: blocks that are no longer this node's, and that pods have addresses of. */
   lost(): readonly LostBlock[] {
-    return [...this.#lost.values()];
+    return this.#lost.list();
   }
 
   usage(): RangeUsage[] {
@@ -225,27 +267,43 @@ export class BlockKeeper implements PodAddressing {
     return [...state().ipPools.values()].filter((pool) => servesNode(pool, labels)).sort((a, b) => bySpeciality(b, a));
   }
 
+  /** Of this node, without what it borrowed. */
+  #blocks(): IpamBlock[] {
+    return this.#own.filter(({ spec }) => !isSingleAddress(spec.cidr));
+  }
+
   #usable(): string[] {
-    return this.#own.map(({ spec }) => spec.cidr).filter((cidr) => !this.#leaving.has(cidr) && !this.#unkept.has(cidr));
+    return this.#own
+      .map(({ spec }) => spec.cidr)
+      .filter((cidr) => !this.#leaving.has(cidr) && !this.#unkept.has(cidr) && !this.#borrower?.isReturning(cidr));
   }
 
   #setRanges(): void {
-    this.#options.allocator.setRanges(this.#usable(), this.#options.node().reserved);
+    const usable = this.#usable();
+    const blocks = usable.filter((cidr) => !isSingleAddress(cidr));
+    this.#options.allocator.setRanges(blocks, this.#options.node().reserved, usable.filter(isSingleAddress));
   }
 
   /** An address that a pod names is had by claiming the block in which it lies. @returns why it cannot be had */
   async #claimRequested(
     requested: readonly string[],
     pools: Readonly<Record<Family, readonly IpPool[]>>,
+    borrowed: string[],
   ): Promise<(Allocation & { kind: 'refused' }) | undefined> {
     for (const address of requested) {
       if (this.#usable().some((cidr) => covers(cidr, address))) continue;
       const other = [...this.#options.state().ipamBlocks.values()].find(({ spec }) => covers(spec.cidr, address));
+      const pool = pools[familyOfText(address)].find((candidate) => blockOf(candidate, address) !== undefined);
       if (other !== undefined && other.spec.node !== this.#options.nodeName) {
-        const reason = `${address} lies in block ${other.spec.cidr} of node ${other.spec.node}`;
+        const loan = pool && (await this.#borrower?.ask(address, pool));
+        if (loan?.kind === 'lent') {
+          borrowed.push(loan.cidr);
+          continue;
+        }
+        const why = loan === undefined ? '' : `: ${loan.reason}`;
+        const reason = `${address} lies in block ${other.spec.cidr} of node ${other.spec.node}${why}`;
         return { kind: 'refused', reason, passing: true };
       }
-      const pool = pools[familyOfText(address)].find((candidate) => blockOf(candidate, address) !== undefined);
       const cidr = pool && blockOf(pool, address);
       // The allocator says what is wrong with an address of no pool.
       if (pool === undefined || cidr === undefined || !this.#isFree(cidr)) continue;
@@ -282,7 +340,8 @@ export class BlockKeeper implements PodAddressing {
   async #claimNext(pool: IpPool): Promise<Growth> {
     const { nodeName, node, registry } = this.#options;
     if (registry === undefined) {
-      return { kind: 'none', reason: 'blocks are claimed at an API server; those of a folder are given by hand' };
+      const reason = 'blocks are claimed at an API server; those of a folder are given by hand';
+      return { kind: 'none', full: false, reason };
     }
     const coming = [...this.#unkept].find((cidr) => lies(cidr, [pool]));
     if (coming !== undefined && (await this.#told(coming))) return { kind: 'grown' };
@@ -292,10 +351,11 @@ export class BlockKeeper implements PodAddressing {
       const taken = [...this.#taken(), ...others];
       const { reserved } = node();
       const cidr = nextBlock({ pool, nodeName, taken, reserved }) ?? (await this.#takeOver(pool, reserved));
-      if (cidr === undefined || others.includes(cidr)) return { kind: 'none', reason: describePool(pool) };
+      if (cidr === undefined || others.includes(cidr)) return { kind: 'none', full: true, reason: describePool(pool) };
       const claim = await this.#claim(pool.metadata.name, cidr);
       if (claim.kind === 'claimed') return { kind: 'grown' };
-      if (claim.kind === 'failed') return { kind: 'none', reason: `no block can be claimed: ${claim.reason}` };
+      if (claim.kind === 'failed')
+        return { kind: 'none', full: false, reason: `no block can be claimed: ${claim.reason}` };
       others.push(cidr);
     }
   }
@@ -317,25 +377,29 @@ export class BlockKeeper implements PodAddressing {
     while (!this.#own.some(({ spec }) => spec.cidr === cidr) || this.#unkept.has(cidr)) {
       const left = deadline - clock.now();
       if (left <= 0 || this.#closed) return false;
-      await new Promise<void>((resolve) => {
-        const wake = () => {
-          cancel();
-          this.#waiting.delete(wake);
-          resolve();
-        };
-        const cancel = clock.after(left, wake);
-        this.#waiting.add(wake);
-      });
+      await this.#nextChange(left);
     }
     return true;
   }
 
+  /** Resolves when blocks have changed, or after so many milliseconds. */
+  #nextChange(milliseconds: number): Promise<void> {
+    return new Promise<void>((resolve) => {
+      const wake = () => {
+        cancel();
+        this.#waiting.delete(wake);
+        resolve();
+      };
+      const cancel = this.#options.clock.after(milliseconds, wake);
+      this.#waiting.add(wake);
+    });
+  }
+
   /** A pool without a free block: one of a Node that is gone is set free. @returns its CIDR, free to be claimed */
   async #takeOver(pool: IpPool, reserved: readonly string[]): Promise<string | undefined> {
-    const { state, registry, clock, log, nodeName } = this.#options;
+    const { state, registry, log, nodeName } = this.#options;
     for (const { spec } of state().ipamBlocks.values()) {
-      const since = this.#goneSince.get(spec.node);
-      if (since === undefined || clock.now() < since + this.#times.gone || !lies(spec.cidr, [pool])) continue;
+      if (!this.#isGone(spec.node) || !lies(spec.cidr, [pool])) continue;
       const taken = [...this.#taken()].filter((cidr) => cidr !== spec.cidr);
       // One of another size, or one that is reserved, is of no use.
       if (nextBlock({ pool, nodeName, taken, reserved }) !== spec.cidr) continue;
@@ -349,10 +413,17 @@ export class BlockKeeper implements PodAddressing {
     return undefined;
   }
 
+  #isGone(node: string): boolean {
+    const since = this.#goneSince.get(node);
+    return since !== undefined && this.#options.clock.now() >= since + this.#times.gone;
+  }
+
   async #check(): Promise<void> {
     await this.#claimFirst();
-    await this.#recover();
+    await this.#lost.recover();
     await this.#giveBack();
+    await this.#borrower?.giveBack();
+    this.#lend();
     if (!this.#closed) this.#cancelCheck = this.#options.clock.after(this.#times.check, () => void this.#check());
   }
 
@@ -362,7 +433,7 @@ export class BlockKeeper implements PodAddressing {
     if (registry === undefined) return;
     const problems: string[] = [];
     for (const family of families) {
-      if (this.#own.some(({ spec }) => familyOfText(spec.cidr) === family)) continue;
+      if (this.#blocks().some(({ spec }) => familyOfText(spec.cidr) === family)) continue;
       for (const pool of this.#pools().filter(({ spec }) => familyOfText(spec.cidr) === family)) {
         const growth = await this.#grow(pool);
         if (growth.kind === 'grown') break;
@@ -374,49 +445,15 @@ export class BlockKeeper implements PodAddressing {
     this.#firstProblem = reason;
   }
 
-  /** Blocks that pods here have addresses of and that are not ours: one that is nobody's is claimed again. */
-  async #recover(): Promise<void> {
-    const { clock, log } = this.#options;
-    const missing = this.#missing();
-    for (const cidr of this.#lost.keys()) if (!missing.has(cidr)) this.#lost.delete(cidr);
-    for (const [cidr, pool] of missing) {
-      const claim = this.#rivalOf(cidr) ?? (await this.#claim(pool, cidr));
-      if (claim.kind === 'claimed') {
-        this.#lost.delete(cidr);
-        log.warn({ block: cidr }, 'a block that pods here have addresses of was gone; it is claimed again');
-        continue;
-      }
-      const why = claim.kind === 'taken' ? `it is of node ${claim.node} now` : claim.reason;
-      const message = `pods here have addresses of block ${cidr}, which is not this node's: ${why}`;
-      const before = this.#lost.get(cidr);
-      if (before?.message !== message) log.error({ block: cidr }, message);
-      this.#lost.set(cidr, { message, since: before?.since ?? clock.now() });
+  /** A single address is asked for, of the node that has its block now. */
+  async #claimAgain(cidr: string, poolName: string): Promise<Claim> {
+    const pool = this.#options.state().ipPools.get(poolName);
+    if (!isSingleAddress(cidr) || pool === undefined || this.#borrower === undefined) {
+      return this.#claim(poolName, cidr);
     }
-  }
-
-  /** Blocks that pods here have addresses of and that this node does not have: CIDR → pool. */
-  #missing(): Map<string, string> {
-    const { allocator, state, nodeName } = this.#options;
-    const ranges = [...this.#own.map(({ spec }) => spec.cidr), ...(state().nodes.get(nodeName)?.spec.podCIDRs ?? [])];
-    const missing = new Map<string, string>();
-    for (const address of allocator.held()) {
-      if (ranges.some((cidr) => covers(cidr, address))) continue;
-      const had = [...this.#had.values()].find(({ cidr }) => covers(cidr, address));
-      if (had !== undefined) missing.set(had.cidr, had.pool);
-      for (const pool of had === undefined ? state().ipPools.values() : []) {
-        const cidr = blockOf(pool, address);
-        if (cidr !== undefined) missing.set(cidr, pool.metadata.name);
-      }
-    }
-    return missing;
-  }
-
-  #rivalOf(cidr: string): Claim | undefined {
-    const { state, nodeName } = this.#options;
-    const rival = [...state().ipamBlocks.values()].find(
-      ({ spec }) => spec.node !== nodeName && prefixesOverlap(parsePrefix(spec.cidr)!, parsePrefix(cidr)!),
-    );
-    return rival && { kind: 'taken', node: rival.spec.node };
+    const loan = await this.#borrower.ask(addressOf(cidr), pool);
+    this.#borrower.settle(cidr);
+    return loan.kind === 'lent' ? { kind: 'claimed' } : { kind: 'failed', reason: loan.reason };
   }
 
   /** Blocks that have been empty for long, but for the oldest of a family: it holds the tunnel's address. */
@@ -430,9 +467,9 @@ export class BlockKeeper implements PodAddressing {
         .map(({ range }) => range),
     );
     const kept = new Set(
-      families.map((family) => this.#own.find(({ spec }) => familyOfText(spec.cidr) === family)?.spec.cidr),
+      families.map((family) => this.#blocks().find(({ spec }) => familyOfText(spec.cidr) === family)?.spec.cidr),
     );
-    for (const { spec } of this.#own) {
+    for (const { spec } of this.#blocks()) {
       const { cidr } = spec;
       if (!this.#leaving.has(cidr)) {
         if (busy.has(cidr) || kept.has(cidr)) {
@@ -453,8 +490,4 @@ export class BlockKeeper implements PodAddressing {
 
 function lies(cidr: string, pools: readonly IpPool[]): boolean {
   return pools.some(({ spec }) => covers(spec.cidr, cidr.slice(0, cidr.indexOf('/'))));
-}
-
-function covers(cidr: string, address: string): boolean {
-  return prefixContains(parsePrefix(cidr)!, parseAddress(address)!);
 }

@@ -49,6 +49,28 @@ describe('which addresses of a range are for pods', () => {
   });
 });
 
+test('a single address that was lent to the node is a pod’s, like any other', () => {
+  const allocator = allocatorOf(['10.244.1.0/30']);
+  allocator.setRanges(['10.244.1.0/30'], [], ['10.244.9.7/32']);
+  expect(all(allocator)).toEqual(['10.244.1.1', '10.244.1.2', '10.244.9.7']);
+});
+
+test('what is set aside is given to nobody; what is held, resting, reserved or of no range is not set aside', () => {
+  const allocator = allocatorOf(['10.244.1.0/29'], ['10.244.1.5']);
+  allocator.restore('pod', ['10.244.1.1']);
+  allocator.restore('gone', ['10.244.1.2']);
+  allocator.release('gone', 1000);
+  const setAside = (address: string) => allocator.setAside(`loan ${address}`, address, 1000);
+  expect(['10.244.1.1', '10.244.1.2', '10.244.1.5', '10.244.1.7', '10.9.0.1'].filter(setAside)).toEqual([]);
+  expect(setAside('10.244.1.3')).toBe(true);
+  expect(setAside('10.244.1.3')).toBe(false);
+  expect(allocator.allocate({ owner: 'a', requested: ['10.244.1.3'], now: 1000 })).toMatchObject({
+    reason: '10.244.1.3 is held by loan 10.244.1.3',
+  });
+  allocator.release('loan 10.244.1.3', 2000);
+  expect(allocator.ownerOf('10.244.1.3')).toBeUndefined();
+});
+
 test('a pod gets one address of each family that the node has; the second range serves when the first is full', () => {
   const allocator = allocatorOf(['10.244.1.0/30', '10.244.2.0/30', 'fd00:1::/64']);
   expect(all(allocator)).toEqual([

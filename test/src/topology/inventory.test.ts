@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { parsePrefix } from '../../../bgp/ip.ts';
+import { ipamBlockName } from '../../../src/resources/ipam-block.ts';
+import { toAdvertisements } from '../../../src/topology/advertisements.ts';
 import { toInventory, tunnelAddressOf } from '../../../src/topology/inventory.ts';
 import { clusterOf, node, ours, selfOf } from '../../kit/cluster.ts';
 
@@ -98,6 +100,21 @@ describe('who owns a prefix', () => {
     expect(tunnelAddressOf(inventory.nodes.get('b')!, 'ipv4')).toBe('10.244.1.0');
     expect(tunnelAddressOf(inventory.self, 'ipv6')).toBe('fd00:10::');
     expect(tunnelAddressOf(inventory.nodes.get('b')!, 'ipv6')).toBeUndefined();
+  });
+
+  test('a borrowed address is the borrower’s once it is lent, and is no tunnel address', () => {
+    const block = (cidr: string, owner: string, lender?: string) => {
+      const annotations = lender === undefined ? {} : { 'godwit.dev/lent-by': lender };
+      const object = ours('IPAMBlock', ipamBlockName(cidr), `{ cidr: ${cidr}, node: ${owner}, pool: p }`);
+      return { ...object, metadata: { name: ipamBlockName(cidr), annotations } };
+    };
+    const blocks = [block('10.0.0.0/26', 'a'), block('10.0.0.7/32', 'b', 'a'), block('10.0.0.8/32', 'b')];
+    const inventory = toInventory(clusterOf(node('a', '192.0.2.1'), node('b', '192.0.2.2'), ...blocks), selfOf('b'));
+    const ownerOf = (prefix: string) => inventory.ownerOf(parsePrefix(prefix)!)?.name;
+    expect([ownerOf('10.0.0.7/32'), ownerOf('10.0.0.8/32'), ownerOf('10.0.0.9/32')]).toEqual(['b', 'a', 'a']);
+    expect(inventory.self.podPrefixes.map(({ text }) => text)).toEqual(['10.0.0.7/32']);
+    expect(tunnelAddressOf(inventory.self, 'ipv4')).toBeUndefined();
+    expect(toAdvertisements(inventory).originated.map(({ prefix }) => prefix)).toEqual(['10.0.0.7/32']);
   });
 
   test('a block is its node’s, also inside the range of another; the tunnel address is of the oldest', () => {

@@ -82,7 +82,7 @@ export class Claimer {
       state: () => this.state,
       node: () => ({ podRanges: [], reserved: options.reserved ?? [], mtu: 1500, problem: undefined }),
       allocator: this.allocator,
-      registry: options.folder ? undefined : new KubeBlocks(client),
+      registry: options.folder ? undefined : new KubeBlocks(client, 60_000),
       ...(options.persist && { persist: options.persist }),
       clock: realClock,
       log: { info: write, warn: write, error: write } as unknown as Log,
@@ -125,6 +125,11 @@ export class Claimer {
     if (validation.kind !== 'valid') throw new Error(JSON.stringify(validation));
     applyChange(this.state, { kind: 'upsert', object: validation.resource });
     return validation.resource;
+  }
+
+  drop(manifest: object): void {
+    const validation = validateManifest(manifest);
+    if (validation.kind === 'valid') applyChange(this.state, { kind: 'delete', object: validation.resource });
   }
 
   /** Of this node, as the watch has told. */
