@@ -1,6 +1,7 @@
 /** A peer without a RIB of its own: says what a test tells it to, and believes what it hears. Cheap enough for hundreds. */
 
 import type { Family } from '../../../bgp/ip.ts';
+import type { AddPathSettings } from '../../../bgp/settings.ts';
 import type { Capabilities } from '../../../bgp/wire/capabilities.ts';
 import { toOpen } from '../../../bgp/session/negotiate.ts';
 import { encodeMessage, keepaliveMessage, MessageStream } from '../../../bgp/wire/message.ts';
@@ -21,6 +22,8 @@ export interface ScriptedPeerOptions {
   readonly capabilities?: () => Partial<Capabilities>;
   /** Asked once its table was sent; unless told, it says so. */
   endsTable?: () => boolean;
+  /** RFC 7911: what it offers. */
+  readonly addPaths?: AddPathSettings;
   /** Bytes of the next TCP segment; unless told, each write is one. */
   readonly segment?: () => number;
   /** UPDATE bodies that the peer begins each session with; End-of-RIB follows. */
@@ -46,7 +49,7 @@ export class ScriptedPeer {
     this.world = world;
     this.options = options;
     this.driver = world.host(options.address);
-    this.heard = new Receiver({ name: options.address });
+    this.heard = this.newReceiver();
   }
 
   connect(): void {
@@ -107,12 +110,18 @@ export class ScriptedPeer {
     else if (type === 4 && this.state === 'opening') {
       this.state = 'up';
       this.sessions++;
-      this.heard = new Receiver({ name: this.options.address });
+      this.heard = this.newReceiver();
       for (const update of this.options.table()) this.says(update);
       if (this.options.endsTable?.() ?? true) for (const family of this.options.families) this.endTable(family);
       this.keepAlive(this.connection);
     } else if (type === 2) this.heard.hears(encodeMessage(2, body));
     else if (type === 3) this.hangUp();
+  }
+
+  private newReceiver(): Receiver {
+    const { address: name, addPaths, families } = this.options;
+    // The speaker offers its part wherever a test has the peer offer this.
+    return new Receiver({ name, addPath: { receive: [], send: addPaths?.receive ? families : [], sendMaximum: 0 } });
   }
 
   private keepAlive(connection: VirtualConnection | undefined): void {
@@ -152,6 +161,7 @@ export class ScriptedPeer {
       restartTimeSeconds,
       restarting: this.sessions > 0,
       forwardingPreserved: true,
+      addPaths: this.options.addPaths,
     });
     return encodeOpen({ ...open, capabilities: { ...open.capabilities, ...this.options.capabilities?.() } });
   }

@@ -10,13 +10,22 @@ import { VirtualWorld } from '../kit/virtual-world.ts';
 
 const we = '10.0.0.1';
 const asNumber = 65000;
-const addresses = ['10.0.0.2', '10.0.0.3', '10.0.0.4', '10.0.0.5'];
+const addresses = ['10.0.0.2', '10.0.0.3', '10.0.0.4', '10.0.0.5', '10.0.0.6', '10.0.0.7'];
+const clients = 3;
+/** RFC 7911, of the peers' own ends: the third sends several paths and hears all, the last two hear all, or the best two. */
+const addPaths: Record<string, { readonly receive: boolean; readonly sendMaximum: number }> = {
+  '10.0.0.4': { receive: true, sendMaximum: Infinity },
+  '10.0.0.6': { receive: true, sendMaximum: 0 },
+  '10.0.0.7': { receive: true, sendMaximum: 0 },
+};
 const prefixes = ['10.1.0.0/16', '10.2.0.0/16', '10.2.3.0/24', 'fd00:1::/64', 'fd00:2::/64'];
 const families = ['ipv4', 'ipv6'] as const;
 
 /** What one peer says, of prefixes of one family at once. */
 interface Saying {
   readonly prefixes: readonly string[];
+  /** Used by who sends path identifiers. */
+  readonly pathId: number;
   /** Undefined: a withdraw. */
   readonly localPref: number | undefined;
 }
@@ -38,6 +47,7 @@ const saying = fc
       fc.subarray(prefixes.slice(0, 3), { minLength: 1 }),
       fc.subarray(prefixes.slice(3), { minLength: 1 }),
     ),
+    pathId: fc.nat(2),
     localPref: fc.oneof(fc.constantFrom(100, 200, 300), fc.constant(undefined)),
   })
   .map((value): Saying => value);
@@ -56,13 +66,28 @@ async function outcome(script: readonly (readonly Saying[])[], how: Manner) {
   const world = new VirtualWorld();
   if (how.hasty) world.latency = () => 1 + random(50);
   const neighbors = addresses.map((address, i) =>
-    neighbor(address, asNumber, { families, passive: true, reflectorClient: i < 2, nextHopSelf: { ipv6: 'fd00::1' } }),
+    neighbor(address, asNumber, {
+      families,
+      passive: true,
+      reflectorClient: i < clients,
+      nextHopSelf: { ipv6: 'fd00::1' },
+      addPaths: { receive: true, sendMaximum: address === '10.0.0.7' ? 2 : Infinity },
+    }),
   );
   const a = await startSpeaker(world, settings(we, asNumber, neighbors));
   const segment = how.segmented ? () => 1 + random(40) : undefined;
   const peers = addresses.map(
     (address) =>
-      new ScriptedPeer(world, { address, to: we, asNumber, families, restartTimeSeconds: 0, segment, table: () => [] }),
+      new ScriptedPeer(world, {
+        address,
+        to: we,
+        asNumber,
+        families,
+        restartTimeSeconds: 0,
+        addPaths: addPaths[address],
+        segment,
+        table: () => [],
+      }),
   );
   for (const peer of peers) peer.connect();
   world.seconds(2);
@@ -77,7 +102,7 @@ async function outcome(script: readonly (readonly Saying[])[], how: Manner) {
     const next = queue.shift()!;
     const parts = how.split ? next.prefixes.map((prefix) => [prefix]) : [next.prefixes];
     for (const part of parts) {
-      const body = bodyOf(peer, part, next.localPref);
+      const body = bodyOf(peer, part, next);
       for (let times = how.doubled ? 1 + random(3) : 1; times > 0; times--) peer.says(body);
     }
     if (!how.hasty) world.run(random(20));
@@ -85,18 +110,23 @@ async function outcome(script: readonly (readonly Saying[])[], how: Manner) {
   world.seconds(5);
   return {
     rib: [...a.speaker.routes({})]
-      .map((route) => [route.peerName, route.prefix, route.localPref, route.selected])
+      .map((route) => [route.peerName, route.prefix, route.pathId, route.localPref, route.selected])
       .sort(),
-    told: peers.map(({ heard, state }) => [state, [...heard.routes].sort(([x], [y]) => x.localeCompare(y))]),
+    // Identifiers are ours to choose: what counts is which paths there are.
+    told: peers.map(({ heard, state }) => [
+      state,
+      [...heard.routes].map(([key, told]) => `${key.split('#')[0]} ${JSON.stringify(told)}`).sort(),
+    ]),
     totals: a.speaker.totals(),
   };
 }
 
-function bodyOf(peer: ScriptedPeer, part: readonly string[], localPref: number | undefined): Uint8Array {
-  if (localPref === undefined) return withdraw(part);
-  const { address } = peer.options;
-  const nextHop = part[0].includes(':') ? `fd00::${address.at(-1)}` : address;
-  return announce(part, { nextHop, localPref });
+function bodyOf(peer: ScriptedPeer, part: readonly string[], { localPref, pathId }: Saying): Uint8Array {
+  const { address, addPaths: offered } = peer.options;
+  const named = (offered?.sendMaximum ?? 0) > 0 ? part.map((prefix) => `${prefix}#${pathId}`) : part;
+  if (localPref === undefined) return withdraw(named);
+  const nextHop = part[0].includes(':') ? `fd00::${address.at(-1)}${pathId}` : `10.9.${pathId}.${address.at(-1)}`;
+  return announce(named, { nextHop, localPref });
 }
 
 test('the same sayings in any manner end in the same RIB, and in the same at every peer', async () => {

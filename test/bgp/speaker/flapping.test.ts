@@ -23,17 +23,25 @@ const families = ['ipv4', 'ipv6'] as const;
 interface Client {
   readonly peer: ScriptedPeer;
   readonly name: string;
-  /** Prefix to LOCAL_PREF. */
+  /** Prefix, with the identifier of a path where it sends several, to LOCAL_PREF. */
   readonly routes: Map<string, number>;
+  /** How many paths of a prefix it is told; undefined: one, without identifiers. */
+  readonly hears: number | undefined;
 }
 
-const nextHopOf = ({ peer }: Client, prefix: string) => {
-  const { address } = peer.options;
-  return prefix.includes(':') ? `fd00::${address.split('.')[2]}:${address.split('.')[3]}` : address;
+/** RFC 7911: of eight clients one hears all paths and sends several itself, one hears the best two. */
+const addPaths = [undefined, { receive: true, sendMaximum: Infinity }, { receive: true, sendMaximum: 0 }];
+const hears = [undefined, Infinity, 2];
+
+const pathIdOf = (key: string) => key.split('#')[1] ?? '0';
+
+const nextHopOf = ({ peer }: Client, key: string) => {
+  const [, , high, low] = peer.options.address.split('.');
+  return key.includes(':') ? `fd00::${high}:${low}:${pathIdOf(key)}` : `10.${pathIdOf(key)}.${high}.${low}`;
 };
 
-const update = (client: Client, prefix: string) =>
-  announce([prefix], { nextHop: nextHopOf(client, prefix), localPref: client.routes.get(prefix) });
+const update = (client: Client, key: string) =>
+  announce([key], { nextHop: nextHopOf(client, key), localPref: client.routes.get(key) });
 
 const restart = (changes: Partial<GracefulRestartCapability>): GracefulRestartCapability => ({
   restarting: false,
@@ -62,8 +70,14 @@ test('a thousand sessions flap for a minute: RIB and neighbours end with the tru
     () => ({ gracefulRestart: restart({ restartTimeSeconds: 0 }), longLivedRestart: longLived }),
     () => ({ gracefulRestart: restart({}), longLivedRestart: longLived }),
   ];
-  const neighbors = addresses.map((address) =>
-    neighbor(address, asNumber, { families, passive: true, reflectorClient: true, nextHopSelf: { ipv6: 'fd00::1' } }),
+  const neighbors = addresses.map((address, i) =>
+    neighbor(address, asNumber, {
+      families,
+      passive: true,
+      reflectorClient: true,
+      nextHopSelf: { ipv6: 'fd00::1' },
+      addPaths: { receive: true, sendMaximum: hears[i % 8] ?? 0 },
+    }),
   );
   const a = await startSpeaker(world, settings(we, asNumber, neighbors, { longLivedStaleSeconds: 20 }));
   world.seconds(1);
@@ -73,17 +87,28 @@ test('a thousand sessions flap for a minute: RIB and neighbours end with the tru
     const i = random(prefixCount);
     return i % 4 === 0 ? `fd00:0:0:${(i + 1).toString(16)}::/64` : `10.${i}.0.0/16`;
   };
+  /** As client number `i` names a path. */
+  const randomKey = (i: number) => (i % 8 === 1 ? `${randomPrefix()}#${1 + random(3)}` : randomPrefix());
   const clients = addresses.map((address, i): Client => {
-    const routes = new Map(Array.from({ length: 3 }, () => [randomPrefix(), 100 + random(2)]));
+    const routes = new Map(Array.from({ length: 3 }, () => [randomKey(i), 100 + random(2)]));
     const capabilities = kinds[i % kinds.length];
-    const options = { address, to: we, asNumber, families, restartTimeSeconds: 10, capabilities };
+    const options = {
+      address,
+      to: we,
+      asNumber,
+      families,
+      restartTimeSeconds: 10,
+      capabilities,
+      addPaths: addPaths[i % 8],
+    };
     const client: Client = {
       name: `to-${address}`,
       routes,
+      hears: hears[i % 8],
       peer: new ScriptedPeer(world, {
         ...options,
         segment: i % 5 === 0 ? () => 1 + random(30) : undefined,
-        table: () => [...routes.keys()].map((prefix) => update(client, prefix)),
+        table: () => [...routes.keys()].map((key) => update(client, key)),
       }),
     };
     return client;
@@ -91,8 +116,9 @@ test('a thousand sessions flap for a minute: RIB and neighbours end with the tru
   for (const { peer } of clients) world.after(random(3000), () => peer.connect());
 
   const happen = () => {
-    const client = clients[random(clientCount)];
-    const prefix = randomPrefix();
+    const i = random(clientCount);
+    const client = clients[i];
+    const key = randomKey(i);
     switch (random(12)) {
       case 0:
         client.peer.hangUp();
@@ -114,12 +140,12 @@ test('a thousand sessions flap for a minute: RIB and neighbours end with the tru
         refresh(client);
         break;
       case 7:
-        client.routes.delete(prefix);
-        client.peer.says(withdraw([prefix]));
+        client.routes.delete(key);
+        client.peer.says(withdraw([key]));
         break;
       default:
-        client.routes.set(prefix, 100 + random(4));
-        client.peer.says(update(client, prefix));
+        client.routes.set(key, 100 + random(4));
+        client.peer.says(update(client, key));
     }
   };
   /** RFC 7313: tells both tables again, between the markers; now and then the end never comes, or the session's does. */
@@ -127,7 +153,7 @@ test('a thousand sessions flap for a minute: RIB and neighbours end with the tru
     const { peer } = client;
     if (kinds[addresses.indexOf(peer.options.address) % kinds.length]().enhancedRouteRefresh === false) return;
     for (const afi of [1, 2]) peer.sends(5, Uint8Array.of(0, afi, 1, 1));
-    for (const prefix of client.routes.keys()) peer.says(update(client, prefix));
+    for (const key of client.routes.keys()) peer.says(update(client, key));
     if (random(8) === 0) world.after(random(500), () => peer.hangUp());
     else if (random(8) > 0) for (const afi of [1, 2]) peer.sends(5, Uint8Array.of(0, afi, 2, 1));
   };
@@ -141,26 +167,27 @@ test('a thousand sessions flap for a minute: RIB and neighbours end with the tru
   const established = new Set(a.speaker.peers().flatMap(({ name, state }) => (state === 'established' ? [name] : [])));
   expect(clients.filter(({ peer, name }) => peer.state !== 'up' || !established.has(name))).toEqual([]);
   const held = [...a.speaker.routes({})].map(
-    ({ peerName, prefix, localPref, stale }) => `${peerName} ${prefix} ${localPref} ${stale}`,
+    ({ peerName, prefix, pathId, localPref, stale }) =>
+      `${peerName} ${prefix}${pathId === undefined ? '' : `#${pathId}`} ${localPref} ${stale}`,
   );
   const truth = clients.flatMap(({ name, routes }) =>
-    [...routes].map(([prefix, localPref]) => `${name} ${prefix} ${localPref} false`),
+    [...routes].map(([key, localPref]) => `${name} ${key} ${localPref} false`),
   );
   expect(held.sort()).toEqual(truth.sort());
 
-  // RFC 4271 §9.1.2.2: the highest LOCAL_PREF, then the lowest identifier; these are in the order of the clients.
-  const best = new Map<string, Client>();
+  // RFC 4271 §9.1.2.2: the highest LOCAL_PREF, then the lowest identifier (these are in the order of the clients), then that of the path.
+  const ordered = clients
+    .flatMap((source, i) => [...source.routes].map(([key, localPref]) => ({ source, i, key, localPref })))
+    .sort((a, b) => b.localPref - a.localPref || a.i - b.i || Number(pathIdOf(a.key)) - Number(pathIdOf(b.key)));
+  const byPrefix = Map.groupBy(ordered, ({ key }) => key.split('#')[0]);
   for (const client of clients) {
-    for (const [prefix, localPref] of client.routes) {
-      const before = best.get(prefix)?.routes.get(prefix) ?? -1;
-      if (localPref > before) best.set(prefix, client);
-    }
-  }
-  for (const client of clients) {
-    const wanted = [...best]
-      .filter(([, source]) => source !== client)
-      .map(([prefix, source]) => `${prefix} ${nextHopOf(source, prefix)}`);
-    const heard = [...client.peer.heard.routes].map(([prefix, { nextHop }]) => `${prefix} ${nextHop}`);
+    const wanted = [...byPrefix].flatMap(([prefix, paths]) =>
+      paths
+        .slice(0, client.hears ?? 1)
+        .filter(({ source }) => source !== client)
+        .map(({ source, key }) => `${prefix} ${nextHopOf(source, key)}`),
+    );
+    const heard = [...client.peer.heard.routes].map(([key, { nextHop }]) => `${key.split('#')[0]} ${nextHop}`);
     expect(heard.sort()).toEqual(wanted.sort());
   }
 
