@@ -14,7 +14,7 @@ import type { LocalNumbers } from './adj-rib-in.ts';
 import type { PeerEntry } from './peer-table.ts';
 import type { RibPeer } from './rib-types.ts';
 import { rowMask } from './rows.ts';
-import { ToldPaths } from './told-paths.ts';
+import { PathMarks, ToldPaths } from './told-paths.ts';
 import { GroupMember, UpdateGroup, ownRuns } from './update-group.ts';
 import type { Segment, ToldPath } from './update-group.ts';
 import { UpdatePacker, packRun, packWithdraws } from './update-packer.ts';
@@ -63,6 +63,7 @@ export class AddPathMember extends GroupMember<ToldPaths> {
 }
 
 const packer = new UpdatePacker(true);
+const marks = new PathMarks();
 
 export class AddPathGroup extends UpdateGroup<AddPathSegment, AddPathMember> {
   #maximum: number;
@@ -83,11 +84,6 @@ export class AddPathGroup extends UpdateGroup<AddPathSegment, AddPathMember> {
 
   override add(member: AddPathMember): void {
     super.add(member);
-    this.#tellWhole(member);
-  }
-
-  override restart(member: AddPathMember): void {
-    super.restart(member);
     this.#tellWhole(member);
   }
 
@@ -115,6 +111,11 @@ export class AddPathGroup extends UpdateGroup<AddPathSegment, AddPathMember> {
 
   protected override get isTableWhole(): boolean {
     return this.table.pathLogIsWhole;
+  }
+
+  protected override moveToStart(member: AddPathMember): void {
+    super.moveToStart(member);
+    this.#tellWhole(member);
   }
 
   protected override mayUse(segment: AddPathSegment, member: AddPathMember): boolean {
@@ -172,31 +173,41 @@ export class AddPathGroup extends UpdateGroup<AddPathSegment, AddPathMember> {
 
   /** Withdraws of what the member was told and is to have no more, the messages but its own routes', then what else it lacks. */
   protected deliver(segment: AddPathSegment, member: AddPathMember, out: Uint8Array[]): void {
+    const { prefixes, pathsEnd, paths, sources, states } = segment;
     const { told } = member;
     const self = member.peer.id;
     const gonePrefixes: number[] = [];
     const goneIds: number[] = [];
     const missing: number[] = [];
-    for (let i = 0, start = 0; i < segment.prefixes.length; i++) {
-      const prefix = segment.prefixes[i];
-      const end = segment.pathsEnd[i];
-      for (let row = told.first(prefix); row !== 0;) {
+    for (let i = 0, start = 0; i < prefixes.length; i++) {
+      const prefix = prefixes[i];
+      const end = pathsEnd[i];
+      const wanted = marks.clear();
+      const has = wanted + 1;
+      for (let at = start; at < end; at++) {
+        if (sources[at] !== self && states[at] !== PathState.untold) marks.set(paths[at], wanted);
+      }
+      for (let before = 0, row = told.first(prefix); row !== 0;) {
         const pathId = told.pathId(row);
-        if (isWanted(segment, start, end, pathId, self)) row = told.next(row);
-        else {
+        if (marks.get(pathId) === wanted) {
+          marks.set(pathId, has);
+          before = row;
+          row = told.next(row);
+        } else {
           gonePrefixes.push(prefix);
           goneIds.push(pathId);
-          row = told.remove(prefix, row);
+          row = told.remove(prefix, before, row);
         }
       }
       for (let at = start; at < end; at++) {
-        if (segment.states[at] !== PathState.unchanged || segment.sources[at] === self) continue;
-        if (!told.hasPath(prefix, segment.paths[at])) missing.push(at);
+        if (marks.get(paths[at]) !== wanted) continue;
+        if (states[at] === PathState.packed) told.add(prefix, paths[at]);
+        else missing.push(at);
       }
       start = end;
     }
     if (gonePrefixes.length > 0) this.#withdraw(segment, gonePrefixes, goneIds, member, out);
-    this.#handOut(segment.packed, member, out);
+    this.#handOut(segment.packed, member.peer, out);
     if (missing.length > 0) this.#announce(segment, missing, member, out);
     const { wholeUntil } = member;
     if (wholeUntil !== undefined && segment.to.version >= wholeUntil.version) {
@@ -263,24 +274,17 @@ export class AddPathGroup extends UpdateGroup<AddPathSegment, AddPathMember> {
     peer.updatesSent += withdraws.messages;
   }
 
-  #handOut(packed: Packed, member: AddPathMember, out: Uint8Array[]): void {
-    const { told, peer } = member;
-    const pathIds = packed.pathIds!;
-    let bytesStart = 0;
-    let pathsStart = 0;
+  #handOut(packed: Packed, peer: PeerEntry, out: Uint8Array[]): void {
+    const { bytes, runs } = packed;
     let { messages } = packed;
+    let start = 0;
     for (const index of ownRuns(packed, peer.id)) {
-      const run = packed.runs[index];
-      const before = index === 0 ? undefined : packed.runs[index - 1];
-      const ownBytes = before?.bytesEnd ?? 0;
-      if (ownBytes > bytesStart) out.push(packed.bytes.subarray(bytesStart, ownBytes));
-      told.add(packed.prefixes, pathIds, pathsStart, before?.prefixesEnd ?? 0);
-      messages -= run.messages;
-      bytesStart = run.bytesEnd;
-      pathsStart = run.prefixesEnd;
+      const own = index === 0 ? 0 : runs[index - 1].bytesEnd;
+      if (own > start) out.push(bytes.subarray(start, own));
+      messages -= runs[index].messages;
+      start = runs[index].bytesEnd;
     }
-    if (bytesStart < packed.bytes.length) out.push(bytesStart === 0 ? packed.bytes : packed.bytes.subarray(bytesStart));
-    told.add(packed.prefixes, pathIds, pathsStart, packed.prefixes.length);
+    if (start < bytes.length) out.push(start === 0 ? bytes : bytes.subarray(start));
     peer.updatesSent += messages;
   }
 
@@ -301,7 +305,7 @@ export class AddPathGroup extends UpdateGroup<AddPathSegment, AddPathMember> {
     for (const { bytes, prefixes, pathIds, messages } of segment.additions.packed) {
       if (messages === 0) continue;
       out.push(bytes);
-      told.add(prefixes, pathIds!, 0, prefixes.length);
+      for (let i = 0; i < prefixes.length; i++) told.add(prefixes[i], pathIds![i]);
       peer.updatesSent += messages;
     }
   }
@@ -336,14 +340,6 @@ export class AddPathGroup extends UpdateGroup<AddPathSegment, AddPathMember> {
     const { paths } = this.table;
     return paths.isUsed(path) && paths.chunk(path).prefix[path & rowMask] === prefix;
   }
-}
-
-/** Whether the path is among what the segment has to be told of a prefix, to a peer of this number. */
-function isWanted(segment: AddPathSegment, start: number, end: number, path: number, self: number): boolean {
-  for (let at = start; at < end; at++) {
-    if (segment.paths[at] === path) return segment.sources[at] !== self && segment.states[at] !== PathState.untold;
-  }
-  return false;
 }
 
 function equal(a: ArrayLike<number>, b: ArrayLike<number>): boolean {

@@ -25,12 +25,6 @@ export class ToldPaths {
     return this.first(prefix) !== 0;
   }
 
-  hasPath(prefix: number, pathId: number): boolean {
-    let row = this.first(prefix);
-    while (row !== 0 && this.pathId(row) !== pathId) row = this.next(row);
-    return row !== 0;
-  }
-
   /** The first row of a prefix's list, or 0. */
   first(prefix: number): number {
     const first = this.#first[prefix >>> chunkBits];
@@ -45,35 +39,50 @@ export class ToldPaths {
     return this.#chunk(row).pathId[row & rowMask];
   }
 
-  /** Adds the pairs that are not there yet. */
-  add(prefixes: Uint32Array, pathIds: Uint32Array, start: number, end: number): void {
-    for (let i = start; i < end; i++) {
-      const prefix = prefixes[i];
-      if (this.hasPath(prefix, pathIds[i])) continue;
-      const first = (this.#first[prefix >>> chunkBits] ??= new Uint32Array(chunkRows));
-      const row = this.#rows.allocate();
-      const chunk = this.#chunk(row);
-      chunk.pathId[row & rowMask] = pathIds[i];
-      chunk.next[row & rowMask] = first[prefix & rowMask];
-      first[prefix & rowMask] = row;
-    }
+  /** @param pathId that is not in the prefix's list */
+  add(prefix: number, pathId: number): void {
+    const first = (this.#first[prefix >>> chunkBits] ??= new Uint32Array(chunkRows));
+    const row = this.#rows.allocate();
+    const chunk = this.#chunk(row);
+    chunk.pathId[row & rowMask] = pathId;
+    chunk.next[row & rowMask] = first[prefix & rowMask];
+    first[prefix & rowMask] = row;
   }
 
-  /** Takes a row out of its prefix's list. @returns the one after it */
-  remove(prefix: number, row: number): number {
+  /** Takes a row out of its prefix's list. @param before the row before it, 0: it is the first. @returns the one after it */
+  remove(prefix: number, before: number, row: number): number {
     const next = this.next(row);
-    const first = this.#first[prefix >>> chunkBits]!;
-    if (first[prefix & rowMask] === row) first[prefix & rowMask] = next;
-    else {
-      let before = first[prefix & rowMask];
-      while (this.next(before) !== row) before = this.next(before);
-      this.#chunk(before).next[before & rowMask] = next;
-    }
+    if (before === 0) this.#first[prefix >>> chunkBits]![prefix & rowMask] = next;
+    else this.#chunk(before).next[before & rowMask] = next;
     this.#rows.release(row);
     return next;
   }
 
   #chunk(row: number): ToldChunk {
     return this.#rows.chunks[row >>> chunkBits]!;
+  }
+}
+
+/** A mark on paths, by row, that is taken from all of them at once: two sets are compared with one look at each of their paths. */
+export class PathMarks {
+  #chunks: (Uint32Array | undefined)[] = [];
+  #mark = 0;
+
+  /** No path has the mark any more. @returns it; the number after it is a second mark. */
+  clear(): number {
+    if (this.#mark >= 0xffff_fffc) {
+      this.#chunks = [];
+      this.#mark = 0;
+    }
+    return (this.#mark += 2);
+  }
+
+  get(path: number): number {
+    const chunk = this.#chunks[path >>> chunkBits];
+    return chunk === undefined ? 0 : chunk[path & rowMask];
+  }
+
+  set(path: number, mark: number): void {
+    (this.#chunks[path >>> chunkBits] ??= new Uint32Array(chunkRows))[path & rowMask] = mark;
   }
 }

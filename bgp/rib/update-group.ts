@@ -190,7 +190,7 @@ export abstract class UpdateGroup<S extends Segment = Segment, M extends GroupMe
   /** The member shall hear everything again. */
   restart(member: M): void {
     if (member.peer.peer.enhancedRouteRefresh) member.refreshDue = true;
-    else this.#moveToStart(member);
+    else this.moveToStart(member);
   }
 
   /** What was packed is void: versions were counted anew, or a setting changed. */
@@ -251,7 +251,7 @@ export abstract class UpdateGroup<S extends Segment = Segment, M extends GroupMe
       if (member.refreshDue && member.endOfRibAfter === undefined) {
         member.refreshDue = false;
         member.refreshing = true;
-        this.#moveToStart(member);
+        this.moveToStart(member);
         out.push(refreshMarkers.begins[this.table.family]);
       }
       const next = log.next(member.position);
@@ -282,7 +282,7 @@ export abstract class UpdateGroup<S extends Segment = Segment, M extends GroupMe
     return out.length === first ? 0 : taken;
   }
 
-  #moveToStart(member: M): void {
+  protected moveToStart(member: M): void {
     this.log.moveToStart(member.position);
     member.sequence = ++lastSequence;
   }

@@ -417,6 +417,27 @@ describe('sent', () => {
     expect(nextHops(r, P)).toHaveLength(3);
   });
 
+  test('RFC 7313 §4: between the markers stands every path, those too that were there before anyone heard several', () => {
+    const rib = new Rib({ local });
+    const [x, y] = ['x', 'y'].map((name, i) => new Neighbor(rib, client(name, i + 1)));
+    x.says(announce([P, '10.2.0.0/16'], { nextHop: '192.0.2.1' }));
+    y.says(announce([P], { nextHop: '192.0.2.2' }));
+    const r = new Neighbor(rib, client('r', 9, { ...all, enhancedRouteRefresh: true }));
+    settle(rib);
+    // The refresh is asked for before its table was told: it waits for End-of-RIB.
+    rib.requestRefresh(r.id, 'ipv4');
+    const types = () =>
+      rib.takeOutput(r.id, 65_536).flatMap((part) => {
+        if (part[18] !== 5) r.hears(part);
+        return part[18] === 5 ? [`marker ${part[21]}`] : [`${r.announcements} told`];
+      });
+    expect(types()).toEqual(['3 told', '3 told', 'marker 1', '6 told', 'marker 2', '6 told']);
+    y.says(announce(['10.3.0.0/16']));
+    rib.requestRefresh(r.id, 'ipv4');
+    expect(types()).toEqual(['marker 1', '10 told', 'marker 2']);
+    expect([nextHops(r, P), r.withdrawals]).toEqual([['192.0.2.1', '192.0.2.2'], 0]);
+  });
+
   test('RFC 4724 §4.1: while we restart nothing is told; End-of-RIB follows what there is then', () => {
     const rib = new Rib({ local });
     rib.setDeferral(true);
