@@ -15,17 +15,30 @@ import { VirtualWorld } from './virtual-world.ts';
 const we = '10.99.0.1';
 const liar = '10.99.0.2';
 const honest = '10.99.0.9';
-/** The labs' in which the messages were captured. */
-const asNumber = 4_200_000_001;
 
-/** Whole messages. */
-export const corpus: readonly Uint8Array[] = readFileSync(new URL('captured-messages.txt', import.meta.url), 'utf8')
-  .split('\n')
-  .filter((line) => line !== '' && !line.startsWith('#'))
-  .map((line) => fromHex('ff'.repeat(16) + line.split(' ')[1]));
+/** What was captured in one lab: whole messages. */
+interface Corpus {
+  readonly asNumber: number;
+  readonly opens: readonly Uint8Array[];
+  readonly others: readonly Uint8Array[];
+}
 
-const opens = corpus.filter((message) => message[18] === 1);
-const others = [...corpus.filter((message) => message[18] !== 1), keepaliveMessage];
+function captured(file: string): readonly Uint8Array[] {
+  return readFileSync(new URL(file, import.meta.url), 'utf8')
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#'))
+    .map((line) => fromHex('ff'.repeat(16) + line.split(' ')[1]));
+}
+
+function corpusOf(asNumber: number, messages: readonly Uint8Array[]): Corpus {
+  const opens = messages.filter((message) => message[18] === 1);
+  return { asNumber, opens, others: [...messages.filter((message) => message[18] !== 1), keepaliveMessage] };
+}
+
+export const corpus = captured('captured-messages.txt');
+const onePath = corpusOf(4_200_000_001, corpus);
+const addPath = corpusOf(65_000, captured('captured-add-path-messages.txt'));
+const severalPaths = { receive: true, sendMaximum: Infinity };
 
 /** 0 <= x < below; the same row of numbers for the same seed. */
 export type Random = (below: number) => number;
@@ -53,13 +66,21 @@ export interface EpisodeReport {
 export async function fuzzEpisode(seed: number): Promise<EpisodeReport> {
   const random = randomFrom(seed);
   const world = new VirtualWorld();
+  const hasPathIds = random(3) === 0;
+  const { asNumber, opens, others } = hasPathIds ? addPath : onePath;
+  // In the other direction it is an honest peer that hears several paths.
+  const toHonest = random(2) === 0 ? { addPaths: severalPaths } : {};
   const common = { families: ['ipv4', 'ipv6'] as const, passive: true, nextHopSelf: { ipv6: 'fd99::1' } };
   const neighbors = [
-    neighbor(liar, asNumber, { ...common, reflectorClient: random(2) === 0 }),
-    neighbor(honest, asNumber, { ...common, reflectorClient: true }),
+    neighbor(liar, asNumber, {
+      ...common,
+      ...(hasPathIds && { addPaths: severalPaths }),
+      reflectorClient: random(2) === 0,
+    }),
+    neighbor(honest, asNumber, { ...common, ...toHonest, reflectorClient: true }),
   ];
   const a = await startSpeaker(world, settings(we, asNumber, neighbors, { originated: originated('10.10.0.0/24') }));
-  const toUs = neighbor(we, asNumber, { families: ['ipv4', 'ipv6'], nextHopSelf: { ipv6: 'fd99::9' } });
+  const toUs = neighbor(we, asNumber, { families: ['ipv4', 'ipv6'], nextHopSelf: { ipv6: 'fd99::9' }, ...toHonest });
   const routes = originated('10.90.0.0/24', 'fd90::/64');
   const b = await startSpeaker(world, settings(honest, asNumber, [toUs], { originated: routes }));
   world.seconds(2);
@@ -67,11 +88,11 @@ export async function fuzzEpisode(seed: number): Promise<EpisodeReport> {
 
   const honestOpening = random(10) < 8;
   const opening = opens[random(opens.length)];
-  const said: Uint8Array[] = [honestOpening ? opening : mutate(opening, random), keepaliveMessage];
+  const said: Uint8Array[] = [honestOpening ? opening : mutate(opening, others, random), keepaliveMessage];
   const first = random(4) === 0 ? 0 : 1 + random(12);
   for (let i = 0; i < first; i++) {
     const message = others[random(others.length)];
-    said.push(random(8) === 0 ? message : mutate(message, random));
+    said.push(random(8) === 0 ? message : mutate(message, others, random));
   }
   const fail = (reason: string, cause?: unknown): never => {
     const words = said.map((message) => toHex(message)).join('\n');
@@ -86,7 +107,7 @@ export async function fuzzEpisode(seed: number): Promise<EpisodeReport> {
     const ended = counters.flaps > 0;
     if (honestOpening) {
       if (!established) fail(`the session does not come up: ${state.lastError}`);
-      const { must, may } = expectedEnd(said.slice(2), opening);
+      const { must, may } = expectedEnd(said.slice(2), opening, hasPathIds);
       if (ended && !may) fail(`the session ended where it should not: ${state.lastError}`);
       if (!ended && must) fail('the session should have ended');
     }
@@ -128,7 +149,7 @@ function say(world: VirtualWorld, messages: readonly Uint8Array[], random: Rando
 }
 
 /** Some bytes are others, some are missing, doubled or foreign; mostly under a header that is right. */
-export function mutate(message: Uint8Array, random: Random): Uint8Array {
+function mutate(message: Uint8Array, others: readonly Uint8Array[], random: Random): Uint8Array {
   let bytes = [...message];
   for (let i = 1 + random(3); i > 0; i--) {
     const at = 19 + random(Math.max(1, bytes.length - 19));

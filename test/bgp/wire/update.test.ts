@@ -3,6 +3,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Rib } from '../../../bgp/rib/rib.ts';
+import type { RibAddPath } from '../../../bgp/rib/rib-types.ts';
 import { ProtocolError } from '../../../bgp/wire/protocol-error.ts';
 import { endOfRibMessage } from '../../../bgp/wire/update.ts';
 import { newPrefixKey, nlriProblem, readPrefix, writePrefix } from '../../../bgp/wire/nlri.ts';
@@ -11,9 +12,9 @@ import { Neighbor, client, external, hex, local, toHex } from '../rib/kit.ts';
 const attributes = '400101004002060201 0000fde9 400304c0000201'.replaceAll(' ', '');
 const P = '192.168.1.0/24';
 
-function rib() {
+function rib(addPath?: RibAddPath) {
   const rib = new Rib({ local });
-  const x = new Neighbor(rib, external('x', 1, 65001));
+  const x = new Neighbor(rib, external('x', 1, 65001, { addPath }));
   const y = new Neighbor(rib, client('y', 2));
   return { rib, x, y };
 }
@@ -135,14 +136,21 @@ test('a prefix is the same whatever bits follow its length, and comes back as it
   );
 });
 
-test('any bytes as UPDATE body: nothing but ProtocolError, and the tables stay sound', () => {
-  const { rib: table, x, y } = rib();
+test.each([
+  ['', undefined],
+  [' with path identifiers', { receive: ['ipv4', 'ipv6'], send: [], sendMaximum: 0 } as const],
+])('any bytes as UPDATE body%s: nothing but ProtocolError, and the tables stay sound', (_, addPath) => {
+  const { rib: table, x, y } = rib(addPath);
+  const z = new Neighbor(table, client('z', 3, { addPath: { receive: [], send: ['ipv4', 'ipv6'], sendMaximum: 2 } }));
   const reader = table.bestPathReader();
   const best = new Set<string>();
   const seeds = [
     hex(`0000 0014 ${attributes} 18 c0a801`),
     hex('0004 18 c0a801 0000'),
     hex('0000 001d 800e0d 0001 01 04 c0000205 00 18c0a801 40010100 40020602010000fde9'),
+    hex(`0000 0014 ${attributes} 00000001 18 c0a801 00000002 18 c0a801 00000001 10 c0a8`),
+    hex('0010 00000002 18 c0a801 00000001 18 c0a801 0000'),
+    hex('0000 000e 800f0b 0001 01 00000002 18 c0a801'),
   ];
   const mutated = fc
     .tuple(fc.constantFrom(...seeds), fc.array(fc.tuple(fc.nat(60), fc.nat(255)), { maxLength: 4 }), fc.nat(60))
@@ -164,6 +172,11 @@ test('any bytes as UPDATE body: nothing but ProtocolError, and the tables stay s
         else best.delete(prefix);
       }
       expect(y.prefixes()).toEqual([...best].sort());
+      z.listen();
+      const usable = [...table.routes({})].map(({ prefix }) => prefix);
+      expect(new Set(z.prefixes().map((key) => key.split('#')[0]))).toEqual(new Set(usable));
+      const several = [...Map.groupBy(usable, (prefix) => prefix).values()].map(({ length }) => Math.min(2, length));
+      expect(z.routes.size).toBe(several.reduce((sum, count) => sum + count, 0));
     }),
     { numRuns: 3000 },
   );
