@@ -4,8 +4,8 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    // They have a configuration of their own: npm run test:cluster.
-    exclude: ['test/cluster/**'],
+    // They have configurations of their own: npm run test:cluster, npm run test:image.
+    exclude: ['test/cluster/**', 'test/image/**'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
     pool: 'forks',

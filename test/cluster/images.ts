@@ -1,7 +1,7 @@
 /**
  * The images that the nodes are given: docker-archive files, as `ctr images import` takes them. There is no registry.
  * Ours has the layout of deploy/Dockerfile, from the tree as it is; the programs beneath are this machine's instead of the base image's
- * (scripts/test-image builds the real one).
+ * (`npm run test:image` tries the real one).
  */
 
 import { createHash } from 'node:crypto';
@@ -42,7 +42,9 @@ async function makeGodwit(folder: string): Promise<string> {
   ]);
   cpSync(process.execPath, join(home, 'bin/node'));
   cpSync(join(top, 'deploy/image/godwit'), join(home, 'bin/godwit'));
-  for (const path of await productionPackages()) cpSync(join(top, path), join(home, path), { recursive: true });
+  const needed = (path: string): boolean => !/\.([cm]?ts|map|md|bare)$/.test(path);
+  for (const path of await productionPackages())
+    cpSync(join(top, path), join(home, path), { recursive: true, filter: needed });
   for (const program of ['/usr/sbin/nft']) await copyProgram(program, root);
   await copyLibraries(process.execPath, root);
   cpSync('/etc/protocols', join(root, 'etc/protocols'));
