@@ -345,6 +345,7 @@ async function startAgent(flags: AgentFlags, log: Log, shutdown: Shutdown): Prom
     ownConditions: () => [
       ...ownConditions,
       ...(blocks?.lost() ?? []).map((lost) => ({ type: 'BlockLost', ...lost })),
+      ...(cni?.missingPlugins ? [{ type: 'CniPluginMissing', ...cni.missingPlugins }] : []),
       ...(nat?.failure ? [{ type: 'NatOutgoingFailed', ...nat.failure }] : []),
     ],
     addresses: () => cni && { usage: cni.usage(), refusals: cni.refusals },

@@ -26,6 +26,7 @@ const laterRoles: readonly string[] = ['services'];
 
 export const defaultStateFolder = '/var/lib/godwit';
 export const defaultCniConfDir = '/etc/cni/net.d';
+export const defaultCniBinDir = '/opt/cni/bin';
 
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof logLevels)[number];
@@ -54,7 +55,9 @@ export interface CniFlags {
   readonly socket: string;
   /** Folder of the runtime's network configuration; undefined: none is written there. */
   readonly confDir: string | undefined;
-  /** Plugins that the runtime calls after ours. */
+  /** Folder of the runtime's plugins, as the agent sees it; undefined: it does not see it. */
+  readonly binDir: string | undefined;
+  /** Plugins that the runtime calls after ours, where it has them. */
   readonly chain: readonly ChainedPlugin[];
   /** Of the network configuration. */
   readonly version: CniVersion;
@@ -93,6 +96,7 @@ export function parseAgentFlags(args: readonly string[]): AgentFlags {
     'log-level': { type: 'string' },
     'cni-socket': { type: 'string' },
     'cni-conf-dir': { type: 'string' },
+    'cni-bin-dir': { type: 'string' },
     'cni-chain': { type: 'string' },
     'cni-version': { type: 'string' },
     ipam: { type: 'string' },
@@ -113,7 +117,8 @@ export function parseAgentFlags(args: readonly string[]): AgentFlags {
     logLevel: oneOf('log-level', logLevels, values['log-level'] ?? 'info'),
     cni: {
       socket: socketFlag('cni-socket', values['cni-socket'] ?? defaultCniSocket),
-      confDir: confDir(values['cni-conf-dir'] ?? defaultCniConfDir),
+      confDir: folder('cni-conf-dir', values['cni-conf-dir'] ?? defaultCniConfDir),
+      binDir: folder('cni-bin-dir', values['cni-bin-dir'] ?? defaultCniBinDir),
       chain: chain(values['cni-chain'] ?? 'portmap,bandwidth'),
       // What containerd 1.6 and plugins of its time speak; 1.1.0 brings GC and STATUS to those that can.
       version: oneOf('cni-version', cniVersions, values['cni-version'] ?? '1.0.0'),
@@ -150,8 +155,8 @@ function roleList(text: string | undefined): readonly Role[] {
   return roles.filter((role) => wanted.includes(role));
 }
 
-function confDir(text: string): string | undefined {
-  return text === 'none' ? undefined : path('cni-conf-dir', text);
+function folder(flag: string, text: string): string | undefined {
+  return text === 'none' ? undefined : path(flag, text);
 }
 
 function chain(text: string): readonly ChainedPlugin[] {

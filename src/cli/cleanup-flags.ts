@@ -1,7 +1,7 @@
 /** The flags of `godwit cleanup`. */
 
 import { resolve } from 'node:path';
-import { defaultCniConfDir, defaultStateFolder } from './agent-flags.ts';
+import { defaultCniBinDir, defaultCniConfDir, defaultStateFolder } from './agent-flags.ts';
 import { parseFlags } from './parse-flags.ts';
 import { UsageError } from './usage.ts';
 
@@ -23,7 +23,7 @@ export function parseCleanupFlags(args: readonly string[]): {
   return {
     stateFolder: resolve(values.state ?? defaultStateFolder),
     cniConfDir: resolve(values['cni-conf-dir'] ?? defaultCniConfDir),
-    cniBinDir: resolve(values['cni-bin-dir'] ?? '/opt/cni/bin'),
+    cniBinDir: resolve(values['cni-bin-dir'] ?? defaultCniBinDir),
     restoreSettings: values['restore-settings'] ?? false,
   };
 }

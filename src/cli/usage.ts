@@ -33,6 +33,7 @@ Flags of agent:
   --cni-socket PATH     role cni: the plugin's socket (default /run/godwit/cni.sock)
   --cni-conf-dir DIR    role cni: where the runtime's network configuration goes (default /etc/cni/net.d; or none)
   --cni-chain LIST      role cni: plugins called after ours, of portmap,bandwidth,tuning (default portmap,bandwidth; or none)
+  --cni-bin-dir DIR     role cni: those of the chain that are not in it are left out (default /opt/cni/bin; none: not looked at)
   --cni-version VERSION role cni: version of that configuration (default 1.0.0)
   --ipam node|pools     role cni: addresses of the Node's spec.podCIDRs (default), or of blocks of IPPools
   --metrics ADDR:PORT   answer /metrics, /livez and /readyz there (default: nowhere)

@@ -159,7 +159,15 @@ describe.skipIf(tools === undefined)('the chart', () => {
     const mounted = [...initContainers, ...containers].flatMap(({ volumeMounts = [] }) =>
       volumeMounts.map(({ name }: Manifest) => name),
     );
-    expect(mounted.sort()).toEqual(volumes.map(({ name }: Manifest) => name).sort());
+    expect(new Set(mounted)).toEqual(new Set(volumes.map(({ name }: Manifest) => name)));
+  });
+
+  test('the agent only reads the folder of plugins', () => {
+    expect(agent('default').volumeMounts).toContainEqual({
+      name: 'cni-bin',
+      mountPath: '/opt/cni/bin',
+      readOnly: true,
+    });
   });
 
   test('privileged is privileged, in the init container too', () => {
@@ -196,6 +204,7 @@ describe.skipIf(tools === undefined)('the chart', () => {
       '--log-level=info',
       '--cni-socket=/run/godwit/cni.sock',
       '--cni-conf-dir=/etc/cni/net.d',
+      '--cni-bin-dir=/opt/cni/bin',
       '--cni-chain=portmap,bandwidth',
       '--cni-version=1.0.0',
       '--ipam=node',

@@ -26,6 +26,7 @@ import type { Log } from '../log.ts';
 import type { PolicyKeeper } from '../policy-keeper.ts';
 import { NodeRanges } from '../ipam/node-ranges.ts';
 import { Attacher, type AttacherOptions, type NodeNetwork, type PodAddressing, type PodLinks } from './attacher.ts';
+import { findChain, withoutPlugins } from './chain.ts';
 import { CniServer, type CniServerOptions } from './cni-server.ts';
 import { writeConflist } from './host-files.ts';
 import { KeptPolicy } from './kept-policy.ts';
@@ -45,6 +46,8 @@ export interface CniPartOptions {
   readonly ledgerFolder: string;
   /** Folder of the runtime's network configuration; undefined: none is written. */
   readonly confDir: string | undefined;
+  /** Folder of the runtime's plugins; undefined: it is not seen. */
+  readonly binDir: string | undefined;
   readonly chain: readonly ChainedPlugin[];
   readonly version: CniVersion;
   readonly kernel: Rtnetlink;
@@ -80,6 +83,7 @@ export class CniPart {
   #server: CniServer | undefined;
   #cancelCheck: (() => void) | undefined;
   #cancelConflist: (() => void) | undefined;
+  #missingPlugins: { readonly message: string; readonly since: number } | undefined;
   #closed = false;
 
   private constructor(options: CniPartOptions) {
@@ -153,6 +157,11 @@ export class CniPart {
     return this.#addressing.usage();
   }
 
+  /** Plugins that were to be chained and are not there; since: milliseconds of the epoch. */
+  get missingPlugins(): { readonly message: string; readonly since: number } | undefined {
+    return this.#missingPlugins;
+  }
+
   /** How often a pod was refused because no address was left. */
   get refusals(): number {
     return this.#attacher.refusals;
@@ -181,6 +190,8 @@ export class CniPart {
     }
     // Someone may have flushed the rules of the host.
     await this.#guardSources();
+    // Plugins may have been installed since, or the file taken away.
+    if (this.#cancelConflist === undefined) await this.#writeConflist();
     if (!this.#closed) this.#checkLater();
   }
 
@@ -194,7 +205,8 @@ export class CniPart {
   }
 
   async #writeConflist(): Promise<void> {
-    const { confDir, version, socket, chain, log } = this.#options;
+    this.#cancelConflist = undefined;
+    const { confDir, binDir, version, socket, log } = this.#options;
     if (confDir === undefined) return;
     const problem = this.#policy.problem();
     if (problem !== undefined) {
@@ -202,14 +214,22 @@ export class CniPart {
       this.#writeConflistLater();
       return;
     }
+    const { present, missing } = await findChain(this.#options.chain, binDir);
+    this.#setMissing(missing.length === 0 ? undefined : withoutPlugins(missing, binDir));
     try {
-      if (await writeConflist(confDir, formatConflist({ version, socket, chain }))) {
-        log.info({ folder: confDir }, 'network configuration written: the node can be Ready');
+      if (await writeConflist(confDir, formatConflist({ version, socket, chain: present }))) {
+        log.info({ folder: confDir, chain: present }, 'network configuration written: the node can be Ready');
       }
     } catch (error) {
       log.error({ error: String(error), folder: confDir }, 'the network configuration cannot be written');
       this.#writeConflistLater();
     }
+  }
+
+  #setMissing(message: string | undefined): void {
+    if (message === this.#missingPlugins?.message) return;
+    this.#missingPlugins = message === undefined ? undefined : { message, since: Date.now() };
+    if (message !== undefined) this.#options.log.warn({ plugins: message }, 'plugins are not there to be chained');
   }
 
   #writeConflistLater(): void {

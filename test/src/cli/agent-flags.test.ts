@@ -7,6 +7,7 @@ const needed = ['--node', 'node-1', '--source', 'dir:/etc/godwit'];
 const cni = {
   socket: '/run/godwit/cni.sock',
   confDir: '/etc/cni/net.d',
+  binDir: '/opt/cni/bin',
   chain: ['portmap', 'bandwidth'],
   version: '1.0.0',
   ipam: 'node',
@@ -46,10 +47,17 @@ test('what is said counts', () => {
 
 test('the CNI is a role that is asked for, with settings of its own', () => {
   const said =
-    '--roles cni,policy --cni-socket /x/c.sock --cni-conf-dir none --cni-chain none --cni-version 1.1.0 --ipam pools';
+    '--roles cni,policy --cni-socket /x/c.sock --cni-conf-dir none --cni-bin-dir none --cni-chain none --cni-version 1.1.0 --ipam pools';
   const flags = parseAgentFlags([...needed, ...said.split(' ')]);
   expect(flags.roles).toEqual(['policy', 'cni']);
-  expect(flags.cni).toEqual({ socket: '/x/c.sock', confDir: undefined, chain: [], version: '1.1.0', ipam: 'pools' });
+  expect(flags.cni).toEqual({
+    socket: '/x/c.sock',
+    confDir: undefined,
+    binDir: undefined,
+    chain: [],
+    version: '1.1.0',
+    ipam: 'pools',
+  });
 });
 
 test('relative paths are of the folder where the agent was started', () => {

@@ -141,6 +141,7 @@ spec:
             {{- if $cni }}
             - --cni-socket=/run/godwit/cni.sock
             - --cni-conf-dir=/etc/cni/net.d
+            - --cni-bin-dir=/opt/cni/bin
             - --cni-chain={{ join "," .root.Values.cni.chain | default "none" }}
             - --cni-version={{ .root.Values.cni.version }}
             - --ipam={{ .root.Values.cni.ipam }}
@@ -193,6 +194,10 @@ spec:
             {{- if $cni }}
             - name: cni-conf
               mountPath: /etc/cni/net.d
+            # Which plugins are there to be chained?
+            - name: cni-bin
+              mountPath: /opt/cni/bin
+              readOnly: true
             - name: netns
               mountPath: /run/netns
               mountPropagation: HostToContainer

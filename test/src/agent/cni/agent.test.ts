@@ -79,6 +79,7 @@ async function start(...more: readonly string[]): Promise<void> {
     `--state=${join(folder, 'state')}`,
     `--cni-socket=${socket()}`,
     `--cni-conf-dir=${join(folder, 'net.d')}`,
+    '--cni-bin-dir=/usr/lib/cni',
     '--cni-chain=portmap',
   ];
   const child = spawn('ip', ['netns', 'exec', host.name, process.execPath, main, 'agent', ...flags], {

@@ -1,8 +1,11 @@
 /** Chained with the CNI project's plugins, as a runtime runs the list: our result is what they go on with. */
 
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { Forwarder, runPlugin, type PluginCall } from '../../../kit/cni-forwarder.ts';
 import { Endpoint } from '../../../kit/endpoint.ts';
+import { eventually } from '../../../kit/eventually.ts';
 import { connectNamespaces, TestNamespace } from '../../../kit/netns.ts';
 import { CniNode, podManifest } from './cni-node.ts';
 
@@ -46,6 +49,34 @@ function chained(type: string, call: PluginCall, config: object) {
   const whole = { cniVersion: '1.0.0', name: 'godwit', type, ...config };
   return runPlugin(`${pluginFolder}/${type}`, call, JSON.stringify(whole), ['ip', 'netns', 'exec', node.host.name]);
 }
+
+test('plugins that the runtime lacks are left out of its configuration, said so, and chained once they are there', async () => {
+  await node.stopAgent();
+  const binDir = join(node.folder, 'bin');
+  const plugin = (name: string) => join(binDir, name);
+  const types = () => {
+    const text = readFileSync(join(node.folder, 'net.d', '10-godwit.conflist'), 'utf8');
+    return (JSON.parse(text) as { plugins: { type: string }[] }).plugins.map(({ type }) => type);
+  };
+  mkdirSync(plugin('bandwidth'), { recursive: true }); // A folder is no plugin.
+  writeFileSync(plugin('portmap'), '');
+  await node.startAgent({ binDir, chain: ['portmap', 'bandwidth'] });
+  expect(types()).toEqual(['godwit-cni', 'portmap']);
+  const message = `not in ${binDir}, left out of the network configuration: bandwidth (the bandwidth annotations)`;
+  expect(node.part.missingPlugins?.message).toBe(message);
+  expect(node.logged).toContain(`plugins are not there to be chained ${JSON.stringify({ plugins: message })}`);
+
+  rmSync(plugin('bandwidth'), { recursive: true });
+  writeFileSync(plugin('bandwidth'), '');
+  node.checkLeaks?.();
+  await eventually(() => expect(types()).toEqual(['godwit-cni', 'portmap', 'bandwidth']), { reason: 'it is chained' });
+  expect(node.part.missingPlugins).toBe(undefined);
+
+  rmSync(plugin('portmap'));
+  node.checkLeaks?.();
+  await eventually(() => expect(types()).toEqual(['godwit-cni', 'bandwidth']), { reason: 'it is left out' });
+  expect(node.part.missingPlugins?.message).toContain('portmap (hostPort)');
+});
 
 test('portmap takes our result: a hostPort leads to the pod, and is gone with it', async () => {
   const pod = node.sandbox();

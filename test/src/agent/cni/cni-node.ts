@@ -72,6 +72,7 @@ export class CniNode {
       socket: this.socket,
       ledgerFolder: this.ledgerFolder,
       confDir: join(this.folder, 'net.d'),
+      binDir: undefined,
       chain: [],
       version: '1.0.0',
       kernel: this.kernel,
