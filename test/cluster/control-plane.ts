@@ -12,8 +12,10 @@ import { Program, run, type RunOptions } from './programs.ts';
 
 /** The Service `kubernetes`: pods find the API server by it. Here it is an address of the host, there being no kube-proxy. */
 export const serviceAddress = '10.96.0.1';
-const serviceRange = '10.96.0.0/16';
-const podRange = '10.244.0.0/16';
+const serviceRanges = '10.96.0.0/16,fd00:10:96::/112';
+const podRanges = '10.244.0.0/16,fd00:10:244::/56';
+/** In 1.20 it is still to be asked for. */
+const dualStack = '--feature-gates=IPv6DualStack=true';
 const adminToken = 'admin-of-the-test';
 
 export interface ControlPlaneOptions {
@@ -71,8 +73,10 @@ export class ControlPlane {
       `--service-account-private-key-file=${this.#key('service-accounts')}`,
       `--root-ca-file=${this.certificateAuthority}`,
       '--allocate-node-cidrs=true',
-      `--cluster-cidr=${podRange}`,
-      `--service-cluster-ip-range=${serviceRange}`,
+      `--cluster-cidr=${podRanges}`,
+      `--service-cluster-ip-range=${serviceRanges}`,
+      '--node-cidr-mask-size-ipv6=64',
+      dualStack,
       '--leader-elect=false',
     ]);
     this.#run('kube-scheduler', [
@@ -101,7 +105,8 @@ export class ControlPlane {
       `--service-account-signing-key-file=${this.#key('service-accounts')}`,
       '--service-account-issuer=https://kubernetes.default.svc',
       '--authorization-mode=Node,RBAC',
-      `--service-cluster-ip-range=${serviceRange}`,
+      `--service-cluster-ip-range=${serviceRanges}`,
+      dualStack,
       '--allow-privileged=true',
     ]);
     this.#apiServer = apiServer;

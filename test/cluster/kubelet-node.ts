@@ -14,17 +14,19 @@ import type { Program } from './programs.ts';
 export interface KubeletNodeOptions {
   readonly name: string;
   readonly address: string;
+  readonly address6: string;
+  /** Of the CNI project, which the runtime has. */
+  readonly cniPlugins: readonly string[];
   readonly runFolder: string;
   readonly controlPlane: ControlPlane;
 }
 
 const cgroups = '/sys/fs/cgroup';
-/** The plugins that Godwit's network configuration chains, and the runtime's own. */
-const cniPlugins = ['loopback', 'portmap', 'bandwidth'];
 
 export class KubeletNode {
   readonly name: string;
   readonly address: string;
+  readonly address6: string;
   readonly host: WholeHost;
   readonly #options: KubeletNodeOptions;
   readonly #folder: string;
@@ -35,6 +37,7 @@ export class KubeletNode {
     this.#options = options;
     this.name = options.name;
     this.address = options.address;
+    this.address6 = options.address6;
     this.host = host;
     this.#folder = join(options.runFolder, options.name);
     this.#cgroup = `${cgroupPrefix}${process.pid}-${options.name}`;
@@ -46,7 +49,7 @@ export class KubeletNode {
   }
 
   async startContainerd(imageFiles: readonly string[]): Promise<void> {
-    await this.host.run(['cp', ...cniPlugins.map((plugin) => `/usr/lib/cni/${plugin}`), '/opt/cni/bin/']);
+    await this.host.run(['cp', ...this.#options.cniPlugins.map((plugin) => `/usr/lib/cni/${plugin}`), '/opt/cni/bin/']);
     const config = join(this.#folder, 'containerd.toml');
     writeFileSync(config, containerdConfig);
     const containerd = this.host.start('containerd', ['containerd', '--config', config]);
@@ -72,7 +75,7 @@ export class KubeletNode {
       `--config=${config}`,
       `--kubeconfig=${controlPlane.kubeconfig(this.name)}`,
       `--hostname-override=${this.name}`,
-      `--node-ip=${this.address}`,
+      `--node-ip=${this.address},${this.address6}`,
       '--cert-dir=/run/kubelet',
       '--container-runtime=remote',
       '--container-runtime-endpoint=unix:///run/containerd/containerd.sock',
@@ -117,6 +120,7 @@ function kubeletConfig(cgroup: string, certificateAuthority: string): object {
       x509: { clientCAFile: certificateAuthority },
     },
     authorization: { mode: 'Webhook' },
+    featureGates: { IPv6DualStack: true },
     cgroupDriver: 'cgroupfs',
     cgroupRoot: `/${cgroup}`,
     enforceNodeAllocatable: [],

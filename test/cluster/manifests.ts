@@ -10,15 +10,15 @@ export function webPod(name: string, node: string, hostPort?: number): object {
 }
 
 /** The smallest pod. */
-export function idlePod(name: string, node: string): object {
-  return pod(name, node, { name: 'idle', image: images.pause });
+export function idlePod(name: string, node: string, namespace?: string): object {
+  return pod(name, node, { name: 'idle', image: images.pause }, namespace);
 }
 
-function pod(name: string, nodeName: string, container: object): object {
+function pod(name: string, nodeName: string, container: object, namespace = 'default'): object {
   return {
     apiVersion: 'v1',
     kind: 'Pod',
-    metadata: { name, labels: { app: name.replace(/-\d+$/, '') } },
+    metadata: { name, namespace, labels: { app: name.replace(/-\d+$/, '') } },
     spec: { nodeName, terminationGracePeriodSeconds: 1, containers: [container] },
   };
 }

@@ -46,7 +46,8 @@ export class PingStream {
   }
 }
 
-async function namespaceOf(node: NetworkHost, address: string): Promise<string> {
+/** @returns the name of the pod's network namespace */
+export async function namespaceOf(node: NetworkHost, address: string): Promise<string> {
   const names = (await node.run(['ls', '/run/netns'])).split('\n').filter(Boolean);
   for (const name of names) {
     const addresses = await node.run(['ip', '-netns', name, '-oneline', 'address']);
