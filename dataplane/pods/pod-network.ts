@@ -217,8 +217,9 @@ function setUpPodEnd(link: PodLink): void {
       },
       ...link.addresses.map((address) => newAddress(index, hostPrefix(address))),
       ...familiesOf(link).map((family) => newNeighbor(index, podGateway[family], link.hostMac)),
-      ...(link.defaultRoute && familiesOf(link).includes('ipv4')
-        ? [newPodRoute(index, `${podGateway.ipv4}/32`, undefined)]
+      // Of a further link too: routes that others add through the gateway (the plugin sbr) need it on the link. The default link's goes before.
+      ...(familiesOf(link).includes('ipv4')
+        ? [newPodRoute(index, `${podGateway.ipv4}/32`, undefined, link.defaultRoute ? 0 : index)]
         : []),
       ...podRoutes(link).map((prefix) => newPodRoute(index, prefix, podGateway[familyOfText(prefix)])),
     ]);
@@ -301,13 +302,13 @@ function newHostRoute(interfaceIndex: number, address: string): Change {
   });
 }
 
-function newPodRoute(interfaceIndex: number, text: string, gateway: string | undefined): Change {
+function newPodRoute(interfaceIndex: number, text: string, gateway: string | undefined, metric = 0): Change {
   const prefix = parsePrefix(text)!;
   // The gateway is on the link whatever other links of the pod say.
   const flags = gateway === podGateway.ipv4 ? NextHopFlag.onLink : 0;
   return newRoute(prefix, {
     protocol: staticProtocol,
-    metric: 0,
+    metric,
     hop: { gateway, interfaceIndex, flags, weight: 1 },
   });
 }

@@ -19,7 +19,8 @@ function pod(name: string, nodeName: string, container: object, namespace = 'def
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: { name, namespace, labels: { app: name.replace(/-\d+$/, '') } },
-    spec: { nodeName, terminationGracePeriodSeconds: 1, containers: [container] },
+    // No token: it would be a mount, and a Secret to be watched, of each of a hundred pods.
+    spec: { nodeName, automountServiceAccountToken: false, terminationGracePeriodSeconds: 1, containers: [container] },
   };
 }
 

@@ -5,7 +5,7 @@
  */
 
 import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { runPlugin } from '../kit/cni-forwarder.ts';
@@ -319,19 +319,23 @@ test('a further interface, as Multus asks for it, has an address of its own', as
   const [{ host }] = cluster.nodes;
   const before = await viewNode(host);
   const netns = `/run/netns/${await namespaceOf(host, await addressOf('d'))}`;
-  const multus = (command: string) =>
+  // A delegate's list: our plugin, and sbr, for answers to leave by the interface that was asked.
+  const delegate = (plugin: string, command: string, config: object = {}) =>
     runPlugin(
-      '/opt/cni/bin/godwit-cni',
+      plugin,
       { command, containerId: 'multus', netns, ifName: 'net1', pod: 'default/d' },
-      JSON.stringify({ cniVersion: '1.0.0', name: 'second', type: 'godwit-cni' }),
+      JSON.stringify({ cniVersion: '1.0.0', name: 'second', type: basename(plugin), ...config }),
       host.enter,
     );
-  const { status, output } = await multus('ADD');
+  const [own, sbr] = ['/opt/cni/bin/godwit-cni', '/usr/lib/cni/sbr'];
+  const { status, output: prevResult } = await delegate(own, 'ADD');
   expect(status).toBe(0);
-  const [address] = (output!['ips'] as { address: string }[]).map((ip) => ip.address.replace(/\/.*/, ''));
-  expect(await host.run(['nsenter', `--net=${netns}`, 'ip', '-oneline', 'address', 'show', 'net1'])).toContain(address);
-  await kubectl(`exec e -- ping -c 2 -W 2 ${address}`);
-  expect(await multus('DEL')).toMatchObject({ status: 0 });
+  expect(await delegate(sbr, 'ADD', { prevResult })).toMatchObject({ status: 0 });
+  const addresses = (prevResult!['ips'] as { address: string }[]).map(({ address }) => address.replace(/\/.*/, ''));
+  expect(addresses).toEqual([expect.stringMatching(/^10\.245\./), expect.stringMatching(/^fd00:10:245:/)]);
+  for (const address of addresses) await kubectl(`exec e -- ping -c 2 -W 2 ${address}`);
+  expect(await delegate(sbr, 'DEL', { prevResult })).toMatchObject({ status: 0 });
+  expect(await delegate(own, 'DEL')).toMatchObject({ status: 0 });
   expect(await viewNode(host)).toEqual(before);
 });
 

@@ -7,7 +7,7 @@ import { Forwarder, runPlugin, type PluginCall } from '../../../kit/cni-forwarde
 import { Endpoint } from '../../../kit/endpoint.ts';
 import { eventually } from '../../../kit/eventually.ts';
 import { connectNamespaces, TestNamespace } from '../../../kit/netns.ts';
-import { CniNode, podManifest } from './cni-node.ts';
+import { CniNode, pings, podManifest } from './cni-node.ts';
 
 /** Of Debian's package containernetworking-plugins: 1.1.1, which speaks 1.0.0 at most. */
 const pluginFolder = '/usr/lib/cni';
@@ -118,4 +118,20 @@ test('bandwidth takes our result: it finds the host’s end', async () => {
   expect(await chained('bandwidth', { command: 'ADD', ...call }, config)).toMatchObject({ status: 0 });
   const [{ name }] = node.links.hostLinks();
   expect(node.host.exec('tc', 'qdisc', 'show', 'dev', name)).toContain('tbf');
+});
+
+test('a further interface is reached from elsewhere with sbr in its chain, and not without: its answers would leave by eth0', async () => {
+  const pod = node.sandbox();
+  const call = { containerId: 'c1', netns: pod.path, pod: 'default/web' };
+  await node.add(call);
+  outside.ip('route add 10.244.1.0/24 via 10.9.0.1');
+  const second = { ...call, containerId: 'c2', ifName: 'net1' };
+  const { output: prevResult } = await node.call({ command: 'ADD', ...second });
+  const [{ address }] = prevResult!['ips'] as { address: string }[];
+  const to = address.replace('/32', '');
+  expect(pings(outside, to)).toBe(false);
+  expect(await chained('sbr', { command: 'ADD', ...second }, { prevResult })).toMatchObject({ status: 0 });
+  expect(pings(outside, to)).toBe(true);
+  expect(await chained('sbr', { command: 'DEL', ...second }, { prevResult })).toMatchObject({ status: 0 });
+  expect(await node.call({ command: 'DEL', ...second })).toEqual({ status: 0 });
 });
