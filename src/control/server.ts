@@ -3,10 +3,9 @@
  * does harm; until the agent has something to tell, clients are told that it starts.
  */
 
-import type { Socket } from 'node:net';
 import { version } from '../version.ts';
 import { startBirdServer } from './bird-server.ts';
-import type { ControlServer } from './bird-server.ts';
+import type { ControlServer, ControlServerOptions } from './bird-server.ts';
 import { startJsonServer } from './json-server.ts';
 import type { ControlModel } from './model.ts';
 
@@ -17,7 +16,7 @@ export interface ControlServersOptions {
   readonly api: string;
   readonly log: { error(fields: object, message: string): void };
   /** Whether a client of the first may change anything. */
-  readonly mayChange: (client: Socket) => boolean;
+  readonly mayChange: NonNullable<ControlServerOptions['mayChange']>;
 }
 
 export class ControlServers {
