@@ -74,6 +74,7 @@ test('`nodes` lists the nodes that run an agent', () => {
 test.each([
   [['--node', 'node-c', 'show', 'status'], '', 3, 'kubectl godwit: no running agent on node node-c\n'],
   [['--node'], '', 2, 'kubectl godwit: --node: a value is missing\n'],
+  [['disable', 'all'], '', 2, "kubectl godwit: disable changes one node's agent: say which, with --node\n"],
   [['--node=', 'show'], '', 2, 'kubectl godwit: --node: the value is empty\n'],
 ] as const)('%j is refused', (args, pods, status, stderr) => {
   expect(run(args, pods)).toMatchObject({ status, stderr });
