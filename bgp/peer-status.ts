@@ -99,5 +99,6 @@ function familyStatus(peer: Peer, family: Family, routes: PeerRoutesStatus | und
     limits,
     endOfRibReceived: established && peer.endOfRibReceived.has(family),
     endOfRibSent: established && endOfRibSent,
+    refreshing: peer.refresh.isUnderWay(family),
   };
 }

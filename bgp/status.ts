@@ -101,6 +101,8 @@ export interface FamilyStatus {
   readonly limits: readonly LimitStatus[];
   readonly endOfRibReceived: boolean;
   readonly endOfRibSent: boolean;
+  /** RFC 7313: the peer tells its table again; what it has not come to yet is stale. */
+  readonly refreshing: boolean;
 }
 
 export interface PeerCounters {

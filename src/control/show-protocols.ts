@@ -130,6 +130,7 @@ function peerDetails(peer: PeerStatus, preferred: Readonly<Record<Family, number
     if (stale > 0) counts.push(`${stale} stale`);
     add(2, 'Routes', counts.filter((text) => text !== '').join(', '));
     if (peer.state !== 'established') continue;
+    add(2, 'Route refresh', family.refreshing ? 'the neighbor tells its table again' : undefined);
     add(2, 'End-of-RIB', `${family.endOfRibReceived ? '' : 'not '}received, ${family.endOfRibSent ? '' : 'not '}sent`);
   }
   return lines;

@@ -57,16 +57,17 @@ async function session(capabilities: Partial<Capabilities> = {}, endsTable = tru
 
 describe('RFC 7313 §4: the peer tells its table again', () => {
   test('what stands between BoRR and EoRR stays, the rest goes, and all of it is used meanwhile', async () => {
-    const { world, b, fromPeer } = await session();
+    const { world, a, b, fromPeer } = await session();
+    const isRefreshing = () => peerOf(a, toB).families[0].refreshing;
     b.sends(5, begins);
     world.seconds(1);
-    expect(fromPeer()).toEqual(['10.2.0.0/24 stale', '10.3.0.0/24 stale']);
+    expect([fromPeer(), isRefreshing()].flat()).toEqual(['10.2.0.0/24 stale', '10.3.0.0/24 stale', true]);
     b.says(announce(['10.2.0.0/24', '10.4.0.0/24'], { nextHop: B }));
     world.seconds(1);
     expect(fromPeer()).toEqual(['10.2.0.0/24', '10.3.0.0/24 stale', '10.4.0.0/24']);
     b.sends(5, ended);
     world.seconds(1);
-    expect(fromPeer()).toEqual(['10.2.0.0/24', '10.4.0.0/24']);
+    expect([fromPeer(), isRefreshing()].flat()).toEqual(['10.2.0.0/24', '10.4.0.0/24', false]);
   });
 
   test('a BoRR in the middle begins anew', async () => {

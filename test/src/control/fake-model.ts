@@ -107,6 +107,7 @@ const reflector: PeerStatus = {
         },
       ],
       endOfRibSent: true,
+      refreshing: false,
     },
     {
       family: 'ipv6',
@@ -118,6 +119,7 @@ const reflector: PeerStatus = {
       endOfRibReceived: false,
       limits: [],
       endOfRibSent: false,
+      refreshing: false,
     },
   ],
   policyText: 'own pod blocks out; everything valid in',

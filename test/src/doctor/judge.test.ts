@@ -27,6 +27,7 @@ const family = (name: 'ipv4' | 'ipv6', changes = {}) => ({
   endOfRibReceived: true,
   limits: [],
   endOfRibSent: true,
+  refreshing: false,
   ...changes,
 });
 

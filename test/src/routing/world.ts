@@ -118,6 +118,7 @@ export function session(address: string, ...complete: readonly Family[]): PeerSt
     endOfRibReceived: complete.includes(family),
     limits: [],
     endOfRibSent: true,
+    refreshing: false,
   });
   return {
     name: address,

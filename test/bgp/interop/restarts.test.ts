@@ -1,0 +1,333 @@
+/** Restarts of every kind with BIRD and FRR, both ways: long-lived ones, NOTIFICATIONs with the N bit, refreshes with markers. */
+
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { systemClock, TcpDriver } from '../../../bgp/io/tcp-driver.ts';
+import type { NeighborSettings, SpeakerSettings } from '../../../bgp/settings.ts';
+import { Speaker } from '../../../bgp/speaker.ts';
+import type { PeerStatus, RouteStatus } from '../../../bgp/status.ts';
+import { eventually } from '../../kit/eventually.ts';
+import { connectNamespaces, TestNamespace } from '../../kit/netns.ts';
+import { Capture } from '../kit/capture.ts';
+import { Bird, Frr } from '../kit/daemons.ts';
+import { enterNamespace } from '../kit/enter-namespace.ts';
+import { neighbor, originated, settings } from '../kit/speakers.ts';
+
+const we = '10.99.0.1';
+const birdAddress = '10.99.0.2';
+const frrAddress = '10.99.0.3';
+const own = '10.10.0.0/24';
+const ofBird = '10.20.0.0/24';
+const ofFrr = '10.30.0.0/24';
+const stale = '65535:6';
+
+const ours = new TestNamespace();
+const theirs = new TestNamespace();
+/** Beside us: FRR takes no next hop that is an address of its own host. */
+const bird = new Bird(ours.name);
+const frr = new Frr(theirs.name);
+let capture: Capture;
+let running: Speaker | undefined;
+let leave: (() => void) | undefined;
+const events: string[] = [];
+
+/** The restart time is 3 s everywhere, the long-lived stale time a minute. */
+const birdConfiguration = `
+router id ${birdAddress};
+protocol device {}
+protocol static { ipv4; route ${ofBird} blackhole; }
+protocol bgp godwit {
+  local ${birdAddress} as 65001; neighbor ${we} as 65001;
+  strict bind yes; multihop; hold time 9;
+  graceful restart on; graceful restart time 3;
+  long lived graceful restart on; long lived stale time 60;
+  connect delay time 1; connect retry time 1; error wait time 1, 2;
+  ipv4 { import all; export where source = RTS_STATIC; next hop self; };
+}
+`;
+
+const frrConfiguration = `
+hostname test
+log timestamp precision 3
+router bgp 65001
+ bgp router-id ${frrAddress}
+ bgp log-neighbor-changes
+ no bgp network import-check
+ bgp graceful-restart
+ bgp graceful-restart preserve-fw-state
+ bgp graceful-restart restart-time 3
+ bgp graceful-restart notification
+ bgp long-lived-graceful-restart stale-time 60
+ neighbor ${we} remote-as 65001
+ neighbor ${we} timers connect 1
+ address-family ipv4 unicast
+  network ${ofFrr}
+ exit-address-family
+`;
+
+const client: Partial<NeighborSettings> = {
+  localAddress: we,
+  reflectorClient: true,
+  holdTimeSeconds: 9,
+  connectRetrySeconds: 1,
+};
+
+function ourSettings(toFrr: Partial<NeighborSettings> = {}): SpeakerSettings {
+  const neighbors = [
+    neighbor(birdAddress, 65001, { ...client, name: 'bird' }),
+    neighbor(frrAddress, 65001, { ...client, name: 'frr', ...toFrr }),
+  ];
+  return settings(we, 65001, neighbors, {
+    originated: originated(own),
+    gracefulRestartSeconds: 3,
+    longLivedStaleSeconds: 60,
+  });
+}
+
+async function startSpeaker(restarting: boolean): Promise<void> {
+  running = new Speaker({
+    settings: ourSettings(),
+    driver: new TcpDriver({ listenAddresses: [we] }),
+    clock: systemClock,
+    restarting,
+    forwardingPreserved: restarting,
+    onEvent: (event) => events.push(event.kind),
+  });
+  await running.start();
+}
+
+function speaker(): Speaker {
+  if (running === undefined) throw new Error('the speaker does not run');
+  return running;
+}
+
+function peer(name: 'bird' | 'frr'): PeerStatus {
+  const found = speaker()
+    .peers()
+    .find((entry) => entry.name === name);
+  if (found === undefined) throw new Error(`no peer ${name}`);
+  return found;
+}
+
+function route(name: 'bird' | 'frr', prefix: string): RouteStatus | undefined {
+  return [...speaker().routes({ peer: name, prefix })][0];
+}
+
+const atFrr = (prefix: string) => frr.route(prefix);
+const atBird = (prefix: string) => bird.route(prefix, 'master4');
+
+async function allUp(): Promise<void> {
+  for (const name of ['bird', 'frr'] as const) {
+    const isUp = () => peer(name).state === 'established' && peer(name).families.every((each) => each.endOfRibReceived);
+    await eventually(() => isUp() || Promise.reject(new Error(`${peer(name).state}: ${peer(name).lastError}`)), {
+      reason: `${name} is up`,
+    });
+  }
+  const tables = () => [atBird(own).includes(own), atFrr(own).includes(own), atFrr(ofBird).includes(ofBird)];
+  await eventually(() => expect(tables()).toEqual([true, true, true]), { reason: 'every route is everywhere' });
+  await eventually(() => [route('bird', ofBird)?.stale, route('frr', ofFrr)?.stale].every((text) => text === false), {
+    reason: 'nothing is stale',
+  });
+}
+
+/** Which of the questions was ever answered with no, while the work went on. */
+async function missedWhile(questions: Record<string, () => boolean>, work: () => Promise<void>): Promise<string[]> {
+  const missed = new Set<string>();
+  const look = () => {
+    for (const [name, isThere] of Object.entries(questions)) if (!isThere()) missed.add(name);
+  };
+  const watch = setInterval(look, 100);
+  try {
+    await work();
+  } finally {
+    clearInterval(watch);
+  }
+  look();
+  return [...missed];
+}
+
+beforeAll(async () => {
+  connectNamespaces(ours, 'eth0', theirs, 'eth0');
+  for (const address of [we, birdAddress]) ours.ip(`addr add ${address}/24 dev eth0`);
+  theirs.ip(`addr add ${frrAddress}/24 dev eth0`);
+  leave = enterNamespace(ours.path);
+  capture = new Capture(ours.name);
+  await Promise.all([
+    capture.started(),
+    bird.start(birdConfiguration),
+    frr.start(frrConfiguration, undefined, '-l', frrAddress),
+  ]);
+  await startSpeaker(false);
+});
+
+beforeEach(({ onTestFailed }) => {
+  onTestFailed(() => console.error(`BIRD:\n${bird.log.slice(-2000)}\nFRR:\n${frr.log.slice(-3000)}`));
+});
+
+afterAll(async () => {
+  await running?.stop('shutdown');
+  await bird.stop();
+  await frr.stop();
+  await capture?.end();
+  capture?.remove();
+  leave?.();
+  ours.remove();
+  theirs.remove();
+});
+
+test('RFC 9494 §3.1, RFC 8538 §2: what BIRD and FRR offer', async () => {
+  await allUp();
+  expect(peer('bird').remoteCapabilities).toEqual(
+    expect.arrayContaining([
+      'enhanced route refresh',
+      expect.stringMatching(/^long-lived graceful restart, IPv4 60 s/),
+    ]),
+  );
+  expect(peer('frr').remoteCapabilities).toEqual(
+    expect.arrayContaining([
+      'enhanced route refresh',
+      expect.stringMatching(/^graceful restart 3 s, (restarting \(R\), )?NOTIFICATIONs too \(N\)/),
+      expect.stringMatching(/^long-lived graceful restart, IPv4 60 s/),
+    ]),
+  );
+});
+
+describe('RFC 7313', () => {
+  test.each(['bird', 'frr'] as const)(
+    '%s tells its table between the markers, and nothing is lost of it',
+    async (name) => {
+      await allUp();
+      const prefix = name === 'bird' ? ofBird : ofFrr;
+      const before = peer(name).counters.updatesReceived;
+      const missed = await missedWhile({ [prefix]: () => route(name, prefix) !== undefined }, async () => {
+        speaker().peerAction(name, 'refreshIn');
+        // FRR takes a while before it says that this is all.
+        const isOver = () => peer(name).counters.updatesReceived > before && !peer(name).families[0].refreshing;
+        await eventually(isOver, { reason: 'it has told its table' });
+        expect(route(name, prefix)?.stale).toBe(false);
+      });
+      expect(missed).toEqual([]);
+    },
+  );
+
+  test('we tell ours between the markers, asked or not', async () => {
+    await allUp();
+    const sent = () =>
+      speaker()
+        .peers()
+        .map(({ counters }) => counters.updatesSent);
+    const before = sent();
+    bird.command('reload in godwit');
+    speaker().peerAction('frr', 'refreshOut');
+    await eventually(() => sent().every((count, i) => count > before[i]), { reason: 'we have told our table' });
+    expect([atBird(own), atFrr(own)].every((text) => text.includes(own))).toBe(true);
+  });
+});
+
+describe('RFC 9494: they are gone for longer than the restart time', () => {
+  test('BIRD: its route is a last resort, told on to FRR as one, until it is back', async () => {
+    await allUp();
+    const missed = await missedWhile({ here: () => route('bird', ofBird) !== undefined }, async () => {
+      await bird.kill();
+      await eventually(() => expect(route('bird', ofBird)).toMatchObject({ stale: true, communities: [stale] }), {
+        reason: 'the restart time is over',
+      });
+      expect(peer('bird').gracefulRestart).toBe('peerLongGone');
+      await eventually(() => /llgr-stale/.test(atFrr(ofBird)), { reason: 'FRR knows it' });
+      await bird.start(birdConfiguration, '-R');
+      await eventually(() => expect(route('bird', ofBird)).toMatchObject({ stale: false, communities: [] }), {
+        reason: 'it is back',
+      });
+    });
+    expect(missed).toEqual([]);
+    await eventually(() => !/llgr-stale/.test(atFrr(ofBird)), { reason: 'FRR knows that, too' });
+  });
+
+  test('FRR: its route is a last resort until it is back', async () => {
+    await allUp();
+    const missed = await missedWhile({ here: () => route('frr', ofFrr) !== undefined }, async () => {
+      await frr.kill();
+      await eventually(() => expect(route('frr', ofFrr)).toMatchObject({ stale: true, communities: [stale] }), {
+        reason: 'the restart time is over',
+      });
+      await frr.start(frrConfiguration, undefined, '-l', frrAddress);
+      await eventually(() => expect(route('frr', ofFrr)).toMatchObject({ stale: false, communities: [] }), {
+        reason: 'it is back',
+      });
+    });
+    expect(missed).toEqual([]);
+  });
+});
+
+test('RFC 9494: we are gone for longer than the restart time; both keep our route as a last resort until we are back', async () => {
+  await allUp();
+  const questions = { bird: () => atBird(own).includes(own), frr: () => atFrr(own).includes(own) };
+  const missed = await missedWhile(questions, async () => {
+    await speaker().stop('restart');
+    await eventually(() => /\(65535, ?6\)/.test(atBird(own)), { reason: 'BIRD: the restart time is over' });
+    await eventually(() => /llgr-stale/.test(atFrr(own)), { reason: 'FRR: the restart time is over' });
+    events.length = 0;
+    await startSpeaker(true);
+    await eventually(() => events.includes('restartComplete'), { reason: 'the restart is complete' });
+    await allUp();
+    await eventually(() => !/\(65535, ?6\)/.test(atBird(own)), { reason: 'BIRD has it fresh' });
+    await eventually(() => !/llgr-stale/.test(atFrr(own)), { reason: 'FRR has it fresh' });
+  });
+  expect(missed).toEqual([]);
+});
+
+describe('RFC 8538 with FRR', () => {
+  test('our settings change: a Cease with which it keeps our route, and we keep its own', async () => {
+    await allUp();
+    const questions = { here: () => route('frr', ofFrr) !== undefined, there: () => atFrr(own).includes(own) };
+    const { flaps } = peer('frr').counters;
+    const missed = await missedWhile(questions, async () => {
+      speaker().configure(ourSettings({ holdTimeSeconds: 12 }));
+      await eventually(() => peer('frr').counters.flaps > flaps, { reason: 'the session ends' });
+      await allUp();
+    });
+    expect(missed).toEqual([]);
+  });
+
+  test('a shutdown of ours is a Hard Reset: it keeps nothing', async () => {
+    await allUp();
+    speaker().peerAction('frr', 'disable', 'new cables');
+    expect(peer('frr').lastNotification).toBe(
+      'cease: hard reset (6/9) with cease: administrative shutdown (6/2), sent: new cables',
+    );
+    await eventually(() => !atFrr(own).includes('best'), { reason: 'our route is gone there' });
+    await eventually(() => /[Hh]ard [Rr]eset/.test(frr.log + frr.show(`bgp neighbors ${we}`)), {
+      reason: 'it says so',
+    });
+    speaker().peerAction('frr', 'enable');
+    await allUp();
+  });
+
+  test('a reset of its own is a Hard Reset, shown with what it carries, and nothing is kept', async () => {
+    await allUp();
+    frr.command(`clear bgp ${we}`);
+    const wanted = 'cease: hard reset (6/9) with cease: administrative reset (6/4), received';
+    const down = events.length;
+    await eventually(() => events.slice(down).includes('peerDown') || peer('frr').lastNotification === wanted, {
+      reason: 'the session ends',
+    });
+    await allUp();
+    await capture.end();
+    const carried = capture.find(`ip.src == ${frrAddress} && bgp.type == 3`, 'tcp.payload');
+    expect(carried.some((payload) => payload.includes('06090604'))).toBe(true);
+  });
+});
+
+test('the markers stand on the wire, of both sides, in their order', () => {
+  for (const address of [birdAddress, frrAddress]) {
+    for (const [from, to] of [
+      [address, we],
+      [we, address],
+    ]) {
+      const said = capture.find(`tcp.len > 0 && ip.src == ${from} && ip.dst == ${to}`, 'tcp.payload').join('');
+      const begins = said.indexOf('00170500010101');
+      expect(begins, `BoRR from ${from} to ${to}`).toBeGreaterThan(0);
+      expect(said.indexOf('00170500010201', begins), `EoRR from ${from} to ${to}`).toBeGreaterThan(begins);
+    }
+  }
+  expect(capture.problems()).toEqual([]);
+});
