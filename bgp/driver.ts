@@ -159,7 +159,7 @@ export interface Connection {
 
 export interface ConnectionHandler {
   connected(): void;
-  /** The bytes belong to the handler. */
+  /** The bytes are lent: until the handler returns. */
   received(bytes: Uint8Array): void;
   /** Nothing waits to be sent any more. */
   drained(): void;

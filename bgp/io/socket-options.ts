@@ -27,6 +27,7 @@ const bindCall: (fd: number, address: Uint8Array, length: number) => number = li
 );
 const indexCall: (name: string) => number = libc.func('unsigned int if_nametoindex(const char *)');
 const closeCall: (fd: number) => number = libc.func('int close(int)');
+const fcntlCall: (fd: number, command: number, argument: number) => number = libc.func('int fcntl(int, int, int)');
 
 const errnoNames = new Map(Object.entries(koffi.os.errno).map(([name, number]) => [number, name]));
 
@@ -45,6 +46,8 @@ const options = {
 const domains = { ipv4: 2, ipv6: 10 } as const satisfies Record<Family, number>;
 const types = { stream: 1, datagram: 2 } as const;
 const nonblockingCloexec = 0x800 | 0x80000;
+/** linux/fcntl.h: F_DUPFD_CLOEXEC */
+const duplicateCloexec = 1030;
 const socketLevel = 1;
 const attachFilter = 26;
 const receiveBuffer = [socketLevel, 8] as const;
@@ -61,6 +64,13 @@ export function makeSocket(family: Family, type: keyof typeof types = 'stream'):
   const fd = socketCall(domains[family], types[type] | nonblockingCloexec, 0);
   if (fd < 0) throw systemError('socket');
   return fd;
+}
+
+/** A second descriptor of the same socket. @throws an Error with the errno's name. */
+export function duplicateSocket(fd: number): number {
+  const duplicate = fcntlCall(fd, duplicateCloexec, 0);
+  if (duplicate < 0) throw systemError('fcntl F_DUPFD_CLOEXEC');
+  return duplicate;
 }
 
 export function closeSocket(fd: number): void {

@@ -3,7 +3,7 @@
  * Holds: its handler hears `closed` once and last, and nothing after it has closed the connection itself.
  */
 
-import type { Socket } from 'node:net';
+import type { OnReadOpts, Socket } from 'node:net';
 import type { Connection, ConnectionHandler, HopLimit, SharedLink } from '../driver.ts';
 import { connectionTimedOut } from '../driver.ts';
 import { canonicalScopedAddress, familyOfText } from '../ip.ts';
@@ -13,6 +13,9 @@ import { setHopLimit, setTrafficClass } from './socket-options.ts';
 
 /** How long a connection that we end may take to send its last bytes: milliseconds. */
 const lingerMilliseconds = 1000;
+
+/** What all connections are read into, one after the other: Node would make 64 KiB anew for each read. */
+const readBuffer = new Uint8Array(64 * 1024);
 
 export class TcpConnection implements Connection {
   readonly direction: 'incoming' | 'outgoing';
@@ -30,12 +33,16 @@ export class TcpConnection implements Connection {
     this.handler?.drained();
   };
 
-  /** @param onGone called once the socket is closed. */
+  /**
+   * @param makeSocket with these options for reading; it does not read before it is told to
+   * @param onGone called once the socket is closed.
+   */
   constructor(
-    socket: Socket,
+    makeSocket: (onread: OnReadOpts) => Socket,
     remote: { readonly direction: 'incoming' | 'outgoing'; readonly address: string; readonly port: number },
     onGone: () => void,
   ) {
+    const socket = makeSocket({ buffer: readBuffer, callback: (length) => this.received(length) });
     this.socket = socket;
     this.direction = remote.direction;
     this.remoteAddress = remote.address;
@@ -46,15 +53,12 @@ export class TcpConnection implements Connection {
       this.localAddress = canonicalOf(socket.localAddress);
       this.handler?.connected();
     });
-    socket.on('data', (bytes) => this.handler?.received(bytes));
     socket.on('end', () => this.end('connection closed by the peer'));
     socket.on('error', (error) => this.end(reasonOf(error)));
     socket.on('close', () => {
       this.end('connection closed');
       this.onGone();
     });
-    // Listening to 'data' has made it flow; what comes before there is a handler has to wait.
-    if (remote.direction === 'incoming') socket.pause();
   }
 
   get link(): SharedLink | undefined {
@@ -133,6 +137,11 @@ export class TcpConnection implements Connection {
   destroy(): void {
     this.handler = undefined;
     this.socket.destroy();
+  }
+
+  private received(length: number): true {
+    this.handler?.received(readBuffer.subarray(0, length));
+    return true;
   }
 
   private end(reason: string): void {

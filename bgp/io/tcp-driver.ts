@@ -5,7 +5,7 @@
  * Holds: the only place of bgp/ with a clock and timers, but for UDP's alarm and the last second of a closing connection.
  */
 
-import type { Server } from 'node:net';
+import type { OnReadOpts, Server } from 'node:net';
 import { createServer, Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import type {
@@ -22,7 +22,7 @@ import type {
 import { canonicalScopedAddress, familyOfText } from '../ip.ts';
 import { ListenKeys } from './listen-keys.ts';
 import { readSignatureDrops, setSignatureKey } from './md5-signature.ts';
-import { closeSocket, makeSocket, setHopLimit, setTrafficClass } from './socket-options.ts';
+import { closeSocket, duplicateSocket, makeSocket, setHopLimit, setTrafficClass } from './socket-options.ts';
 import { descriptorOf, reasonOf, TcpConnection } from './tcp-connection.ts';
 import { UdpDriver } from './udp-driver.ts';
 
@@ -86,20 +86,8 @@ export class TcpDriver implements Driver {
   }
 
   connect(request: ConnectRequest, handler: ConnectionHandler): Connection {
-    const { address, port, localAddress } = request;
-    const remote = { direction: 'outgoing', address, port } as const;
-    let socket: Socket;
-    try {
-      socket = connectingSocket(request);
-    } catch (error) {
-      // No socket could be had: an attempt that fails like any other.
-      socket = new Socket();
-      socket.destroy(error instanceof Error ? error : new Error(String(error)));
-      return this.track(socket, remote, handler);
-    }
-    const connection = this.track(socket, remote, handler);
-    socket.connect({ host: address, port, localAddress });
-    return connection;
+    const { address, port } = request;
+    return this.track((onread) => connectingSocket(request, onread), { direction: 'outgoing', address, port }, handler);
   }
 
   setKeys(keys: readonly PeerKey[]): readonly KeyFailure[] {
@@ -124,11 +112,11 @@ export class TcpDriver implements Driver {
   }
 
   private track(
-    socket: Socket,
+    makeSocket: (onread: OnReadOpts) => Socket,
     remote: { readonly direction: 'incoming' | 'outgoing'; readonly address: string; readonly port: number },
     handler: ConnectionHandler | undefined,
   ): TcpConnection {
-    const connection = new TcpConnection(socket, remote, () => this.open.delete(connection));
+    const connection = new TcpConnection(makeSocket, remote, () => this.open.delete(connection));
     this.open.add(connection);
     if (handler !== undefined) connection.setHandler(handler);
     return connection;
@@ -140,17 +128,17 @@ export class TcpDriver implements Driver {
     onAccepted: (connection: Connection) => void,
     onFailed: (reason: string) => void,
   ): Promise<void> {
-    const server = createServer({ pauseOnConnect: true, noDelay: true });
-    server.on('connection', (socket) => {
-      const remoteAddress = canonicalScopedAddress(socket.remoteAddress ?? '');
+    const server = createServer({ pauseOnConnect: true });
+    server.on('connection', (accepted) => {
+      const address = canonicalScopedAddress(accepted.remoteAddress ?? '');
+      const { remotePort } = accepted;
       // Gone between the kernel's accept and ours.
-      if (remoteAddress === undefined || socket.remotePort === undefined) {
-        socket.destroy();
+      if (address === undefined || remotePort === undefined) {
+        accepted.destroy();
         return;
       }
-      onAccepted(
-        this.track(socket, { direction: 'incoming', address: remoteAddress, port: socket.remotePort }, undefined),
-      );
+      const remote = { direction: 'incoming', address, port: remotePort } as const;
+      onAccepted(this.track((onread) => takenOver(accepted, onread), remote, undefined));
     });
     try {
       await listening(server, address, port);
@@ -169,15 +157,42 @@ export class TcpDriver implements Driver {
 }
 
 /** A socket with its options set, not yet connecting: Node has no descriptor before connect(), so the kernel is asked. */
-function connectingSocket({ address, hops, key }: ConnectRequest): Socket {
+function connectingSocket({ address, port, localAddress, hops, key }: ConnectRequest, onread: OnReadOpts): Socket {
   const family = familyOfText(address);
-  const fd = makeSocket(family);
+  let socket: Socket;
   try {
-    setHopLimit(fd, family, hops);
-    setTrafficClass(fd, family);
-    if (key !== undefined) setSignatureKey(fd, { address, key });
-    // manualStart: nothing is read before there is a connection.
-    const options = { fd, readable: true, writable: true, manualStart: true };
+    socket = optionedSocket(makeSocket(family), onread, (fd) => {
+      setHopLimit(fd, family, hops);
+      setTrafficClass(fd, family);
+      if (key !== undefined) setSignatureKey(fd, { address, key });
+    });
+  } catch (error) {
+    // No socket could be had: an attempt that fails like any other.
+    return failedSocket(error);
+  }
+  socket.connect({ host: address, port, localAddress });
+  return socket;
+}
+
+/** The accepted connection as a socket that reads as ours do: the ones that a server makes cannot be told how. */
+function takenOver(accepted: Socket, onread: OnReadOpts): Socket {
+  const fd = descriptorOf(accepted);
+  try {
+    if (fd === undefined) throw new Error('the connection is gone already');
+    return optionedSocket(duplicateSocket(fd), onread, () => {});
+  } catch (error) {
+    return failedSocket(error);
+  } finally {
+    accepted.destroy();
+  }
+}
+
+/** @param setOptions may throw; the descriptor is closed then. */
+function optionedSocket(fd: number, onread: OnReadOpts, setOptions: (fd: number) => void): Socket {
+  try {
+    setOptions(fd);
+    // manualStart: nothing is read before there is a connection, and who hears it.
+    const options = { fd, onread, readable: true, writable: true, manualStart: true };
     const socket = new Socket(options);
     socket.setNoDelay(true);
     return socket;
@@ -185,6 +200,10 @@ function connectingSocket({ address, hops, key }: ConnectRequest): Socket {
     closeSocket(fd);
     throw error;
   }
+}
+
+function failedSocket(error: unknown): Socket {
+  return new Socket().destroy(error instanceof Error ? error : new Error(String(error)));
 }
 
 async function listening(server: Server, host: string, port: number): Promise<void> {

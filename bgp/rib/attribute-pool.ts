@@ -10,7 +10,7 @@ import { AttributeCode } from '../wire/attributes/table.ts';
 import { defaultLocalPref } from '../wire/attributes/outgoing.ts';
 import { ByteStore } from './byte-store.ts';
 import { HashIndex } from './hash-index.ts';
-import { ChunkedRows, chunkBits, chunkRows, clear, rowMask } from './rows.ts';
+import { chunkBits, ChunkedRows, clear, column16, column32, column8, rowMask } from './rows.ts';
 
 /** Bits of the traits column. */
 export const AttributeTrait = {
@@ -26,18 +26,18 @@ export const AttributeTrait = {
 } as const;
 
 class AttributeChunk {
-  readonly address = new Uint32Array(chunkRows);
-  readonly length = new Uint32Array(chunkRows);
-  readonly references = new Uint32Array(chunkRows);
-  readonly localPref = new Uint32Array(chunkRows);
-  readonly med = new Uint32Array(chunkRows);
-  readonly neighborAs = new Uint32Array(chunkRows);
+  readonly address = column32();
+  readonly length = column32();
+  readonly references = column32();
+  readonly localPref = column32();
+  readonly med = column32();
+  readonly neighborAs = column32();
   /** 0: the set has none. */
-  readonly originatorId = new Uint32Array(chunkRows);
-  readonly asPathLength = new Uint16Array(chunkRows);
-  readonly clusterListLength = new Uint16Array(chunkRows);
-  readonly origin = new Uint8Array(chunkRows);
-  readonly traits = new Uint8Array(chunkRows);
+  readonly originatorId = column32();
+  readonly asPathLength = column16();
+  readonly clusterListLength = column16();
+  readonly origin = column8();
+  readonly traits = column8();
 }
 
 export class AttributePool {

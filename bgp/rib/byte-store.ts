@@ -3,6 +3,8 @@
  * Holds: a slab whose last block is freed gives its memory back.
  */
 
+import { column8 } from './rows.ts';
+
 const slabBits = 16;
 const slabSize = 1 << slabBits;
 const granule = 8;
@@ -81,7 +83,7 @@ export class ByteStore {
     const blockSize = granules * granule;
     // Long blocks are rare: a slab of their own, no larger than they are.
     const capacity = blockSize > 4096 ? 1 : Math.floor(slabSize / blockSize);
-    const slab = { bytes: new Uint8Array(capacity * blockSize), blockSize, capacity, used: 0, unused: 0, free: [] };
+    const slab = { bytes: column8(capacity * blockSize), blockSize, capacity, used: 0, unused: 0, free: [] };
     const index = this.#holes.pop() ?? this.#slabs.length;
     this.#slabs[index] = slab;
     this.#current.set(granules, index);

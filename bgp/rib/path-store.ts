@@ -3,18 +3,18 @@
  * Holds: the paths of a prefix are a list that starts with its best path.
  */
 
-import { ChunkedRows, chunkBits, chunkRows, clear, rowMask } from './rows.ts';
+import { chunkBits, ChunkedRows, clear, column16, column32, column8, rowMask } from './rows.ts';
 
 class PathChunk {
-  readonly prefix = new Uint32Array(chunkRows);
-  readonly peer = new Uint16Array(chunkRows);
+  readonly prefix = column32();
+  readonly peer = column16();
   /** As received, in the pool. */
-  readonly attributes = new Uint32Array(chunkRows);
-  readonly next = new Uint32Array(chunkRows);
+  readonly attributes = column32();
+  readonly next = column32();
   /** See best-path.ts: where the path lost, or why it takes no part. */
-  readonly rung = new Uint8Array(chunkRows);
+  readonly rung = column8();
   /** The path is stale where this is not its peer's present epoch. */
-  readonly epoch = new Uint8Array(chunkRows);
+  readonly epoch = column8();
   /** RFC 7911: the path identifier as received; 0 also where the peer writes none. */
   pathId: Uint32Array | undefined;
   /** Where there is a log of paths: the version of the path's last change in it. */
@@ -64,7 +64,7 @@ export class PathStore {
     if (chunk.epoch[row] !== epoch) chunk.epoch[row] = epoch;
     clear(chunk.rung, row);
     clear(chunk.next, row);
-    if (pathId !== 0) (chunk.pathId ??= new Uint32Array(chunkRows))[row] = pathId;
+    if (pathId !== 0) (chunk.pathId ??= column32())[row] = pathId;
     else if (chunk.pathId !== undefined) clear(chunk.pathId, row);
     if (chunk.changedAt !== undefined) clear(chunk.changedAt, row);
     if (chunk.changed !== undefined) clear(chunk.changed, row);
@@ -94,7 +94,7 @@ export class PathStore {
   }
 
   setChangedAt(id: number, version: number): void {
-    (this.chunk(id).changedAt ??= new Uint32Array(chunkRows))[id & rowMask] = version;
+    (this.chunk(id).changedAt ??= column32())[id & rowMask] = version;
   }
 
   changedOf(id: number): number {
@@ -104,7 +104,7 @@ export class PathStore {
   setChanged(id: number, attributes: number): void {
     const chunk = this.chunk(id);
     if (chunk.changed === undefined && attributes === 0) return;
-    chunk.changed ??= new Uint32Array(chunkRows);
+    chunk.changed ??= column32();
     chunk.changed[id & rowMask] = attributes;
   }
 
@@ -115,7 +115,7 @@ export class PathStore {
   setRule(id: number, name: string): void {
     const chunk = this.chunk(id);
     if (chunk.rule === undefined && name === '') return;
-    chunk.rule ??= new Uint16Array(chunkRows);
+    chunk.rule ??= column16();
     chunk.rule[id & rowMask] = this.#ruleNumber(name);
   }
 

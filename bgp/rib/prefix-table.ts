@@ -9,7 +9,7 @@ import { formatAddress } from '../ip.ts';
 import type { Family } from '../ip.ts';
 import type { LogColumns, LogRows } from './change-log.ts';
 import { HashIndex } from './hash-index.ts';
-import { ChunkedRows, chunkBits, chunkRows, clear, rowMask } from './rows.ts';
+import { chunkBits, ChunkedRows, chunkRows, clear, column32, column8, rowMask } from './rows.ts';
 
 /** Bits of the state column. */
 export const PrefixState = {
@@ -24,27 +24,27 @@ export const PrefixState = {
 
 /** Columns of the log of paths, where there is one. */
 class PathLogColumns implements LogColumns {
-  readonly version = new Uint32Array(chunkRows);
-  readonly newer = new Uint32Array(chunkRows);
-  readonly older = new Uint32Array(chunkRows);
-  readonly states = new Uint8Array(chunkRows);
+  readonly version = column32();
+  readonly newer = column32();
+  readonly older = column32();
+  readonly states = column8();
 }
 
 class PrefixChunk implements LogColumns {
   readonly words: Uint32Array;
-  readonly lengths = new Uint8Array(chunkRows);
-  readonly states = new Uint8Array(chunkRows);
+  readonly lengths = column8();
+  readonly states = column8();
   /** Head of the list of paths; the best path where there is one. */
-  readonly firstPath = new Uint32Array(chunkRows);
+  readonly firstPath = column32();
   /** The change log: version and neighbours in its order. */
-  readonly version = new Uint32Array(chunkRows);
-  readonly newer = new Uint32Array(chunkRows);
-  readonly older = new Uint32Array(chunkRows);
+  readonly version = column32();
+  readonly newer = column32();
+  readonly older = column32();
   /** Made when a log of paths first writes; it goes with the chunk. */
   pathLog: PathLogColumns | undefined;
 
   constructor(wordCount: number) {
-    this.words = new Uint32Array(chunkRows * wordCount);
+    this.words = column32(chunkRows * wordCount);
   }
 }
 

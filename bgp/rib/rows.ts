@@ -7,6 +7,22 @@ export const chunkBits = 16;
 export const chunkRows = 1 << chunkBits;
 export const rowMask = chunkRows - 1;
 
+/**
+ * Columns are shared memory, though nobody shares them: V8 counts all other buffers as if they were garbage of its own heap, and
+ * would mark that heap from end to end for every few MiB of routes. Zeros; pages that are never written take no memory.
+ */
+export function column32(rows = chunkRows): Uint32Array {
+  return new Uint32Array(new SharedArrayBuffer(rows * 4));
+}
+
+export function column16(rows = chunkRows): Uint16Array {
+  return new Uint16Array(new SharedArrayBuffer(rows * 2));
+}
+
+export function column8(rows = chunkRows): Uint8Array {
+  return new Uint8Array(new SharedArrayBuffer(rows));
+}
+
 interface ChunkRows {
   /** Rows from here on were never used. */
   unused: number;
@@ -59,7 +75,7 @@ export class ChunkedRows<Chunk> {
       this.chunks[index] = undefined;
       return;
     }
-    chunk.free ??= new Uint16Array(chunkRows);
+    chunk.free ??= column16();
     chunk.free[chunk.freeCount++] = id & rowMask;
     if (index < this.#current) this.#current = index;
   }

@@ -3,11 +3,11 @@
  * identifiers. Lists lie in chunks made on first use.
  */
 
-import { ChunkedRows, chunkBits, chunkRows, rowMask } from './rows.ts';
+import { chunkBits, ChunkedRows, column32, rowMask } from './rows.ts';
 
 class ToldChunk {
-  readonly pathId = new Uint32Array(chunkRows);
-  readonly next = new Uint32Array(chunkRows);
+  readonly pathId = column32();
+  readonly next = column32();
 }
 
 export class ToldPaths {
@@ -41,7 +41,7 @@ export class ToldPaths {
 
   /** @param pathId that is not in the prefix's list */
   add(prefix: number, pathId: number): void {
-    const first = (this.#first[prefix >>> chunkBits] ??= new Uint32Array(chunkRows));
+    const first = (this.#first[prefix >>> chunkBits] ??= column32());
     const row = this.#rows.allocate();
     const chunk = this.#chunk(row);
     chunk.pathId[row & rowMask] = pathId;
@@ -83,6 +83,6 @@ export class PathMarks {
   }
 
   set(path: number, mark: number): void {
-    (this.#chunks[path >>> chunkBits] ??= new Uint32Array(chunkRows))[path & rowMask] = mark;
+    (this.#chunks[path >>> chunkBits] ??= column32())[path & rowMask] = mark;
   }
 }

@@ -5,11 +5,9 @@
 
 import type { Connection, ConnectionHandler } from '../driver.ts';
 import type { Open } from '../wire/open.ts';
+import { InputQueue } from './input-queue.ts';
 import type { Negotiated } from './negotiate.ts';
 import type { Session } from './session.ts';
-
-/** Bytes that are read in one go: a few milliseconds of work where they are withdraws. */
-const mostAtOnce = 16 * 1024;
 
 /** The peer, as its links see it. */
 export interface LinkOwner {
@@ -41,10 +39,8 @@ export class Link implements ConnectionHandler {
   readQueued = false;
   /** Its connection is not read for now. */
   paused = false;
-  unreadBytes = 0;
 
-  private input: Uint8Array[] = [];
-  private inputRead = 0;
+  private readonly input = new InputQueue();
   /** What had been sent when the send hold timer was started. */
   private sentBefore = 0;
 
@@ -59,24 +55,22 @@ export class Link implements ConnectionHandler {
   }
 
   get hasInput(): boolean {
-    return this.inputRead < this.input.length;
+    return !this.input.isEmpty;
   }
 
-  /** The next bytes, `mostAtOnce` of them at most. */
+  get unreadBytes(): number {
+    return this.input.unreadBytes;
+  }
+
+  /** The next bytes; they are lent until `inputRead`. */
   takeInput(): Uint8Array | undefined {
-    if (!this.hasInput) return undefined;
-    let chunk = this.input[this.inputRead];
-    if (chunk.length > mostAtOnce) {
-      this.input[this.inputRead] = chunk.subarray(mostAtOnce);
-      chunk = chunk.subarray(0, mostAtOnce);
-    } else this.inputRead++;
-    this.unreadBytes -= chunk.length;
-    this.peer.inputTaken(chunk.length);
-    if (this.inputRead === this.input.length) {
-      this.input = [];
-      this.inputRead = 0;
-    }
+    const chunk = this.input.take();
+    if (chunk !== undefined) this.peer.inputTaken(chunk.length);
     return chunk;
+  }
+
+  inputRead(): void {
+    this.input.release();
   }
 
   attach(connection: Connection): void {
@@ -118,9 +112,7 @@ export class Link implements ConnectionHandler {
     this.waiting = undefined;
     this.paused = false;
     this.peer.inputTaken(this.unreadBytes);
-    this.unreadBytes = 0;
-    this.input = [];
-    this.inputRead = 0;
+    this.input.clear();
   }
 
   connected(): void {
@@ -129,7 +121,6 @@ export class Link implements ConnectionHandler {
 
   received(bytes: Uint8Array): void {
     this.input.push(bytes);
-    this.unreadBytes += bytes.length;
     this.peer.inputArrived(this, bytes.length);
   }
 

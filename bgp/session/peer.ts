@@ -254,7 +254,10 @@ export class Peer implements Sleeper, LinkOwner {
   private readMessages(link: Link): void {
     while (link.waiting === undefined) {
       const actions = link.session.advance(this.host.clock.now(), link.deliver);
-      if (actions.length === 0) break;
+      if (actions.length === 0) {
+        link.inputRead();
+        return;
+      }
       this.perform(link, actions);
     }
   }
