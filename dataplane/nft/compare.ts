@@ -19,6 +19,7 @@ export async function findDifference(
   ruleset: Ruleset,
   pause: Pause = noPause,
 ): Promise<string | undefined> {
+  if (held.flags !== 0) return `the table has flags (${held.flags}); 1 puts it to sleep`;
   const difference = namesDiffer('set', held.sets, ruleset.sets) ?? namesDiffer('chain', held.chains, ruleset.chains);
   if (difference !== undefined) return difference;
   for (const [name, set] of ruleset.sets) {

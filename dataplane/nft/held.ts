@@ -29,11 +29,14 @@ import {
   intervalEndFlag,
   RuleAttribute,
   SetAttribute,
+  TableAttribute,
   VerdictAttribute,
   verdictCodes,
 } from './wire.ts';
 
 export interface HeldTable {
+  /** NFT_TABLE_F_*; one of them puts the whole table to sleep. */
+  readonly flags: number;
   readonly sets: ReadonlyMap<string, HeldSet>;
   readonly chains: ReadonlyMap<string, HeldChain>;
 }
@@ -80,6 +83,14 @@ const genericHeader = 4;
 
 export function attributesOf({ bytes, start, end }: NetlinkMessage): HeldAttributes {
   return heldAttributes(bytes, Math.min(start + genericHeader, end), end);
+}
+
+/** @throws NetlinkFormatError */
+export function readTable(attributes: HeldAttributes): { name: string; flags: number } {
+  return {
+    name: textOf(requireAttribute(attributes, TableAttribute.name, "a table's name")),
+    flags: number32Of(attributes.get(TableAttribute.flags)),
+  };
 }
 
 /** @throws NetlinkFormatError */

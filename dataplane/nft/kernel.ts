@@ -18,6 +18,7 @@ import {
   readElements,
   readRule,
   readSet,
+  readTable,
   type HeldRule,
   type HeldSet,
   type HeldTable,
@@ -31,7 +32,6 @@ import {
   NftMessage,
   RuleAttribute,
   SetAttribute,
-  TableAttribute,
 } from './wire.ts';
 
 /** Where tables are kept. */
@@ -98,7 +98,10 @@ export class NftSocket implements NftKernel {
 
   read(table: string): Promise<HeldTable | undefined> {
     return this.#inTurn(`table inet ${table} cannot be read`, async () => {
-      if (!this.#dump(NftMessage.getTable, []).some((each) => nameOf(each, TableAttribute.name) === table)) return;
+      const own = this.#dump(NftMessage.getTable, [])
+        .map(readTable)
+        .find(({ name }) => name === table);
+      if (own === undefined) return undefined;
       const ofTable = (type: number): readonly Attribute[] => [[type, text(table)]];
       const isOurs = (type: number) => (attributes: Attributes) => nameOf(attributes, type) === table;
       const rules = new Map<string, HeldRule[]>();
@@ -125,7 +128,7 @@ export class NftSocket implements NftKernel {
         const waiting = pause();
         if (waiting) await waiting;
       }
-      return { sets, chains };
+      return { flags: own.flags, sets, chains };
     });
   }
 

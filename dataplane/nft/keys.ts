@@ -65,7 +65,10 @@ export function keyBytes(types: readonly KeyType[], text: string): Uint8Array {
   return bytes;
 }
 
+/** @param bytes as the kernel has them; others than a key of these types come out as digits, none as nft's `*` (all the rest) */
 export function formatKey(types: readonly KeyType[], bytes: Uint8Array): string {
+  if (bytes.length === 0) return '*';
+  if (bytes.length !== keyLength(types)) return `0x${Buffer.from(bytes).toString('hex')}`;
   let at = 0;
   return types
     .map((type) => {

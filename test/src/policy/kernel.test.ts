@@ -524,6 +524,8 @@ describe('repair', () => {
     ['an element is added', 'add element inet godwit self-4 { 10.9.0.1 . 10.9.0.2 }'],
     ['a rule is inserted', 'insert rule inet godwit ingress accept'],
     ['a chain is added', 'add chain inet godwit mine'],
+    ['the table is put to sleep', 'add table inet godwit { flags dormant; }'],
+    ['an element for all the rest is added', 'add element inet godwit denied-ingress-4 { * }'],
     ['the policy of a base chain is another', 'chain inet godwit ingress { policy drop; }'],
     [
       'a map sends a pod elsewhere',
