@@ -6,6 +6,7 @@
 
 import { readFileSync } from 'node:fs';
 import { keepaliveMessage } from '../../../bgp/wire/message.ts';
+import type { NeighborSettings } from '../../../bgp/settings.ts';
 import { expectedEnd } from './fuzz-oracle.ts';
 import { fromHex, toHex } from './hex.ts';
 import { neighbor, originated, peerOf, settings, startSpeaker } from './speakers.ts';
@@ -39,6 +40,25 @@ export const corpus = captured('captured-messages.txt');
 const onePath = corpusOf(4_200_000_001, corpus);
 const addPath = corpusOf(65_000, captured('captured-add-path-messages.txt'));
 const severalPaths = { receive: true, sendMaximum: Infinity };
+
+/** What an OPEN may say besides: next hops of RFC 8950, enhanced refresh, LLGR; each as code and value. */
+const capabilities = [[5, 0, 1, 0, 1, 0, 2], [70], [71, 0, 1, 1, 0x80, 0, 0, 100, 0, 2, 1, 0x80, 0, 0, 100]] as const;
+
+const limit = { maximum: 2, warningPercent: 50, action: 'discard', restartSeconds: 0 } as const;
+/** Of a neighbour that may be a liar: one of each. */
+const choices = {
+  reflectorClient: [true, false],
+  extendedNextHop: [undefined, 'always', 'never'],
+  longLivedStaleSeconds: [undefined, 100],
+  allowedOwnAs: [0, 2],
+  limits: [
+    undefined,
+    [
+      { ...limit, kind: 'receive', family: 'ipv4' },
+      { ...limit, kind: 'import', family: 'ipv6' },
+    ],
+  ],
+} as const satisfies { [K in keyof NeighborSettings]?: readonly NeighborSettings[K][] };
 
 /** 0 <= x < below; the same row of numbers for the same seed. */
 export type Random = (below: number) => number;
@@ -74,8 +94,8 @@ export async function fuzzEpisode(seed: number): Promise<EpisodeReport> {
   const neighbors = [
     neighbor(liar, asNumber, {
       ...common,
+      ...chosenSettings(random),
       ...(hasPathIds && { addPaths: severalPaths }),
-      reflectorClient: random(2) === 0,
     }),
     neighbor(honest, asNumber, { ...common, ...toHonest, reflectorClient: true }),
   ];
@@ -87,7 +107,7 @@ export async function fuzzEpisode(seed: number): Promise<EpisodeReport> {
   const before = JSON.stringify(a.speaker.totals());
 
   const honestOpening = random(10) < 8;
-  const opening = opens[random(opens.length)];
+  const opening = withMoreCapabilities(opens[random(opens.length)], random);
   const said: Uint8Array[] = [honestOpening ? opening : mutate(opening, others, random), keepaliveMessage];
   const first = random(4) === 0 ? 0 : 1 + random(12);
   for (let i = 0; i < first; i++) {
@@ -114,7 +134,8 @@ export async function fuzzEpisode(seed: number): Promise<EpisodeReport> {
     checkRib(a, fail);
     checkHonest(a, b, fail);
     connection.destroy();
-    world.run(300_000);
+    // A restart time that was changed may be long.
+    world.run(honestOpening ? 500_000 : 5_000_000);
     checkHonest(a, b, fail);
     if (JSON.stringify(a.speaker.totals()) !== before) {
       fail(`something is left: ${JSON.stringify(a.speaker.totals())}, before: ${before}`);
@@ -124,6 +145,21 @@ export async function fuzzEpisode(seed: number): Promise<EpisodeReport> {
     if (error instanceof Error && error.message.startsWith('seed ')) throw error;
     return fail('thrown inside the speaker', error);
   }
+}
+
+function chosenSettings(random: Random): Partial<NeighborSettings> {
+  return Object.fromEntries(Object.entries(choices).map(([field, values]) => [field, values[random(values.length)]]));
+}
+
+/** Some, each in an optional parameter of its own, after those that are there. */
+function withMoreCapabilities(open: Uint8Array, random: Random): Uint8Array {
+  const added = capabilities
+    .filter(() => random(3) === 0)
+    .flatMap(([code, ...value]) => [2, 2 + value.length, code, value.length, ...value]);
+  const bytes = Uint8Array.from([...open, ...added]);
+  bytes[17] += added.length;
+  bytes[28] += added.length;
+  return bytes;
 }
 
 function say(world: VirtualWorld, messages: readonly Uint8Array[], random: Random) {

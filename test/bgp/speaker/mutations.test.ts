@@ -18,5 +18,5 @@ test('mutated messages of real daemons end a session only where the RFCs say, an
   expect(sum.established).toBeGreaterThan(100);
   expect(sum.ended).toBeGreaterThan(25);
   expect(sum.established - sum.ended).toBeGreaterThan(25);
-  expect(sum.treatedAsWithdrawn).toBeGreaterThan(10);
+  expect(sum.treatedAsWithdrawn).toBeGreaterThan(5);
 }, 60_000);
