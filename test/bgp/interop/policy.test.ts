@@ -251,15 +251,15 @@ describe('RFC 4486: the maximum number of prefixes', () => {
   });
 
   test('ours, with discard: the session stays, two of three are used, and the third when there is room', async () => {
-    speaker.configure(settingsOf({}, limit({ action: 'discard', maximum: 2 })));
-    await eventually(() => expect(prefixesFrom('frr')).toHaveLength(2), { reason: 'two routes' });
-    expect(peer('frr').state).toBe('established');
-    const [beyond] = speaker.routes({ peer: 'frr', filtered: true });
+    speaker.configure(settingsOf(limit({ action: 'discard', maximum: 2 }), {}));
+    await eventually(() => expect(prefixesFrom('bird')).toHaveLength(2), { reason: 'two routes' });
+    expect(peer('bird').state).toBe('established');
+    const [beyond] = speaker.routes({ peer: 'bird', filtered: true });
     expect(beyond).toMatchObject({ lostAt: 'beyondReceiveLimit' });
-    const [first] = prefixesFrom('frr');
-    frr.configure('router bgp 65003', 'address-family ipv4 unicast', `no network ${first}`);
-    await eventually(() => expect(prefixesFrom('frr')).toContain(beyond.prefix), { reason: 'the third' });
-    frr.configure('router bgp 65003', 'address-family ipv4 unicast', `network ${first}`);
+    const [first] = prefixesFrom('bird');
+    bird.reconfigure(birdConfiguration({ exports: `if net = ${first} then reject;` }));
+    await eventually(() => expect(prefixesFrom('bird')).toContain(beyond.prefix), { reason: 'the third' });
+    bird.reconfigure(birdConfiguration());
     await between({}, {});
   });
 
