@@ -5,6 +5,7 @@ import { Speaker } from '../../../bgp/speaker.ts';
 import type { PeerStatus } from '../../../bgp/status.ts';
 import { eventually } from '../../kit/eventually.ts';
 import { connectNamespaces, TestNamespace } from '../../kit/netns.ts';
+import { Capture } from '../kit/capture.ts';
 import { Bird, Frr } from '../kit/daemons.ts';
 import { enterNamespace } from '../kit/enter-namespace.ts';
 import { neighbor, originated, settings } from '../kit/speakers.ts';
@@ -18,6 +19,7 @@ const birdNamespace = new TestNamespace();
 const frrNamespace = new TestNamespace();
 const bird = new Bird(birdNamespace.name);
 const frr = new Frr(frrNamespace.name);
+let capture: Capture;
 let leave: (() => void) | undefined;
 let speaker: Speaker | undefined;
 /** `NAME kind` with the time of the system's clock. */
@@ -106,6 +108,8 @@ beforeAll(async () => {
   frrNamespace.ip(`addr add ${toFrr.peer}/24 dev eth0`);
   frrNamespace.ip('route add blackhole 10.30.0.0/24');
   leave = enterNamespace(home.path);
+  capture = new Capture(home.name);
+  await capture.started();
   await bird.start(birdConfiguration);
   await frr.start(frrConfiguration, bfddConfiguration);
   speaker = new Speaker({
@@ -127,6 +131,8 @@ afterAll(async () => {
   await speaker?.stop('shutdown');
   await bird.stop();
   await frr.stop();
+  await capture?.end();
+  capture?.remove();
   leave?.();
   for (const namespace of [home, birdNamespace, frrNamespace]) namespace.remove();
 });
@@ -283,4 +289,14 @@ test('RFC 5882 §4.3.2: we restart; AdminDown comes after the end of the connect
     true,
     true,
   ]);
+});
+
+test('tshark finds no malformed packet, and BFD of both kinds and all states', async () => {
+  await capture.end();
+  expect(capture.problems()).toEqual([]);
+  const seen = capture.find('bfd', 'ip.src', 'ipv6.src', 'udp.dstport', 'bfd.sta').map((line) => line.split('\t'));
+  const from = (source: string) => seen.filter(([v4, v6]) => v4 === source || v6 === source);
+  expect(new Set(from(toBird.we).map(([, , port]) => port))).toEqual(new Set(['3784']));
+  expect(new Set(from(toBird.we6).map(([, , port]) => port))).toEqual(new Set(['4784']));
+  expect(new Set(seen.map(([, , , state]) => Number(state)))).toEqual(new Set([0, 1, 2, 3]));
 });

@@ -5,6 +5,7 @@ import type { NeighborSettings } from '../../../bgp/settings.ts';
 import { Speaker } from '../../../bgp/speaker.ts';
 import { eventually } from '../../kit/eventually.ts';
 import { connectNamespaces, TestNamespace } from '../../kit/netns.ts';
+import { Capture } from '../kit/capture.ts';
 import { Bird, Frr } from '../kit/daemons.ts';
 import { enterNamespace } from '../kit/enter-namespace.ts';
 import { neighbor, originated, settings } from '../kit/speakers.ts';
@@ -18,6 +19,7 @@ const namespace = new TestNamespace();
 const neighbourNamespace = new TestNamespace();
 const bird = new Bird();
 const frr = new Frr(neighbourNamespace.name);
+let capture: Capture;
 let leave: (() => void) | undefined;
 let speaker: Speaker | undefined;
 const events: string[] = [];
@@ -74,6 +76,8 @@ beforeAll(async () => {
   neighbourNamespace.ip('route add blackhole 10.30.0.0/24');
   neighbourNamespace.ip('-6 route add blackhole fd30::/64');
   leave = enterNamespace(namespace.path);
+  capture = new Capture(namespace.name);
+  await capture.started();
   await bird.start(birdConfiguration(65002));
   await frr.start(frrConfiguration);
   speaker = await startSpeaker(false);
@@ -83,6 +87,8 @@ afterAll(async () => {
   await speaker?.stop('shutdown');
   await bird.stop();
   await frr.stop();
+  await capture?.end();
+  capture?.remove();
   leave?.();
   namespace.remove();
   neighbourNamespace.remove();
@@ -219,4 +225,9 @@ test('RFC 4271 §6.2: a BIRD with the wrong AS is refused with 2/2, and told in 
   await eventually(() => peer('bird').lastError === reason, { reason: 'the wrong AS is named' });
   await eventually(() => bird.show('protocols all godwit').includes('Bad peer AS'), { reason: 'BIRD says so, too' });
   expect(peer('bird').state).not.toBe('established');
+});
+
+test('tshark finds no malformed packet in all this', async () => {
+  await capture.end();
+  expect(capture.problems()).toEqual([]);
 });

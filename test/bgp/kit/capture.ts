@@ -1,4 +1,4 @@
-/** Every BGP packet of a namespace, and what tshark says of them. */
+/** Every BGP and BFD packet of a namespace, and what tshark says of them. */
 
 import type { ChildProcess } from 'node:child_process';
 import { execFileSync, spawn } from 'node:child_process';
@@ -12,7 +12,18 @@ export class Capture {
 
   /** @param namespace its name. Begins once `tcpdump` listens: await `started`. */
   constructor(namespace: string) {
-    const words = ['tcpdump', '-i', 'any', '-U', '--immediate-mode', '-s', '0', '-w', this.file, 'tcp port 179'];
+    const words = [
+      'tcpdump',
+      '-i',
+      'any',
+      '-U',
+      '--immediate-mode',
+      '-s',
+      '0',
+      '-w',
+      this.file,
+      'tcp port 179 or udp port 3784 or udp port 4784',
+    ];
     this.process = spawn('ip', ['netns', 'exec', namespace, ...words, '-Z', 'root'], {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
@@ -45,9 +56,9 @@ export class Capture {
       .filter((line) => line !== '');
   }
 
-  /** Packets that tshark calls malformed, or BGP errors, with what it says. */
+  /** Packets that tshark calls malformed, or errors of BGP or BFD, with what it says. */
   problems(): string[] {
-    const filter = '_ws.malformed || (bgp && _ws.expert.severity >= "Error")';
+    const filter = '_ws.malformed || ((bgp || bfd) && _ws.expert.severity >= "Error")';
     return this.find(filter, 'frame.number', 'ip.src', 'bgp.type', '_ws.expert.message');
   }
 
