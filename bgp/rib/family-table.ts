@@ -6,7 +6,7 @@
 
 import type { Family } from '../ip.ts';
 import type { PrefixKey } from '../wire/nlri.ts';
-import { admit, hasRoom, recount } from './admission.ts';
+import { admit, hasRoom, isBeyondLimit, recount } from './admission.ts';
 import type { AttributePool } from './attribute-pool.ts';
 import { Rung, decide } from './best-path.ts';
 import { ChangeLog } from './change-log.ts';
@@ -141,7 +141,8 @@ export class FamilyTable {
     const row = path & rowMask;
     const wasFresh = chunk.epoch[row] === counts.epoch;
     if (counts.admission !== undefined) {
-      judgement.exclusion = admit(counts, counts.admission, chunk.rung[row], judgement.exclusion);
+      const before = wasFresh ? chunk.rung[row] : undefined;
+      judgement.exclusion = admit(counts, counts.admission, before, judgement.exclusion);
     }
     if (!wasFresh) {
       chunk.epoch[row] = counts.epoch;
@@ -158,12 +159,14 @@ export class FamilyTable {
   /** Puts a new judgement on a path that is there, and decides where it makes a difference. */
   judge(path: number, judgement: Judgement): void {
     const chunk = this.paths.chunk(path);
-    const row = path & rowMask;
-    const counts = this.peers.get(chunk.peer[row]).families[this.family];
+    const before = chunk.rung[path & rowMask];
+    const counts = this.peers.get(chunk.peer[path & rowMask]).families[this.family];
+    const isFresh = chunk.epoch[path & rowMask] === counts.epoch;
     if (counts.admission !== undefined) {
-      judgement.exclusion = admit(counts, counts.admission, chunk.rung[row], judgement.exclusion);
+      if (isFresh) judgement.exclusion = admit(counts, counts.admission, before, judgement.exclusion);
+      else if (isBeyondLimit(before)) judgement.exclusion = before;
     }
-    this.#rejudge(path, judgement, false, chunk.epoch[row] === counts.epoch);
+    this.#rejudge(path, judgement, false, isFresh);
   }
 
   withdraw(peer: PeerEntry, key: PrefixKey, pathId: number): void {

@@ -164,8 +164,8 @@ function floorRoutes({ self, nodes }: Inventory): ReadonlyMap<string, FloorRoute
   return routes;
 }
 
-/** As the node itself would tell it: IPv6 by way of IPv4 where the node has nothing else. */
+/** As the node itself would tell it: each family by way of the other where the node has nothing else. */
 function nextHopOf({ addresses }: ClusterNode, family: Family): string | undefined {
-  if (family === 'ipv4') return addresses.ipv4;
+  if (family === 'ipv4') return addresses.ipv4 ?? addresses.ipv6;
   return addresses.ipv6 ?? (addresses.ipv4 && ipv4Mapped(addresses.ipv4));
 }

@@ -45,7 +45,7 @@ export function toSpeakerSettings(state: ClusterState, self: Self): SpeakerConfi
     configuration.nodeToNodeMeshEnabled,
     self.linkRouters,
   );
-  const advertisements = toAdvertisements(inventory);
+  const advertisements = toAdvertisements(inventory, peerings.some(isLinkLocalPeering));
   const reflects = node.clusterId !== undefined || peerings.some((peering) => peering.reflectorClient);
   const context: NeighborContext = {
     inventory,
@@ -122,7 +122,8 @@ function toNeighbor(peering: Peering, context: NeighborContext): NeighborSetting
     remoteAs: peering.remoteAs,
     ...(peering.localAs !== self.asNumber && { localAs: peering.localAs }),
     ...(localAddress !== undefined && { localAddress }),
-    nextHopSelf,
+    // An IPv4 address in IPv6's form is for those who have the VXLAN tunnel.
+    nextHopSelf: isLinkLocalPeering(peering) ? self.addresses : nextHopSelf,
     passive: peering.passive,
     reflectorClient: peering.reflectorClient,
     families: spec?.families ?? families,

@@ -2,10 +2,10 @@
  * A node with two uplinks and no address on either, as a rack without numbers has it:
  *
  *                ┌─ eth0 ── FRR, unnumbered (interface: eth0) ──┐
- *     node ──────┤                                               ├── world 203.0.113.1 to .16
+ *     node ──────┤                                               ├── world 203.0.113.1 to .16, fd20::1 to ::10
  *                └─ eth1 ── BIRD fe80::2 (peerIP: fe80::2%eth1) ─┘
  *
- * IPv4 routes by link-local next hops (RFC 8950, RFC 2545), both as one multipath route, and what happens when one goes away.
+ * Routes of both families by link-local next hops (RFC 8950, RFC 2545), as one multipath route each, and what happens when one goes away.
  */
 
 import { spawn, type ChildProcess } from 'node:child_process';
@@ -28,9 +28,11 @@ const bird = new Bird(birdHost.name);
 let agent: ChildProcess | undefined;
 let said = '';
 
-const pod = '10.244.1.1';
-const outside = Array.from({ length: 16 }, (_, i) => `203.0.113.${i + 1}`);
+const pod = { ipv4: '10.244.1.1', ipv6: 'fd10:1::1' };
+const outside = Array.from({ length: 16 }, (_, i) => [`203.0.113.${i + 1}`, `fd20::${(i + 1).toString(16)}`]).flat();
 const prefix = '203.0.113.0/24';
+const prefix6 = 'fd20::/64';
+const sourceOf = (address: string) => (address.includes(':') ? pod.ipv6 : pod.ipv4);
 
 const frrConfiguration = `
 hostname test
@@ -43,17 +45,24 @@ router bgp 65001
  address-family ipv4 unicast
   network ${prefix}
  exit-address-family
+ address-family ipv6 unicast
+  network ${prefix6}
+  neighbor eth0 activate
+ exit-address-family
 `;
 
 const birdConfiguration = `
 router id 10.0.0.12;
 protocol device {}
 protocol kernel { ipv4 { import none; export where source = RTS_BGP; }; }
+protocol kernel { ipv6 { import none; export where source = RTS_BGP; }; }
 protocol static { ipv4; route ${prefix} via 192.0.2.6; }
+protocol static { ipv6; route ${prefix6} via fd99:2::6; }
 protocol bgp node {
   local fe80::2 as 65002; neighbor fe80::1%eth1 external; graceful restart on;
   connect delay time 1; connect retry time 1; error wait time 1, 2;
   ipv4 { import all; export all; extended next hop; };
+  ipv6 { import all; export all; };
 }
 `;
 
@@ -61,13 +70,18 @@ const manifests = `
 apiVersion: v1
 kind: Node
 metadata: { name: node }
-spec: { podCIDRs: [10.244.1.0/24] }
+spec: { podCIDRs: [10.244.1.0/24, 'fd10:1::/64'] }
 status: { addresses: [{ type: InternalIP, address: 198.51.100.1 }] }
 ---
 apiVersion: godwit.dev/v1
 kind: IPPool
 metadata: { name: pods }
 spec: { cidr: 10.244.0.0/16 }
+---
+apiVersion: godwit.dev/v1
+kind: IPPool
+metadata: { name: pods6 }
+spec: { cidr: 'fd10::/16' }
 ---
 apiVersion: godwit.dev/v1
 kind: BGPPeer
@@ -107,11 +121,23 @@ beforeAll(async () => {
   birdHost.ip(`route add ${prefix} via 192.0.2.6`);
   world.ip('addr add 192.0.2.2/30 dev left');
   world.ip('addr add 192.0.2.6/30 dev right');
-  for (const address of outside) world.ip(`addr add ${address}/32 dev lo`);
+  for (const [host, name, address] of [
+    [frrHost, 'eth9', 'fd99:1::1'],
+    [world, 'left', 'fd99:1::2'],
+    [birdHost, 'eth9', 'fd99:2::5'],
+    [world, 'right', 'fd99:2::6'],
+  ] as const) {
+    host.ip(`addr add ${address}/64 dev ${name} nodad`);
+  }
+  frrHost.ip(`route add ${prefix6} via fd99:1::2`);
+  birdHost.ip(`route add ${prefix6} via fd99:2::6`);
+  for (const address of outside) world.ip(`addr add ${address}/${address.includes(':') ? 128 : 32} dev lo`);
   // The way back is BIRD's, whatever the way there is.
   world.ip('route add 10.244.0.0/16 via 192.0.2.5');
+  world.ip('route add fd10::/16 via fd99:2::5');
   node.ip('addr add 198.51.100.1/32 dev lo');
-  node.ip(`addr add ${pod}/32 dev lo`);
+  node.ip(`addr add ${pod.ipv4}/32 dev lo`);
+  node.ip(`addr add ${pod.ipv6}/128 dev lo`);
   await Promise.all([frr.start(frrConfiguration), bird.start(birdConfiguration)]);
   mkdirSync(join(folder, 'manifests'));
   writeFileSync(join(folder, 'manifests', 'all.yaml'), manifests);
@@ -147,28 +173,33 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** Gateways of our route, `ADDRESS INTERFACE`. */
-function gateways(): string[] {
+/** Gateways of our route, `INTERFACE ADDRESS`. */
+function gatewaysOf(destination: string): string[] {
   interface Hop {
     readonly gateway?: string;
     readonly via?: { readonly family: string; readonly host: string };
     readonly dev: string;
   }
-  const [route] = node.ipJson(`route show ${prefix} proto 167`);
+  const [route] = node.ipJson(`${destination.includes(':') ? '-6 ' : ''}route show ${destination} proto 167`);
   if (route === undefined) return [];
   const hops = (route['nexthops'] ?? [route]) as Hop[];
-  return hops.map(({ via, gateway, dev }) => `${via?.family} ${via?.host ?? gateway} ${dev}`).sort();
+  return hops.map(({ via, gateway, dev }) => `${dev} ${via?.host ?? gateway}`).sort();
+}
+
+/** Of both families' routes, once where they agree. */
+function gateways(): string[] {
+  return [...new Set([gatewaysOf(prefix).join(', '), gatewaysOf(prefix6).join(', ')])];
 }
 
 function linkLocalOf(host: TestNamespace, name: string): string {
   return /inet6 (fe80::\S+)\//.exec(host.ip(`addr show dev ${name} scope link`))![1];
 }
 
-const left = () => `inet6 ${linkLocalOf(frrHost, 'eth0')} eth0`;
-const right = 'inet6 fe80::2 eth1';
+const right = 'eth1 fe80::2';
+const both = () => [`eth0 ${linkLocalOf(frrHost, 'eth0')}, ${right}`];
 
 test('RFC 8950: both switches are found, and lead to the outside as one multipath route', async () => {
-  await eventually(() => expect(gateways()).toEqual([left(), right].sort()), {
+  await eventually(() => expect(gateways()).toEqual(both()), {
     reason: 'two next hops',
     within: 60_000,
   });
@@ -182,8 +213,8 @@ test('pods reach the outside over either, and the answers come back', async () =
   });
   const over = new Set<string>();
   for (const address of outside) {
-    node.exec('ping', '-n', '-c1', '-W2', '-I', pod, address);
-    over.add(/dev (\S+)/.exec(node.ip(`route get ${address} from ${pod}`))![1]);
+    node.exec('ping', '-n', '-c1', '-W2', '-I', sourceOf(address), address);
+    over.add(/dev (\S+)/.exec(node.ip(`route get ${address} from ${sourceOf(address)}`))![1]);
   }
   expect([...over].sort()).toEqual(['eth0', 'eth1']);
 }, 30_000);
@@ -196,7 +227,7 @@ test('the one that goes away leaves the other without a gap: replaced in place, 
   await eventually(() => expect(gateways()).toEqual([right]), { reason: 'BIRD alone' });
   await Promise.all(pings.map((each) => each.goOn(20)));
   frr.configure('router bgp 65001', 'no neighbor eth0 shutdown');
-  await eventually(() => expect(gateways()).toEqual([left(), right].sort()), { reason: 'both again', within: 60_000 });
+  await eventually(() => expect(gateways()).toEqual(both()), { reason: 'both again', within: 60_000 });
   await Promise.all(pings.map((each) => each.goOn(20)));
   const lost = await Promise.all(pings.map((each) => each.end()));
   expect(lost.filter((count) => count > 0)).toEqual([]);
@@ -219,7 +250,7 @@ test.each(['SIGTERM', 'SIGKILL'] as const)(
     });
     await eventually(() => bird.show('protocols all node').includes('Established'), { reason: 'BIRD, too' });
     await Promise.all(pings.map((each) => each.goOn(50)));
-    expect(gateways()).toEqual([left(), right].sort());
+    expect(gateways()).toEqual(both());
     const lost = await Promise.all(pings.map((each) => each.end()));
     expect(lost.filter((count) => count > 0)).toEqual([]);
     expect(watch.end()).toEqual([]);
@@ -230,9 +261,9 @@ test.each(['SIGTERM', 'SIGKILL'] as const)(
 test('a link that fails takes its next hop along long before the hold time, and is used again when it is back', async () => {
   frrHost.ip('link set eth0 down');
   await eventually(() => expect(gateways()).toEqual([right]), { reason: 'BIRD alone' });
-  for (const address of outside) node.exec('ping', '-n', '-c1', '-W2', '-I', pod, address);
+  for (const address of outside) node.exec('ping', '-n', '-c1', '-W2', '-I', sourceOf(address), address);
   frrHost.ip('link set eth0 up');
-  await eventually(() => expect(gateways()).toEqual([left(), right].sort()), { reason: 'both again', within: 60_000 });
+  await eventually(() => expect(gateways()).toEqual(both()), { reason: 'both again', within: 60_000 });
 }, 90_000);
 
 /** What the kernel tells of deletions of the route. */
@@ -242,7 +273,8 @@ class RouteWatch {
 
   constructor() {
     createInterface({ input: this.#child.stdout }).on('line', (line) => {
-      if (line.startsWith('Deleted') && line.includes(prefix)) this.#deleted.push(line);
+      const isOurs = line.includes(prefix) || line.includes(prefix6);
+      if (line.startsWith('Deleted') && isOurs) this.#deleted.push(line);
     });
   }
 
@@ -259,7 +291,7 @@ class Pings {
   #highest = 0;
 
   constructor(address: string) {
-    const words = ['netns', 'exec', node.name, 'ping', '-n', '-i', '0.02', '-I', pod, address];
+    const words = ['netns', 'exec', node.name, 'ping', '-n', '-i', '0.02', '-I', sourceOf(address), address];
     this.#child = spawn('ip', words, { stdio: ['ignore', 'pipe', 'ignore'] });
     createInterface({ input: this.#child.stdout! }).on('line', (line) => {
       const sequence = Number(/icmp_seq=(\d+) /.exec(line)?.[1] ?? 0);

@@ -323,6 +323,26 @@ describe('what a node originates', () => {
     expect(reasonsOf('a', a, pool)).toEqual(['Node/a NotAdvertised']);
   });
 
+  test('RFC 8950: an IPv4 range of a node with IPv6 alone, for who understands its IPv6 next hop', () => {
+    const six = node('a', 'fd00::1', { pods: ['10.244.1.0/24'] });
+    const { settings, conditions } = configOf('a', six, node('b', 'fd00::2'));
+    expect(settings.originated.map(({ prefix }) => prefix)).toEqual(['10.244.1.0/24']);
+    expect(settings.neighbors[0].nextHopSelf).toEqual({ ipv6: 'fd00::1' });
+    expect(conditions).toEqual([]);
+  });
+
+  test('RFC 2545: a range of a family that the node has no address of, for a peer on a link of its own', () => {
+    const dual = node('a', '10.0.0.1', { pods: ['10.244.1.0/24', 'fd00:10:1::/64'] });
+    const uplink = ours('BGPPeer', 'uplink', '{ peerIP: fe80::1%eth0, asNumber: 65001 }');
+    const { settings, conditions } = configOf('a', dual, b, uplink);
+    expect(settings.originated.map(({ prefix }) => prefix)).toEqual(['10.244.1.0/24', 'fd00:10:1::/64']);
+    expect(settings.neighbors.map(({ name, nextHopSelf }) => [name, nextHopSelf])).toEqual([
+      ['peer_uplink', { ipv4: '10.0.0.1' }],
+      ['mesh_b', { ipv4: '10.0.0.1' }],
+    ]);
+    expect(conditions.filter(({ status }) => !status)).toEqual([]);
+  });
+
   test('an IPv6 range of a node with IPv4 alone only where VXLAN always carries it, under an IPv4-mapped next hop', () => {
     const dual = node('a', '10.0.0.1', { pods: ['10.244.1.0/24', 'fd00:10:1::/64'] });
     expect(rangesOf(dual, b)).toEqual(['10.244.1.0/24']);
