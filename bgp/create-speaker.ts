@@ -101,6 +101,12 @@ function toNeighborSettings(neighbor: NeighborConfiguration, ourAs: number, fiel
   if (holdTimeSeconds !== 0 && !isWhole(holdTimeSeconds, 3, 0xffff)) {
     throw new RangeError(`${field}.holdTimeSeconds: ${holdTimeSeconds} is neither 0 nor from 3 to 65535`);
   }
+  const sendMaximum = others.addPaths?.sendMaximum ?? 0;
+  if (sendMaximum !== Infinity && !isWhole(sendMaximum, 0, 0xffff_ffff)) {
+    throw new RangeError(
+      `${field}.addPaths.sendMaximum: ${sendMaximum} is neither a whole number from 0 on nor Infinity`,
+    );
+  }
   if (others.families?.length === 0) throw new RangeError(`${field}.families: at least one`);
   const remote = toRemote({ address, port, range, interfaceName }, field);
   const peerType = remoteAs === localAs ? 'iBGP' : 'eBGP';

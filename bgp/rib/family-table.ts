@@ -6,7 +6,7 @@
 
 import type { Family } from '../ip.ts';
 import type { PrefixKey } from '../wire/nlri.ts';
-import { admit, hasRoom, isBeyondLimit, recount } from './admission.ts';
+import { admit, hasRoom, recount } from './admission.ts';
 import type { AttributePool } from './attribute-pool.ts';
 import { Rung, decide } from './best-path.ts';
 import { ChangeLog } from './change-log.ts';
@@ -141,8 +141,7 @@ export class FamilyTable {
     const row = path & rowMask;
     const wasFresh = chunk.epoch[row] === counts.epoch;
     if (counts.admission !== undefined) {
-      const before = wasFresh ? chunk.rung[row] : undefined;
-      judgement.exclusion = admit(counts, counts.admission, before, judgement.exclusion);
+      judgement.exclusion = admit(counts, counts.admission, chunk.rung[row], judgement.exclusion);
     }
     if (!wasFresh) {
       chunk.epoch[row] = counts.epoch;
@@ -159,14 +158,12 @@ export class FamilyTable {
   /** Puts a new judgement on a path that is there, and decides where it makes a difference. */
   judge(path: number, judgement: Judgement): void {
     const chunk = this.paths.chunk(path);
-    const before = chunk.rung[path & rowMask];
-    const counts = this.peers.get(chunk.peer[path & rowMask]).families[this.family];
-    const isFresh = chunk.epoch[path & rowMask] === counts.epoch;
+    const row = path & rowMask;
+    const counts = this.peers.get(chunk.peer[row]).families[this.family];
     if (counts.admission !== undefined) {
-      if (isFresh) judgement.exclusion = admit(counts, counts.admission, before, judgement.exclusion);
-      else if (isBeyondLimit(before)) judgement.exclusion = before;
+      judgement.exclusion = admit(counts, counts.admission, chunk.rung[row], judgement.exclusion);
     }
-    this.#rejudge(path, judgement, false, isFresh);
+    this.#rejudge(path, judgement, false, chunk.epoch[row] === counts.epoch);
   }
 
   withdraw(peer: PeerEntry, key: PrefixKey, pathId: number): void {

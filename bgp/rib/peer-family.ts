@@ -27,7 +27,7 @@ export class PeerFamily {
   filtered = 0;
   /** Of the filtered, those that are not fresh. */
   staleFiltered = 0;
-  /** Of the filtered and fresh, those beyond a limit. */
+  /** Of the filtered, those beyond a limit, fresh or stale. */
   beyondReceive = 0;
   beyondImport = 0;
   /** Undefined: no route is discarded because of a limit. */
@@ -39,14 +39,9 @@ export class PeerFamily {
   /** Of the kept ones, those before this epoch are long-lived stale; undefined: none is. */
   #longLivedEnd: number | undefined;
 
-  /** Routes of the present session that take part. */
+  /** Of the fresh paths, those that take part. */
   get accepted(): number {
     return this.fresh - this.filtered + this.staleFiltered;
-  }
-
-  /** Routes of the present session that no receive limit keeps out. */
-  get received(): number {
-    return this.fresh - this.beyondReceive;
   }
 
   /** Whether a path may stay. */
@@ -79,8 +74,6 @@ export class PeerFamily {
     this.epoch = (this.epoch + 1) & 0xff;
     this.fresh = 0;
     this.staleFiltered = this.filtered;
-    this.beyondReceive = 0;
-    this.beyondImport = 0;
   }
 
   /** RFC 9494: what is stale now is long-lived stale. */

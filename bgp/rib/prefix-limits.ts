@@ -50,10 +50,17 @@ export class PeerLimits {
 function limitStatus(limit: PrefixLimit, counts: PeerFamily): LimitStatus {
   const { kind, family, maximum, action, warningPercent } = limit;
   const discarded = kind === 'receive' ? counts.beyondReceive : counts.beyondImport;
-  const count = kind === 'receive' ? counts.received : counts.accepted;
+  const count = countOf(limit, counts);
   const threshold = (maximum * warningPercent) / 100;
   const state = count > maximum || discarded > 0 ? 'exceeded' : count >= threshold ? 'warning' : 'below';
   return { kind, family, maximum, action, warningPercent, count, discarded, state };
+}
+
+/** What a peer told in an earlier session, and has not told again, is not held against it; but it has its place where it was let in. */
+function countOf({ kind, action }: PrefixLimit, counts: PeerFamily): number {
+  const { paths, fresh, filtered, accepted, beyondReceive } = counts;
+  if (kind === 'receive') return action === 'discard' ? paths - beyondReceive : fresh;
+  return action === 'discard' ? paths - filtered : accepted;
 }
 
 /** RFC 4486 §4: AFI, SAFI, upper bound. */

@@ -27,8 +27,8 @@ export interface Peering {
   readonly localAs: number;
   readonly passive: boolean;
   readonly reflectorClient: boolean;
-  /** The BGPPeer told the other node to peer with this one: what it says is of the other's end. */
-  readonly mirrored?: true;
+  /** Whom the BGPPeer told to peer: what it says is of that end. undefined: this node alone. */
+  readonly told?: 'other' | 'both';
   /** Why no session can be yet, in words. */
   readonly heldDown?: string;
 }
@@ -164,7 +164,7 @@ function selectorCandidates(
       // Only the side that is told to is passive; where both are, one has to call all the same.
       passive: isPassive(peer) && forward(self, node) && !(forward(node, self) && self.name < node.name),
       reflectorClient: remoteAs === localAs && isClient(self, node),
-      ...(!forward(self, node) && { mirrored: true }),
+      ...(reverse(self, node) && { told: forward(self, node) ? 'both' : 'other' }),
     });
   }
   return { peerings, problems };

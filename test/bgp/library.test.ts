@@ -287,6 +287,11 @@ test.each<[string, Partial<SpeakerConfiguration>, string]>([
     { neighbors: [{ remoteAs: 1, address: '::1', holdTimeSeconds: 2 }] },
     'neighbors[0].holdTimeSeconds: 2 is neither 0 nor from 3 to 65535',
   ],
+  [
+    'half a path',
+    { neighbors: [{ remoteAs: 1, address: '::1', addPaths: { receive: true, sendMaximum: 0.5 } }] },
+    'neighbors[0].addPaths.sendMaximum: 0.5 is neither a whole number from 0 on nor Infinity',
+  ],
   ['no family', { neighbors: [{ remoteAs: 1, address: '::1', families: [] }] }, 'neighbors[0].families: at least one'],
   [
     'a neighbour AS of 2 ** 32',

@@ -123,7 +123,7 @@ describe('discard', () => {
     expect(rib.counters(x.id, 'ipv4').limits).toEqual([]);
   });
 
-  test('RFC 4724: routes that are stale do not count; the new session is let in anew, in its own order', () => {
+  test('RFC 4724: through a restart each keeps its place; those that go make room for the others', () => {
     const { rib, x, y } = withLimit();
     x.says(announce(prefixes(1, 4)));
     y.listen();
@@ -131,12 +131,37 @@ describe('discard', () => {
     settle(rib);
     expect(y.listen().prefixes()).toEqual(prefixes(1, 3));
     const again = new Neighbor(rib, client('x', 1, { limits: [limitOf()] }));
-    again.says(announce(prefixes(3, 6)));
-    expect(y.listen().prefixes()).toEqual(prefixes(1, 5));
+    again.says(announce([6, 5, 4, 3].map(prefix)));
+    settle(rib);
+    expect(y.listen().prefixes()).toEqual(prefixes(1, 3));
     rib.endOfRib(again.id, 'ipv4');
     settle(rib);
-    expect(y.listen().prefixes()).toEqual(prefixes(3, 5));
-    expect(beyond(rib)).toEqual([`${prefix(6)} beyondReceiveLimit`]);
+    expect(y.listen().prefixes()).toHaveLength(3);
+    expect(y.prefixes()).toContain(prefix(3));
+    expect(y.prefixes()).not.toContain(prefix(1));
+    expect(beyond(rib)).toHaveLength(1);
+  });
+
+  test('RFC 4724: what is stale does not count where the limit would end the session', () => {
+    const { rib, x } = withLimit({ action: 'restart' });
+    x.says(announce(prefixes(1, 3)));
+    rib.closePeer(x.id, ['ipv4']);
+    const again = new Neighbor(rib, client('x', 1, { limits: [limitOf({ action: 'restart' })] }));
+    expect(again.says(announce(prefixes(4, 6)))).toMatchObject({ limits: [{ state: 'warning', count: 3 }] });
+    expect(again.says(announce([prefix(1)]))).toMatchObject({ limits: [{ state: 'exceeded', count: 4 }] });
+  });
+
+  test('RFC 7313: a refresh in another order changes nothing', () => {
+    const { rib, x, y } = withLimit();
+    x.says(announce(prefixes(1, 5)));
+    y.listen();
+    const { announcements } = y;
+    rib.beginRefresh(x.id, 'ipv4');
+    for (const n of [5, 4, 3, 2, 1]) x.says(announce([prefix(n)]));
+    rib.endOfRib(x.id, 'ipv4');
+    settle(rib);
+    expect([y.listen().prefixes(), y.announcements, y.withdrawals]).toEqual([prefixes(1, 3), announcements, 0]);
+    expect(beyond(rib)).toHaveLength(2);
   });
 
   test('whatever is told and withdrawn: never more than the limit, never fewer than could be, and all counts are true', () => {

@@ -46,11 +46,18 @@ describe('peerSelector: what the nodes say of themselves, and what the selected 
     expect([addPathsOf('a'), addPathsOf('r')]).toEqual([[ofNode], [ofReflector]]);
   });
 
-  test('nodes that select each other: each as it is said', () => {
-    const peer = ours('BGPPeer', 'all', '{ peerSelector: all(), addPaths: { receive: true } }');
+  test.each<[string, object]>([
+    ['Auto', { receive: true, sendMaximum: all }],
+    ['Manual', { receive: true, sendMaximum: 0 }],
+  ])('nodes that select each other, reversePeering: %s', (reversePeering, expected) => {
+    const peer = ours(
+      'BGPPeer',
+      'all',
+      `{ peerSelector: all(), reversePeering: ${reversePeering}, addPaths: { receive: true } }`,
+    );
     const state = clusterOf(noMesh, node('a', '10.0.0.1'), node('b', '10.0.0.2'), peer);
     const { settings } = toSpeakerSettings(state, selfOf('a'));
-    expect(settings.neighbors.map(({ addPaths }) => addPaths)).toEqual([{ receive: true, sendMaximum: 0 }]);
+    expect(settings.neighbors.map(({ addPaths }) => addPaths)).toEqual([expected]);
   });
 });
 
