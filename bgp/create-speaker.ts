@@ -17,6 +17,7 @@ import {
   parseAddress,
 } from './ip.ts';
 import { systemClock, TcpDriver } from './io/tcp-driver.ts';
+import { settingsFields } from './session/settings-rules.ts';
 import { Speaker } from './speaker.ts';
 import type { SpeakerOptions } from './speaker-types.ts';
 import type { NeighborSettings, OriginatedRoute, SpeakerSettings } from './settings.ts';
@@ -79,6 +80,8 @@ function tcpDriver(listenAddresses: readonly string[] | undefined): Driver {
  */
 export function toSpeakerSettings(configuration: SpeakerConfiguration): SpeakerSettings {
   const { asNumber, routerId, neighbors = [], originated = [], ...others } = configuration;
+  checkKnown(others, speakerFields, '');
+  checkNumbers(others, speakerNumbers, '');
   checkAsNumber(asNumber, 'asNumber');
   return {
     listenPort: 179,
@@ -96,6 +99,8 @@ export function toSpeakerSettings(configuration: SpeakerConfiguration): SpeakerS
 function toNeighborSettings(neighbor: NeighborConfiguration, ourAs: number, field: string): NeighborSettings {
   const { address, port, range, interfaceName, ...others } = neighbor;
   const { remoteAs, localAs = ourAs, holdTimeSeconds = 90, localAddress } = others;
+  checkKnown(others, neighborFields, `${field}.`);
+  checkNumbers(others, neighborNumbers, `${field}.`);
   if (remoteAs !== 'external') checkAsNumber(remoteAs, `${field}.remoteAs`);
   checkAsNumber(localAs, `${field}.localAs`);
   if (holdTimeSeconds !== 0 && !isWhole(holdTimeSeconds, 3, 0xffff)) {
@@ -124,6 +129,55 @@ function toNeighborSettings(neighbor: NeighborConfiguration, ourAs: number, fiel
     localAddress: localAddress === undefined ? undefined : toAddress(localAddress, `${field}.localAddress`),
     remote,
   };
+}
+
+/** Least and most of the numbers that have nothing else to be told of them; undefined is one's own choice. */
+const speakerNumbers = {
+  listenPort: [1, 0xffff],
+  gracefulRestartSeconds: [0, 4095],
+  longLivedStaleSeconds: [0, 0xffffff],
+  maximumPaths: [1, Infinity],
+} as const satisfies Numbers<SpeakerSettings>;
+
+const neighborNumbers = {
+  keepaliveTimeSeconds: [0, 0xffff],
+  connectRetrySeconds: [1, Infinity],
+  gracefulRestartSeconds: [0, 4095],
+  longLivedStaleSeconds: [0, 0xffffff],
+  ttl: [1, 255],
+  ttlSecurityHops: [1, 254],
+  allowedOwnAs: [0, Infinity],
+} as const satisfies Numbers<NeighborSettings>;
+
+type Numbers<T> = { readonly [K in keyof T]?: readonly [least: number, most: number] };
+
+/** Those that are left when what has an own place is taken out. */
+const speakerFields: Readonly<
+  Record<keyof Omit<SpeakerSettings, 'asNumber' | 'routerId' | 'neighbors' | 'originated'>, true>
+> = {
+  clusterId: true,
+  listenPort: true,
+  gracefulRestartSeconds: true,
+  gracefulShutdown: true,
+  clientsMesh: true,
+  longLivedStaleSeconds: true,
+  maximumPaths: true,
+};
+const neighborFields = Object.fromEntries(settingsFields.map((name) => [name, true]));
+
+/** For those whose compiler says nothing. */
+function checkKnown(given: object, fields: object, before: string): void {
+  for (const name of Object.keys(given))
+    if (!Object.hasOwn(fields, name)) throw new RangeError(`${before}${name}: unknown`);
+}
+
+function checkNumbers(given: object, numbers: Numbers<Record<string, unknown>>, before: string): void {
+  for (const [name, [least, most] = [0, 0]] of Object.entries(numbers)) {
+    const value: unknown = Reflect.get(given, name);
+    if (value === undefined || (typeof value === 'number' && isWhole(value, least, most))) continue;
+    const range = most === Infinity ? `a whole number from ${least} on` : `a whole number from ${least} to ${most}`;
+    throw new RangeError(`${before}${name}: ${String(value)} is not ${range}`);
+  }
 }
 
 function toRemote(

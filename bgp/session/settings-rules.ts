@@ -53,15 +53,16 @@ const effects = {
   description: 'live',
 } as const satisfies Record<keyof NeighborSettings, Effect>;
 
-const fields = Object.keys(effects) as (keyof NeighborSettings)[];
+/** Of NeighborSettings, all. */
+export const settingsFields = Object.keys(effects) as (keyof NeighborSettings)[];
 
 export function needsNewSession(before: NeighborSettings, after: NeighborSettings): boolean {
-  return fields.some((field) => effects[field] !== 'live' && !sameValue(before[field], after[field]));
+  return settingsFields.some((field) => effects[field] !== 'live' && !sameValue(before[field], after[field]));
 }
 
 /** RFC 8538 §5.1: whether routes may be kept while the new session is made. */
 export function isSameNeighbor(before: NeighborSettings, after: NeighborSettings): boolean {
-  return fields.every((field) => effects[field] !== 'newNeighbor' || sameValue(before[field], after[field]));
+  return settingsFields.every((field) => effects[field] !== 'newNeighbor' || sameValue(before[field], after[field]));
 }
 
 /** Every session and the RIB stand on these. */

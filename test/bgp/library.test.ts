@@ -298,6 +298,29 @@ test.each<[string, Partial<SpeakerConfiguration>, string]>([
     { neighbors: [{ remoteAs: 2 ** 32, address: '::1' }] },
     'neighbors[0].remoteAs: 4294967296 is no AS number (1 to 4294967295)',
   ],
+  ['a port of 0', { listenPort: 0 }, 'listenPort: 0 is not a whole number from 1 to 65535'],
+  ['no path at all', { maximumPaths: 0 }, 'maximumPaths: 0 is not a whole number from 1 on'],
+  [
+    'a restart time that has no room in the capability',
+    { gracefulRestartSeconds: 4096 },
+    'gracefulRestartSeconds: 4096 is not a whole number from 0 to 4095',
+  ],
+  [
+    'a TTL of 256',
+    { neighbors: [{ remoteAs: 1, address: '::1', ttl: 256 }] },
+    'neighbors[0].ttl: 256 is not a whole number from 1 to 255',
+  ],
+  [
+    'half a second',
+    { neighbors: [{ remoteAs: 1, address: '::1', connectRetrySeconds: 0.5 }] },
+    'neighbors[0].connectRetrySeconds: 0.5 is not a whole number from 1 on',
+  ],
+  ['a field that there is not', { asnumber: 1 } as object, 'asnumber: unknown'],
+  [
+    'a field that neighbours do not have',
+    { neighbors: [{ remoteAs: 1, address: '::1', holdTime: 9 } as never] },
+    'neighbors[0].holdTime: unknown',
+  ],
 ])('what cannot be is named: %s', (_, change, message) => {
   expect(() => createSpeaker({ asNumber: 65001, routerId: '192.0.2.1', ...change })).toThrow(new RangeError(message));
 });
