@@ -9,6 +9,7 @@ import { noPause, type Pause } from '../clock.ts';
 import { findDifference } from './compare.ts';
 import { type NftCounters, readCounters } from './counters.ts';
 import { diffRulesets, waypoints } from './diff.ts';
+import type { HeldTable } from './held.ts';
 import type { NftKernel } from './kernel.ts';
 import { emptyRuleset, type Ruleset } from './ruleset.ts';
 import { NftError } from './nft-error.ts';
@@ -77,14 +78,22 @@ export class NftTable {
    * table: for a slow timer. Before the first apply there is nothing to compare.
    * @throws NftError
    */
-  verify(): Promise<'intact' | 'repaired'> {
+  async verify(): Promise<'intact' | 'repaired'> {
+    const seen = await this.#inTurn(async () => {
+      const ruleset = this.#applied;
+      return ruleset && { ruleset, held: await this.#kernel.read(this.#table) };
+    });
+    // Changes need not wait while what was read is compared.
+    const found = seen && (await this.#differenceFrom(seen.held, seen.ruleset));
+    if (found === undefined) return 'intact';
     return this.#inTurn(async () => {
-      if (this.#applied === undefined) return 'intact';
-      const difference = await this.#difference(this.#applied);
+      const ruleset = this.#applied;
+      if (ruleset === undefined) return 'intact';
+      const difference = ruleset === seen!.ruleset ? found : await this.#difference(ruleset);
       if (difference === undefined) return 'intact';
       this.#onDrift(difference);
-      await this.#replace(this.#applied);
-      return 'repaired';
+      await this.#replace(ruleset);
+      return 'repaired' as const;
     });
   }
 
@@ -140,7 +149,10 @@ export class NftTable {
   }
 
   async #difference(ruleset: Ruleset): Promise<string | undefined> {
-    const held = await this.#kernel.read(this.#table);
+    return this.#differenceFrom(await this.#kernel.read(this.#table), ruleset);
+  }
+
+  async #differenceFrom(held: HeldTable | undefined, ruleset: Ruleset): Promise<string | undefined> {
     return held === undefined ? 'the table is gone' : findDifference(held, ruleset, this.#breath());
   }
 

@@ -241,6 +241,40 @@ describe('a table', () => {
     expect(await table.verify()).toBe('intact');
   });
 
+  test('a change need not wait until the table is compared; what others did is mended in what is in force by then', async () => {
+    newTable();
+    let compared: () => void = () => {};
+    const comparing = new Promise<void>((resolve) => (compared = resolve));
+    const slow = new NftTable({
+      kernel,
+      onDrift: (difference) => drift.push(difference),
+      breath: () => () => comparing,
+    });
+    await slow.apply(ruleset);
+    host.exec('nft', 'flush map inet godwit by-pod');
+    const verified = slow.verify();
+    expect(await slow.apply(withPeers('10.0.0.2', '10.0.0.9'))).toMatchObject({ kind: 'changed' });
+    compared();
+    expect(await verified).toBe('repaired');
+    expect(drift).toEqual(['set by-pod lacks the element 10.0.0.1']);
+    expect(host.exec('nft', 'list', 'set', 'inet', 'godwit', 'peers')).toContain('10.0.0.9');
+    expect(await slow.verify()).toBe('intact');
+  });
+
+  test('a table that was removed while it was compared is not made again', async () => {
+    let compared: () => void = () => {};
+    const comparing = new Promise<void>((resolve) => (compared = resolve));
+    newTable();
+    const table = new NftTable({ kernel, breath: () => () => comparing });
+    await table.apply(ruleset);
+    host.exec('nft', 'flush map inet godwit by-pod');
+    const verified = table.verify();
+    await table.remove();
+    compared();
+    expect(await verified).toBe('intact');
+    expect(host.exec('nft', 'list', 'tables').trim()).toBe('');
+  });
+
   test('while the table is made anew, a second one with the same rules judges: it comes before and goes after', async () => {
     await newTable().apply(ruleset);
     expect(kernel.committed.map(({ table }) => table)).toEqual(['godwit-stand-in', 'godwit', 'godwit-stand-in']);
