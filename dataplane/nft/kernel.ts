@@ -23,8 +23,8 @@ import {
   type HeldSet,
   type HeldTable,
 } from './held.ts';
-import { NftError, NftMissing } from './nft-error.ts';
-import { subjectAt, toMessages, writeHeader, writeTransactionMessage, type TransactionMessage } from './transaction.ts';
+import { NftError, NftMissing, type NftElementName } from './nft-error.ts';
+import { elementAt, toMessages, writeHeader, writeTransactionMessage, type TransactionMessage } from './transaction.ts';
 import {
   ChainAttribute,
   ElementListAttribute,
@@ -92,8 +92,12 @@ export class NftSocket implements NftKernel {
     );
     if (refusal === undefined) return;
     const { index, offset, code, errno, detail } = refusal;
-    const subject = index === undefined ? `table inet ${table}` : subjectAt(messages[index], offset);
-    throw toNftError(`the kernel refused ${subject}`, { code, errno, detail });
+    const message = index === undefined ? undefined : messages[index];
+    const element = message && elementAt(message, offset);
+    const subject = element
+      ? `element ${element.key} of set ${element.set}`
+      : (message?.subject ?? `table inet ${table}`);
+    throw toNftError(`the kernel refused ${subject}`, { code, errno, detail, element });
   }
 
   read(table: string): Promise<HeldTable | undefined> {
@@ -181,8 +185,13 @@ async function asNftError<T>(operation: string, work: () => Promise<T>): Promise
 
 function toNftError(
   operation: string,
-  { code, errno, detail }: { code: number; errno: string; detail?: string },
+  {
+    code,
+    errno,
+    detail,
+    element,
+  }: Pick<KernelError, 'code' | 'errno' | 'detail'> & { readonly element?: NftElementName | undefined },
 ): NftError {
   const Kind = missingErrnos.includes(errno) ? NftMissing : NftError;
-  return new Kind(`${operation}: ${errno}${detail === undefined ? '' : ` (${detail})`}`, { code, errno });
+  return new Kind(`${operation}: ${errno}${detail === undefined ? '' : ` (${detail})`}`, { code, errno, element });
 }

@@ -22,7 +22,10 @@ const shapes = {
   inet_service: {
     number: 13,
     length: 2,
-    parse: (text) => (/^\d{1,5}$/.test(text) ? Uint8Array.of(Number(text) >> 8, Number(text) & 0xff) : undefined),
+    parse(text) {
+      const number = /^\d{1,5}$/.test(text) ? Number(text) : 0x10000;
+      return number > 0xffff ? undefined : Uint8Array.of(number >> 8, number & 0xff);
+    },
     format: (bytes) => String((bytes[0] << 8) | bytes[1]),
   },
 } as const satisfies Record<KeyType, KeyShape>;

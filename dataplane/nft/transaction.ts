@@ -7,6 +7,7 @@
 
 import { MessageFlag, type MessageWriter } from '../netlink/message.ts';
 import { unreachable } from '../unreachable.ts';
+import type { NftElementName } from './nft-error.ts';
 import { number32, text, writeAttributes, type Attribute } from './attributes.ts';
 import type { NftCommand } from './diff.ts';
 import { counterExpression, toExpressions, verdictData, type Expression } from './expressions.ts';
@@ -48,8 +49,8 @@ export interface TransactionMessage {
   readonly attributes: readonly Attribute[];
   /** In words, for the error. */
   readonly subject: string;
-  /** The elements' keys in words, in the message's order; absent: it is not about elements. */
-  readonly keys?: readonly string[];
+  /** The elements in the message's order; absent: it is not about elements. */
+  readonly elements?: { readonly set: string; readonly keys: readonly string[] };
 }
 
 /** A list of attributes has 64 KiB at most; an element with a comment and a chain's name at most 500 bytes. */
@@ -145,21 +146,23 @@ export function writeHeader(writer: MessageWriter, type: number, flags: number, 
 }
 
 /**
- * What a refusal is about.
+ * The element that a refusal is about.
  * @param offset where the kernel points to in the message, from its header
+ * @returns undefined: the message is about something else, or the kernel does not say which
  */
-export function subjectAt({ subject, keys, attributes }: TransactionMessage, offset: number | undefined): string {
-  if (keys === undefined) return subject;
+export function elementAt(
+  { elements, attributes }: TransactionMessage,
+  offset: number | undefined,
+): NftElementName | undefined {
+  if (elements === undefined) return undefined;
+  const { set, keys } = elements;
+  if (keys.length === 1) return { set, key: keys[0] };
+  if (offset === undefined) return undefined;
   // The list of elements is the last attribute.
-  const { headerLength, attributeHeaderLength } = sizes;
-  const list = attributes.at(-1)![1] as readonly Attribute[];
-  let at = headerLength + attributes.slice(0, -1).reduce((sum, each) => sum + sizeOf(each), 0) + attributeHeaderLength;
-  for (const [i, entry] of list.entries()) {
-    const end = at + sizeOf(entry);
-    if (offset !== undefined && offset >= at && offset < end) return `element ${keys[i]} of ${subject}`;
-    at = end;
-  }
-  return keys.length === 1 ? `element ${keys[0]} of ${subject}` : `elements of ${subject}`;
+  const before = attributes.slice(0, -1).reduce((sum, each) => sum + sizeOf(each), 0);
+  let end = sizes.headerLength + before + sizes.attributeHeaderLength;
+  const at = (attributes.at(-1)![1] as readonly Attribute[]).findIndex((entry) => offset < (end += sizeOf(entry)));
+  return at < 0 ? undefined : { set, key: keys[at] };
 }
 
 /** struct nlmsghdr and struct nfgenmsg; struct nlattr. */
@@ -277,8 +280,8 @@ function* elementMessages(
         [ElementListAttribute.set, text(checkName(name))],
         [ElementListAttribute.elements, entries.map(({ attributes }): Attribute => [listEntry, attributes])],
       ],
-      subject: `set ${name}`,
-      keys: entries.map(({ key }) => key),
+      subject: `elements of set ${name}`,
+      elements: { set: name, keys: entries.map(({ key }) => key) },
     };
   }
 }

@@ -187,6 +187,8 @@ describe('sets of many elements', () => {
     expect(added).toBeInstanceOf(NftError);
     expect(added).toMatchObject({
       errno: 'EEXIST',
+      code: 17,
+      element: { set: 'many', key: '10.0.2.7' },
       message: 'the kernel refused element 10.0.2.7 of set many: EEXIST',
     });
     const deleted = await refusal(withSet(many(300, 20)));
