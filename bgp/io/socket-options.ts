@@ -142,7 +142,15 @@ export function bindSocket(fd: number, family: Family, address: string, port: nu
   if (bindCall(fd, name, name.length) < 0) throw systemError('bind');
 }
 
-/** @throws an Error with the errno's name: ENODEV where there is no such interface. */
+/**
+ * Node takes the interface of an address that nobody has for none, and some kernels then choose one themselves.
+ * @throws an Error with the errno's name: ENODEV where there is no such interface.
+ */
+export function checkInterface(address: string): void {
+  const { scope } = splitScope(address);
+  if (scope !== undefined) interfaceIndex(scope);
+}
+
 function interfaceIndex(name: string): number {
   const index = indexCall(name);
   if (index === 0) throw systemError(`interface ${name}`);

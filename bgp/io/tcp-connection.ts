@@ -169,6 +169,7 @@ const reasons: Readonly<Record<string, string>> = {
   EHOSTUNREACH: 'host unreachable',
   ENETUNREACH: 'network unreachable',
   ETIMEDOUT: connectionTimedOut,
+  ENODEV: 'no such interface',
   EADDRNOTAVAIL: 'local address not available',
   EACCES: 'forbidden by this host (EACCES)',
   EPERM: 'forbidden by this host (EPERM)',

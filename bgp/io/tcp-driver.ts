@@ -22,7 +22,14 @@ import type {
 import { canonicalScopedAddress, familyOfText } from '../ip.ts';
 import { ListenKeys } from './listen-keys.ts';
 import { readSignatureDrops, setSignatureKey } from './md5-signature.ts';
-import { closeSocket, duplicateSocket, makeSocket, setHopLimit, setTrafficClass } from './socket-options.ts';
+import {
+  checkInterface,
+  closeSocket,
+  duplicateSocket,
+  makeSocket,
+  setHopLimit,
+  setTrafficClass,
+} from './socket-options.ts';
 import { descriptorOf, reasonOf, TcpConnection } from './tcp-connection.ts';
 import { UdpDriver } from './udp-driver.ts';
 
@@ -161,6 +168,7 @@ function connectingSocket({ address, port, localAddress, hops, key }: ConnectReq
   const family = familyOfText(address);
   let socket: Socket;
   try {
+    checkInterface(address);
     socket = optionedSocket(makeSocket(family), onread, (fd) => {
       setHopLimit(fd, family, hops);
       setTrafficClass(fd, family);

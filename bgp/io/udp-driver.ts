@@ -12,6 +12,7 @@ import type { Family } from '../ip.ts';
 import { canonicalScopedAddress, familyOfText } from '../ip.ts';
 import {
   bindSocket,
+  checkInterface,
   closeSocket,
   dropBelowTtl,
   makeSocket,
@@ -82,6 +83,11 @@ export class UdpDriver implements DatagramDriver {
   open(request: SenderRequest, onFailed: (reason: string) => void): DatagramSender {
     const { address, port, localAddress, ttl } = request;
     const family = familyOfText(address);
+    try {
+      checkInterface(address);
+    } catch (error) {
+      throw nameReason(error);
+    }
     const fd = senderSocket(family, localAddress ?? anyAddress[family], ttl);
     const socket = toSocket(fd, family, onFailed);
     const sent = (error: Error | null) => {

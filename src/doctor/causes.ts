@@ -115,6 +115,21 @@ const connections: readonly (readonly [RegExp, Cause])[] = [
     },
   ],
   [
+    /^no such interface/,
+    {
+      cause: 'the peer has a link-local address on an interface that this node does not have',
+      remedy: 'correct the interface in peerIP, or let nodeSelector choose the nodes that have it',
+    },
+  ],
+  [
+    /^no router on \S+ has sent a router advertisement yet/,
+    {
+      cause: 'the other end of the link is down, or no router that advertises itself',
+      remedy:
+        'there, switch router advertisements on (FRR: "neighbor IFACE interface" does); or name its address in peerIP',
+    },
+  ],
+  [
     /^local address not available/,
     {
       cause: 'the node does not have its own address',

@@ -82,6 +82,11 @@ test('a local address that this host does not have is named so', async () => {
   await eventually(() => a.peers()[0].lastError === 'local address not available', { reason: 'no such address' });
 });
 
+test('RFC 4007: a link-local peer of an interface that this host does not have is called nowhere', async () => {
+  const a = await start(settings(A, 65001, [neighbor('fe80::1%nowhere', 65002, { connectRetrySeconds: 1 })]));
+  await eventually(() => a.peers()[0].lastError === 'no such interface', { reason: 'no such interface' });
+});
+
 describe('RFC 5082: GTSM', () => {
   test('neighbours that both ask for it come up', async () => {
     await start(settings(B, 65002, [toward(A, B, 65001, { ttlSecurityHops: 1, passive: true })]));

@@ -86,6 +86,7 @@ test('both families side by side on one port', async () => {
 
 test('an address that this host does not have is named; so is a way that there is not', async () => {
   expect(() => open('127.98.0.1', '192.0.2.1', 255)).toThrow('local address not available');
+  expect(() => open('fe80::1%nowhere', '::1', 255)).toThrow('no such interface');
   const reasons: string[] = [];
   // The loopback address cannot reach out of the host.
   open('192.0.2.1', '127.98.0.1', 255, (reason) => reasons.push(reason)).send(Uint8Array.of(1));

@@ -167,6 +167,16 @@ describe('a session that is down', () => {
     expect(finding.remedy).toMatch(/asNumber in the BGPPeer/);
   });
 
+  test.each([
+    ['no such interface', /peerIP/],
+    ['no router on eth1 has sent a router advertisement yet', /router advertisements on/],
+  ])('on a link without addresses: %s', (lastError, remedy) => {
+    const address = 'fe80::%eth1';
+    const reach = { [address]: { interfaceName: 'eth1', connected: true } };
+    const [finding] = judgeSession({ ...down, address, lastError }, { ...reachable, reach });
+    expect(finding.remedy).toMatch(remedy);
+  });
+
   test('the words of a shutdown are no code', () => {
     expect(likelyCause('cease: administrative shutdown (6/2) "see (2/2), sent", received')?.cause).toMatch(/operator/);
   });
