@@ -76,7 +76,7 @@ export function collisionOf(link: Link, other: Link, { open, negotiated, hasWait
  */
 export type CollisionVerdict = 'keepThis' | 'keepOther' | 'replaceOther' | 'wait';
 
-/** The longest that an OPEN waits: the other connection only has to be answered by the peer's kernel, or to be closed. */
+/** The longest that an OPEN waits: the peer may have closed the other connection, and that not have come yet. */
 export const longestWaitMilliseconds = 1000;
 
 /**
@@ -90,12 +90,10 @@ export function resolveCollision(collision: Collision): CollisionVerdict {
   switch (other.state) {
     case 'idle':
     case 'active':
-      // No connection yet, so the peer cannot have sent anything on it that it would miss.
-      return 'keepThis';
     case 'connect':
-      // Our own dial may have reached the peer's kernel. If the peer took it after this session had come up, it would be to it a
-      // restart of ours (RFC 4724 §5): so it has to be there first, or certainly never.
-      return collision.hasWaited ? 'keepThis' : 'wait';
+      // No connection yet, so the peer cannot have sent anything on it that it would miss. A dial of ours that has reached its
+      // host nevertheless is there, and at its end, before what this session says next.
+      return 'keepThis';
     case 'openSent':
       // §6.8 looks at OpenConfirm only, but allows this where the identifier is known, and it is. A connection on which the peer
       // has been silent for long is dead, and must not win over a live one.

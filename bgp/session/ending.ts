@@ -53,10 +53,16 @@ export function leaveCauseOf(event: SessionEvent): LeaveCause {
       return 'connectionReplaced';
     case 'notificationReceived':
     case 'versionErrorNotified':
-      return isHardReset(event.notification) ? 'hardReset' : 'notification';
+      if (isHardReset(event.notification)) return 'hardReset';
+      return isCollision(event.notification) ? 'connectionReplaced' : 'notification';
     default:
       return isHard(event) ? 'hardReset' : 'notification';
   }
+}
+
+/** RFC 4271 §6.8: the peer has kept another connection with us. */
+function isCollision({ code, subcode }: Notification): boolean {
+  return code === ErrorCode.cease && subcode === Cease.connectionCollisionResolution;
 }
 
 /** Whether what we end the session with is meant as a Hard Reset. */

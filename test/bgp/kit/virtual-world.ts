@@ -30,6 +30,10 @@ export class VirtualWorld {
   time = 0;
   /** Milliseconds that the next packet takes; packets of one connection never overtake each other. */
   latency = () => 1;
+  /** Milliseconds from a connection at the host's door to the program that is told of it. */
+  acceptLatency = () => this.latency() - 1;
+  /** Milliseconds from there to the one who has dialled, who knows of it only then. */
+  answerLatency = () => 0;
   readonly clock: Clock = { now: () => this.time, epoch: () => 1_800_000_000_000 + this.time };
   readonly hosts = new Map<string, VirtualDriver>();
   readonly connections: VirtualConnection[] = [];
@@ -221,10 +225,12 @@ export class VirtualDriver implements Driver {
       }
       const far = new VirtualConnection(world, 'incoming', request.address, address);
       near.join(far);
-      world.after(world.latency() - 1, () => {
+      world.after(world.acceptLatency(), () => {
         if (far.isOpen && remote.onAccepted !== undefined) remote.onAccepted(far);
       });
-      near.connectedNow();
+      const answer = world.answerLatency();
+      if (answer === 0) near.connectedNow();
+      else world.after(answer, () => near.isOpen && near.connectedNow());
     });
     return near;
   }

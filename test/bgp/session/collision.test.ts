@@ -63,7 +63,7 @@ test('a connection on which the peer has long been silent gives way', () => {
   expect(resolveCollision(collision({ localIdentifier: high, remoteIdentifier: low }, dead))).toBe('keepThis');
 });
 
-test.each<SessionState>(['idle', 'active'])('an attempt without a connection gives way (%s)', (state) => {
+test.each<SessionState>(['idle', 'connect', 'active'])('an attempt without a connection gives way (%s)', (state) => {
   expect(resolveCollision(collision({ localIdentifier: high, remoteIdentifier: low }, { state }))).toBe('keepThis');
 });
 
@@ -75,12 +75,6 @@ test('RFC 4271 §6.8: without graceful restart an established session stays', ()
 
 test('RFC 4724 §4.2: with graceful restart the new connection takes the place of the established session', () => {
   expect(resolveCollision(collision({}, { ...longEstablished, gracefulRestart: true }))).toBe('replaceOther');
-});
-
-test('RFC 4724 §5: our own dial has its answer, or a second, before an OPEN on another connection is answered', () => {
-  const dialling = { state: 'connect' } as const;
-  expect(resolveCollision(collision({}, dialling))).toBe('wait');
-  expect(resolveCollision(collision({ hasWaited: true }, dialling))).toBe('keepThis');
 });
 
 test('a connection that was on its way when the other was established is a collision, not a restart: the established one stays', () => {
