@@ -1,5 +1,5 @@
 /**
- * A fake Kubernetes API server: a real HTTP(S) server on 127.0.0.1 over an ApiStore. Lists with pages, watches with
+ * A fake Kubernetes API server: a real HTTP(S) server, on 127.0.0.1 unless told, over an ApiStore. Lists with pages, watches with
  * bookmarks, WatchList, 410, writes with conflicts, server-side apply, status subresources, discovery enough for kubectl;
  * and every way in which one can fail.
  * Leaves out: schemas (a CustomResourceDefinition makes its kind known, nothing more), admission, RBAC, tables.
@@ -46,6 +46,8 @@ export interface ApiServerOptions {
   /** Bearer tokens that are accepted; undefined: no authentication. */
   tokens?: string[];
   readonly tls?: { readonly key: string; readonly cert: string };
+  /** Where it listens. */
+  readonly address?: string;
 }
 
 interface Target {
@@ -75,7 +77,8 @@ export class ApiServer {
 
   /** `http://127.0.0.1:PORT`, the same after a restart. */
   get url(): string {
-    return `${this.options.tls === undefined ? 'http' : 'https'}://127.0.0.1:${this.#port}`;
+    const { tls, address = '127.0.0.1' } = this.options;
+    return `${tls === undefined ? 'http' : 'https'}://${address}:${this.#port}`;
   }
 
   async start(): Promise<void> {
@@ -87,7 +90,7 @@ export class ApiServer {
       this.#sockets.add(socket);
       socket.on('close', () => this.#sockets.delete(socket));
     });
-    server.listen(this.#port, '127.0.0.1');
+    server.listen(this.#port, this.options.address ?? '127.0.0.1');
     await once(server, 'listening');
     this.#server = server;
     this.#port = (server.address() as AddressInfo).port;

@@ -1,5 +1,6 @@
 /**
- * A fake API server as a process of its own, for a network namespace: `api-server-process.ts KUBECONFIG MANIFEST…`.
+ * A fake API server as a process of its own, for a network namespace: `api-server-process.ts KUBECONFIG MANIFEST…`; it listens
+ * on $API_ADDRESS, 127.0.0.1 unless told.
  * Writes the kubeconfig; prints `CIDR NODE` of each IPAMBlock that is made.
  */
 
@@ -11,7 +12,7 @@ import { ApiServer } from '../../../kit/api-server.ts';
 const [kubeconfig, ...manifests] = process.argv.slice(2);
 const crds = fileURLToPath(new URL('../../../../deploy/crds/', import.meta.url));
 
-const server = new ApiServer();
+const server = new ApiServer({ address: process.env.API_ADDRESS ?? '127.0.0.1' });
 for (const name of readdirSync(crds)) server.store.put(parse(readFileSync(crds + name, 'utf8')) as object);
 for (const manifest of manifests) server.store.put(JSON.parse(manifest) as object);
 server.store.onEvent(({ type, object }) => {
