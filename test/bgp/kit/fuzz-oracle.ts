@@ -53,7 +53,8 @@ function headerIsRight(type: number, length: number, longest: number): boolean {
     case 4:
       return length === 19;
     case 5:
-      return length === 23;
+      // RFC 7313 §5 answers a wrong length with the message, which must fit into the NOTIFICATION: it is waited for.
+      return length <= 4096 - 21;
     default:
       return false;
   }
@@ -62,6 +63,7 @@ function headerIsRight(type: number, length: number, longest: number): boolean {
 function judge(type: number, body: Uint8Array, withPathIds: WithPathIds): Expectation {
   // An OPEN has no place in an established session; a NOTIFICATION ends it.
   if (type === 1 || type === 3) return always;
+  if (type === 5 && body.length !== 4) return always;
   return type === 2 ? judgeUpdate(body, withPathIds) : never;
 }
 
