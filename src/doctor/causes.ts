@@ -44,7 +44,14 @@ const notifications: Readonly<Record<string, Cause>> = {
     cause: 'the peer offers none of our address families',
     remedy: 'activate the family on the peer, or change families of the BGPPeer',
   },
-  '2/11 received': { cause: 'the peer demands a BGP role (RFC 9234)', remedy: 'turn strict roles off on the peer' },
+  '2/11 received': {
+    cause: 'the roles of the two sides do not fit, or the peer demands one (RFC 9234)',
+    remedy: 'set role in the BGPPeer to what we are to the peer: its Customer where it is a provider',
+  },
+  '2/11 sent': {
+    cause: "the peer's BGP role does not fit ours, or it tells none and roleStrict wants one (RFC 9234)",
+    remedy: 'correct role in the BGPPeer, or the role on the peer; a peer that knows no roles needs roleStrict: false',
+  },
   '4 sent': {
     cause: 'the peer fell silent: it hangs, or its packets do not arrive',
     remedy:
@@ -58,6 +65,10 @@ const notifications: Readonly<Record<string, Cause>> = {
   '6/1 received': {
     cause: 'we told the peer more prefixes than its limit',
     remedy: "raise the peer's maximum-prefix for this node, then clear the session there",
+  },
+  '6/1 sent': {
+    cause: 'the peer told more prefixes than the BGPPeer allows; none is let in until restartTime is over',
+    remedy: 'look at what the peer tells; raise receiveLimit or importLimit, or make their action Discard',
   },
   '6/2 received': { cause: 'the peer was shut down by its operator', remedy: 'enable the session on the peer' },
   '6/2 sent': { cause: 'the session was shut down here', remedy: 'nothing, if that was meant' },

@@ -44,12 +44,12 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-function writeManifests(host: Host): void {
+function writeManifests(host: Host, annotations = ''): void {
   const nodes = Object.entries(hosts).map(
     ([name, address], i) => `
 apiVersion: v1
 kind: Node
-metadata: { name: ${name} }
+metadata: { name: ${name}, annotations: {${name === host ? annotations : ''}} }
 spec: { podCIDRs: [10.244.${i}.0/24] }
 status: { addresses: [{ type: InternalIP, address: ${address} }] }`,
   );
@@ -171,6 +171,18 @@ test('a pool with natOutgoing has its table of nftables while it is there', asyn
   expect(await ask('a', 'show status')).not.toContain('NatOutgoingFailed');
   rmSync(file);
   await eventually(() => !tables().includes('godwit-nat'), { reason: 'the table is gone' });
+});
+
+test('RFC 8326: a node whose Node says that it is shutting down is the last choice of the others, and no session ends', async () => {
+  const atB = () => ask('b', 'show route 10.244.0.0/24 all');
+  await eventually(async () => expect(await atB()).toContain('10.244.0.0/24'), { reason: "a's route at b" });
+  expect(await atB()).not.toContain('BGP.local_pref: 0');
+  writeManifests('a', "godwit.dev/graceful-shutdown: 'true'");
+  await eventually(async () => expect(await atB()).toMatch(/BGP\.local_pref: 0$/m), { reason: 'the last choice' });
+  expect(await ask('a', 'show protocols all mesh_b')).toContain('graceful-shutdown');
+  writeManifests('a');
+  await eventually(async () => expect(await atB()).toMatch(/BGP\.local_pref: 100$/m), { reason: 'as before' });
+  expect(metrics('a')).toMatch(/^godwit_bgp_session_flaps_total\{peer="mesh_b"\} 0$/m);
 });
 
 test('a Secret that vanishes holds the session down, and says why', async () => {

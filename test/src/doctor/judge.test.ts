@@ -144,6 +144,17 @@ describe('a session that is down', () => {
     ['a hold time refused', 'OPEN error: unacceptable hold time (2/6), received', /holdTime/],
     ['silence', 'hold timer expired (4/0), sent', /MTU/],
     ['too many prefixes', 'cease: maximum number of prefixes reached (6/1), received', /maximum-prefix/],
+    [
+      'too many prefixes of the peer',
+      'cease: maximum number of prefixes reached (6/1), sent: 101 IPv4 routes received, the receive limit is 100',
+      /raise receiveLimit or importLimit/,
+    ],
+    [
+      'a role that does not fit here',
+      'OPEN error: role mismatch (2/11), sent: we are provider',
+      /correct role in the BGPPeer/,
+    ],
+    ['a role that does not fit there', 'OPEN error: role mismatch (2/11), received', /set role in the BGPPeer/],
     ['not configured there', 'cease: connection rejected (6/5), received', /tor-config/],
     ['nobody listening', 'connection refused', /start the peer's BGP/],
     ['nobody on the link', 'host unreachable', /ARP|ping/],
