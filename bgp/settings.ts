@@ -33,7 +33,7 @@ export interface SpeakerSettings {
 }
 
 export interface NeighborSettings {
-  /** Unique; what `show protocols` prints. Members of a range are named `NAME-ADDRESS`. */
+  /** Unique; what `show protocols` prints. Members of a range are named `NAME_ADDRESS`. */
   readonly name: string;
   /** Either one address (canonical text, a link-local one with its interface: `fe80::1%eth0`) or a range whose members are accepted (then passive). */
   readonly remote:

@@ -41,7 +41,7 @@ export class Ranges {
 
 /** What a member of a range is configured as. */
 export function memberOf(range: NeighborSettings, address: string): NeighborSettings {
-  const name = `${range.name}-${address}`;
+  const name = `${range.name}_${address.replace('%', '_')}`;
   return { ...range, name, remote: { kind: 'address', address, port: 0 }, passive: true };
 }
 

@@ -194,9 +194,9 @@ test('reflector.ts: a client and two members of the range hear each other', asyn
   for (const speaker of clients) {
     await eventually(() => expect(prefixesOf(speaker)).toEqual(all), { reason: 'everything reflected' });
   }
-  await says(program, /^rack-192\.0\.2\.129 is here$/m);
+  await says(program, /^rack_192\.0\.2\.129 is here$/m);
   await clients[2].stop('shutdown', 'moved');
-  await says(program, /^rack-192\.0\.2\.130 is gone: .*"moved", received$/m);
+  await says(program, /^rack_192\.0\.2\.130 is gone: .*"moved", received$/m);
   await stopped(program);
   for (const speaker of clients) await speaker.stop('shutdown');
 });
@@ -228,7 +228,7 @@ test('collector.ts: a line of JSON a change; it says nothing itself', async () =
     .map((line) => JSON.parse(line));
   expect(first).toMatchObject({
     prefix: '10.1.0.0/16',
-    paths: [{ peerName: 'feeds-192.0.2.1', asPath: '65001', selected: 'best' }],
+    paths: [{ peerName: 'feeds_192.0.2.1', asPath: '65001', selected: 'best' }],
   });
   expect(last.paths).toEqual([]);
   await speaker.stop('shutdown');

@@ -226,7 +226,7 @@ test('a range of an interface takes who comes there, and nobody else', async () 
   await eventually(() => bird.show('protocols').match(/godwit.*(Connect|Active)/), { reason: 'BIRD is refused' });
   expect(members().filter((text) => text.startsWith('bird'))).toEqual([]);
   speaker!.configure(toSettings({ passive: true, remote: range('eth0') }, {}));
-  await eventually(() => expect(members()).toContain('bird-fe80::2%eth0 of bird established'), { reason: 'it came' });
+  await eventually(() => expect(members()).toContain('bird_fe80::2_eth0 of bird established'), { reason: 'it came' });
 });
 
 test('RFC 2545 §3: on a session between global addresses of one subnet the link-local one goes along, both ways', async () => {

@@ -36,7 +36,7 @@ test('the key of a range is one of its prefix', async () => {
   world.seconds(2);
   expect(a.driver.keys).toEqual([{ address: '10.0.0.0', prefixLength: 24, key: 'x' }]);
   expect(a.driver.connectionKeys).toEqual([`${B} x`]);
-  expect(peerOf(a, `rack-${B}`).state).toBe('established');
+  expect(peerOf(a, `rack_${B}`).state).toBe('established');
 });
 
 test('another key goes to the listener and to the living connection, and the session stays', async () => {

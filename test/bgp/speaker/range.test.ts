@@ -33,8 +33,8 @@ async function reflector(changes: Partial<NeighborSettings> = {}) {
 test('any member of the range is accepted, named after the range, and reflected to the others', async () => {
   const { r, one } = await reflector();
   expect(r.speaker.peers().map(({ name, range: from, passive, state }) => [name, from, passive, state])).toEqual([
-    ['nodes-10.0.0.1', 'nodes', true, 'established'],
-    ['nodes-10.0.0.2', 'nodes', true, 'established'],
+    ['nodes_10.0.0.1', 'nodes', true, 'established'],
+    ['nodes_10.0.0.2', 'nodes', true, 'established'],
   ]);
   expect(routesOf(one)).toEqual(['10.1.0.0/24 from node-pods', `10.2.0.0/24 from ${toR}`]);
 });
@@ -61,7 +61,7 @@ test('a neighbour of its own wins over the range, the narrower range over the wi
       .peers()
       .map(({ name }) => name)
       .sort(),
-  ).toEqual(['nodes-10.0.0.2', 'special', 'wide-10.0.3.1']);
+  ).toEqual(['nodes_10.0.0.2', 'special', 'wide_10.0.3.1']);
 });
 
 test('a member that is gone is forgotten after a minute, and not before its kept routes are', async () => {
@@ -72,10 +72,10 @@ test('a member that is gone is forgotten after a minute, and not before its kept
   two.driver.kill();
   world.seconds(59);
   expect(r.speaker.peers()).toHaveLength(2);
-  expect(routesOf(r)).toEqual(['10.2.0.0/24 from nodes-10.0.0.2 stale']);
+  expect(routesOf(r)).toEqual(['10.2.0.0/24 from nodes_10.0.0.2 stale']);
   world.seconds(2);
-  expect(r.speaker.peers().map(({ name }) => name)).toEqual(['nodes-10.0.0.2']);
-  expect(routesOf(r)).toEqual(['10.2.0.0/24 from nodes-10.0.0.2 stale']);
+  expect(r.speaker.peers().map(({ name }) => name)).toEqual(['nodes_10.0.0.2']);
+  expect(routesOf(r)).toEqual(['10.2.0.0/24 from nodes_10.0.0.2 stale']);
   world.seconds(60);
   expect(r.speaker.peers()).toEqual([]);
   expect(routesOf(r)).toEqual([]);
@@ -86,14 +86,14 @@ test('a change of the range reaches its members; removing it removes them', asyn
   expect(
     r.speaker.configure({ ...given, neighbors: [range('10.0.0.0/24', { description: 'all nodes' })] }).reset,
   ).toEqual([]);
-  expect(peerOf(r, 'nodes-10.0.0.1').description).toBe('all nodes');
+  expect(peerOf(r, 'nodes_10.0.0.1').description).toBe('all nodes');
   const narrowed = r.speaker.configure({ ...given, neighbors: [range('10.0.0.2/32', { description: 'all nodes' })] });
-  expect(narrowed).toEqual({ added: [], removed: ['nodes-10.0.0.1'], reset: [] });
+  expect(narrowed).toEqual({ added: [], removed: ['nodes_10.0.0.1'], reset: [] });
   world.seconds(1);
   expect(one.events.at(-1)).toMatchObject({
     reason: 'cease: hard reset (6/9) with cease: peer de-configured (6/3), received',
   });
-  expect(r.speaker.configure({ ...given, neighbors: [] }).removed).toEqual(['nodes-10.0.0.2']);
+  expect(r.speaker.configure({ ...given, neighbors: [] }).removed).toEqual(['nodes_10.0.0.2']);
 });
 
 test('a restarting reflector waits until no more members come, then decides', async () => {
