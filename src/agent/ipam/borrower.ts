@@ -97,10 +97,11 @@ export class Borrower {
     const { name } = pool.metadata;
     const refusal = this.#whyNot(pool);
     if (refusal !== undefined) return { kind: 'none', reason: refusal };
-    const excluded = new Set<string>();
+    const refused = new Set<string>();
     while (clock.now() < deadline) {
       const { ipamBlocks, pods, nodes } = state();
-      // Who is gone answers nothing.
+      // Other pods of this node ask for others at the same time. Who is gone answers nothing.
+      const excluded = new Set([...refused, ...[...this.#wanted].map(addressOf)]);
       for (const { spec } of ipamBlocks.values()) if (!nodes.has(spec.node)) excluded.add(spec.node);
       const podAddresses = [...pods.values()].flatMap(({ status }) => status.podIPs.map(({ ip }) => ip));
       const blocks = ipamBlocks.values();
@@ -108,8 +109,8 @@ export class Borrower {
       if (address === undefined) break;
       const loan = await this.ask(address, pool);
       if (loan.kind === 'lent') return loan;
-      if (loan.silent) excluded.add(loan.silent);
-      excluded.add(address);
+      if (loan.silent) refused.add(loan.silent);
+      refused.add(address);
     }
     return { kind: 'none', reason: `no node lends an address of IPPool ${name}` };
   }

@@ -69,6 +69,15 @@ test('a node whose blocks are full, in a pool without a free one, borrows; the a
   await eventually(async () => (await n2.text('e')) === borrowed, { reason: 'n2 has it again' });
 });
 
+test('pods that need one at the same moment ask for one address each', async () => {
+  const [n1] = await pair('{ cidr: 10.244.0.0/28, blockSize: 29 }');
+  const own = await Promise.all(['a', 'b', 'c', 'd', 'e', 'f'].map((owner) => n1.text(owner)));
+  const questions = server.count(({ method }) => method === 'POST');
+  const borrowed = await Promise.all(['g', 'h', 'i', 'j', 'k'].map((owner) => n1.text(owner)));
+  expect(new Set([...own, ...borrowed]).size).toBe(11);
+  expect(server.count(({ method }) => method === 'POST') - questions).toBe(5);
+});
+
 test('IPv6 too, as a /128', async () => {
   const [n1, n2] = await pair('{ cidr: "fd00::/125", blockSize: 126 }');
   await Promise.all(['a', 'b', 'c'].map((owner) => n1.text(owner)));
