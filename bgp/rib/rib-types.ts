@@ -116,7 +116,7 @@ export interface RibFamilyCounters {
   readonly imported: number;
   /** Paths from the peer that take no part: its import filter rejected them, or a rule of the protocol. */
   readonly filtered: number;
-  /** Prefixes that the peer was told and that were not withdrawn. */
+  /** Paths that the peer was told and that were not withdrawn; one a prefix, unless it hears several. */
   readonly exported: number;
   /** Paths kept from an earlier session. */
   readonly stale: number;

@@ -340,8 +340,8 @@ export class Rib {
   }
 
   #hintWork(): void {
-    const tombstones = families.some((family) => this.#tables[family].hasTombstones);
-    if (this.#walks.waiting || tombstones) this.onWork?.();
+    const { ipv4, ipv6 } = this.#tables;
+    if (this.#walks.waiting || ipv4.hasTombstones || ipv6.hasTombstones) this.onWork?.();
   }
 
   #letIn(table: FamilyTable, entry: PeerEntry): void {
