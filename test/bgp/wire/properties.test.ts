@@ -16,6 +16,7 @@ import {
   encodeShutdownCommunication,
   shutdownCommunication,
 } from '../../../bgp/wire/notification.ts';
+import { decodeRouteRefresh, encodeRouteRefresh } from '../../../bgp/wire/route-refresh.ts';
 import { toHex } from '../rib/kit.ts';
 
 type Code = (typeof AttributeCode)[keyof typeof AttributeCode];
@@ -156,6 +157,7 @@ test('prefixes of both families: written and read again, they are the same, and 
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.integer({ min: 0, max: bits }), bytes(bits / 8))), (prefixes) => {
         const list: number[] = [];
+        const ids: number[] = [];
         const keys = prefixes.map(([length, address]) => {
           const key = newPrefixKey();
           const count = (length + 7) >> 3;
@@ -163,10 +165,15 @@ test('prefixes of both families: written and read again, they are the same, and 
           const written = new Uint8Array(wirePrefixSize(length));
           expect(writePrefix(written, 0, key.words, 0, length)).toBe(written.length);
           list.push(...written);
+          ids.push(1, 2, 3, 4, ...written);
           return [...key.words, key.length];
         });
         const wire = Uint8Array.from(list);
+        const withPathIds = Uint8Array.from(ids);
         expect(nlriProblem(wire, 0, wire.length, family, false)).toBeUndefined();
+        expect(nlriProblem(withPathIds, 0, withPathIds.length, family, true)).toBeUndefined();
+        // RFC 7911: an identifier without its prefix is none.
+        if (list.length > 0) expect(nlriProblem(withPathIds, 0, withPathIds.length - 1, family, true)).toBeDefined();
         const key = newPrefixKey();
         const read: number[][] = [];
         for (let at = 0; at < wire.length;) {
@@ -177,6 +184,17 @@ test('prefixes of both families: written and read again, they are the same, and 
       }),
       { numRuns: 300 },
     );
+  }
+});
+
+test('RFC 2918, RFC 7313: refreshes of every kind and family', () => {
+  for (const family of families) {
+    for (const kind of ['request', 'begins', 'ended'] as const) {
+      const message = encodeRouteRefresh({ kind, family });
+      expect(message).toHaveLength(23);
+      expect(decodeRouteRefresh(message.subarray(19), true)).toEqual({ kind, family });
+      expect(decodeRouteRefresh(message.subarray(19), false)).toEqual({ kind: 'request', family });
+    }
   }
 });
 
