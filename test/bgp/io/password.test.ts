@@ -27,7 +27,7 @@ function enterOwnNetwork(...addresses: string[]): TestNamespace {
   const namespace = new TestNamespace();
   ending.push(() => namespace.remove());
   namespace.ip('link set lo up');
-  for (const address of addresses) namespace.ip(`addr add ${address} dev lo`);
+  for (const address of addresses) namespace.ip(`addr add ${address} dev lo${address.includes(':') ? ' nodad' : ''}`);
   ending.push(enterNamespace(namespace.path));
   return namespace;
 }
