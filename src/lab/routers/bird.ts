@@ -48,7 +48,8 @@ export function parseBirdProtocols(text: string): SwitchSession[] {
   const sessions: SwitchSession[] = [];
   let current: { name: string; up: boolean; info: string } | undefined;
   for (const line of text.split('\n')) {
-    const row = /^(\S+)\s+(\S+)\s+\S+\s+(up|start|stop|down)\s+\S+\s*(.*)$/.exec(line);
+    // Since when: a time, or with `timeformat … iso long` a day and a time.
+    const row = /^(\S+)\s+(\S+)\s+\S+\s+(up|start|stop|down)\s+(?:\d{4}-\d\d-\d\d )?\S+\s*(.*)$/.exec(line);
     if (row) {
       const [, name, protocol, , info] = row;
       current =

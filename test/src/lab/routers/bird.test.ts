@@ -17,6 +17,10 @@ core       BGP        ---        up     01:06:02.008  Established
     Neighbor address: 10.0.1.1
     Neighbor AS:      65000
 
+longer     BGP        ---        up     2026-11-27 01:06:02  Established   
+  BGP state:          Established
+    Neighbor address: 10.0.2.1
+
 node1      BGP        ---        start  01:06:01.107  Active        Socket: Connection refused
   BGP state:          Active
     Neighbor address: 10.1.1.11
@@ -26,6 +30,7 @@ node1      BGP        ---        start  01:06:01.107  Active        Socket: Conn
 `;
   expect(parseBirdProtocols(text)).toEqual([
     { neighbor: 'core', address: '10.0.1.1', established: true, state: 'Established' },
+    { neighbor: 'longer', address: '10.0.2.1', established: true, state: 'Established' },
     { neighbor: 'node1', address: '10.1.1.11', established: false, state: 'Active Socket: Connection refused' },
   ]);
 });
