@@ -27,6 +27,9 @@ const bindCall: (fd: number, address: Uint8Array, length: number) => number = li
 );
 const indexCall: (name: string) => number = libc.func('unsigned int if_nametoindex(const char *)');
 const closeCall: (fd: number) => number = libc.func('int close(int)');
+const sendCall: (fd: number, bytes: Uint8Array, length: number, flags: number) => number = libc.func(
+  'intptr_t send(int, const void *, size_t, int)',
+);
 const fcntlCall: (fd: number, command: number, argument: number) => number = libc.func('int fcntl(int, int, int)');
 
 const errnoNames = new Map(Object.entries(koffi.os.errno).map(([name, number]) => [number, name]));
@@ -48,6 +51,9 @@ const types = { stream: 1, datagram: 2 } as const;
 const nonblockingCloexec = 0x800 | 0x80000;
 /** linux/fcntl.h: F_DUPFD_CLOEXEC */
 const duplicateCloexec = 1030;
+/** linux/socket.h: MSG_DONTWAIT, MSG_NOSIGNAL; MSG_MORE. */
+const sendQuietly = 0x40 | 0x4000;
+const sendMore = 0x8000;
 const socketLevel = 1;
 const attachFilter = 26;
 const receiveBuffer = [socketLevel, 8] as const;
@@ -71,6 +77,15 @@ export function duplicateSocket(fd: number): number {
   const duplicate = fcntlCall(fd, duplicateCloexec, 0);
   if (duplicate < 0) throw systemError('fcntl F_DUPFD_CLOEXEC');
   return duplicate;
+}
+
+/**
+ * Gives bytes to the kernel, without waiting.
+ * @param more follow at once: the kernel may wait for them to fill a segment.
+ * @returns how many it has taken: 0 also where the connection has failed, which reading and other writes will tell.
+ */
+export function sendNow(fd: number, bytes: Uint8Array, more: boolean): number {
+  return Math.max(0, sendCall(fd, bytes, bytes.length, more ? sendQuietly | sendMore : sendQuietly));
 }
 
 export function closeSocket(fd: number): void {

@@ -9,10 +9,11 @@ import koffi from 'koffi';
 /**
  * To be called before anything large is loaded. The young generation of the heap stays at the two MiB that it starts with, where V8
  * would let it grow to 48: routes lie in typed arrays, and what is made besides them dies at once. It also bounds the pause of a
- * collection.
+ * collection, which is not worth the help of other threads then.
  */
 export function keepYoungHeapSmall(): void {
   setFlagsFromString('--semi-space-growth-factor=1');
+  setFlagsFromString('--no-parallel-scavenge');
 }
 
 const lookMilliseconds = 1000;
