@@ -170,4 +170,6 @@ export interface BestPath {
   readonly asPath: readonly number[];
   /** Kept through a graceful restart of its peer. */
   readonly stale: boolean;
+  /** draft-ietf-idr-link-bandwidth, in bytes a second; where the path shares a prefix with others, and says it. */
+  readonly linkBandwidth?: number;
 }

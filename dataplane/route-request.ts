@@ -32,7 +32,7 @@ export function toRouteRequest(
       gateway: hop.gateway,
       interfaceIndex: hop.interfaceName === undefined ? 0 : (indexOf(hop.interfaceName) ?? 0),
       flags: hop.onLink === true ? NextHopFlag.onLink : 0,
-      weight: 1,
+      weight: hop.weight ?? 1,
     })),
   };
 }
@@ -70,7 +70,7 @@ function isSameHop(hop: KernelNextHop, index: number | undefined, there: RouteNe
     there.gateway === hop.gateway &&
     (index === undefined || there.interfaceIndex === index) &&
     ((there.flags & NextHopFlag.onLink) !== 0) === (hop.onLink === true) &&
-    there.weight === 1
+    there.weight === (hop.weight ?? 1)
   );
 }
 

@@ -19,6 +19,8 @@ export interface KernelNextHop {
   readonly interfaceName?: string;
   /** RTNH_F_ONLINK: the gateway is taken to be on the link, as with tunnels. */
   readonly onLink?: boolean;
+  /** 1..256: its part of the traffic among several next hops; 1 unless told. */
+  readonly weight?: number;
 }
 
 /** A route that could not be programmed, with the kernel's own words. It stays pending and is retried. */

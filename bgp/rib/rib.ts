@@ -393,7 +393,12 @@ export class Rib {
     for (let path = table.firstPath(prefix); path !== 0; path = table.nextPath(path)) {
       if (table.rung(path) < Rung.firstOfLadder) paths.push(path);
     }
-    return { family: table.family, prefix: text, paths: paths.map((path) => bestPathValue(table, path, source)) };
+    const shares = paths.length > 1;
+    return {
+      family: table.family,
+      prefix: text,
+      paths: paths.map((path) => bestPathValue(table, path, source, shares)),
+    };
   }
 
   *#prefixesOf(table: FamilyTable, query: RouteQuery): IterableIterator<number> {

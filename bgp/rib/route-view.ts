@@ -163,9 +163,11 @@ function gateway(attributes: AttributeView, peer: PeerEntry): string {
   return (preferred ? linkLocalNextHop(attributes, peer).linkLocalNextHop : undefined) ?? attributes.nextHop;
 }
 
-export function bestPathValue(table: FamilyTable, path: number, sourceName: string): BestPath {
+/** @param shares whether the prefix has other paths that are used: only then its bandwidth is looked for */
+export function bestPathValue(table: FamilyTable, path: number, sourceName: string, shares: boolean): BestPath {
   const peer = table.peers.get(table.paths.chunk(path).peer[path & rowMask]);
   const attributes = table.pool.view(table.paths.attributesOf(path));
+  const linkBandwidth = shares ? attributes.linkBandwidth : undefined;
   return {
     nextHop: gateway(attributes, peer),
     peerName: peer.id === localPeer ? sourceName : peer.peer.name,
@@ -173,5 +175,6 @@ export function bestPathValue(table: FamilyTable, path: number, sourceName: stri
     originatorId: attributes.originatorId,
     asPath: attributes.asPath,
     stale: table.isStale(path),
+    ...(linkBandwidth !== undefined && { linkBandwidth }),
   };
 }

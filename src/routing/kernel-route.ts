@@ -35,6 +35,9 @@ export interface HopDecision {
   readonly hop: KernelNextHop | { readonly problem: string };
 }
 
+/** The kernel has eight bits for it. */
+const mostWeight = 256;
+
 export interface Forwarding {
   /** Two forwardings with equal keys tell the kernel the same. */
   readonly key: string;
@@ -46,6 +49,7 @@ export interface Forwarding {
 
 /**
  * @param nextHops canonical text, the best path's first; equal ones count once
+ * @param weights 1..256, of each next hop in its place; undefined: they share alike
  * @returns next hops in order of their text, so that the order of paths changes nothing; those with a problem are left out
  */
 export function toForwarding(
@@ -53,21 +57,30 @@ export function toForwarding(
   pool: Pool | undefined,
   nextHops: readonly string[],
   context: ForwardingContext,
+  weights?: readonly number[],
 ): Forwarding {
   const decisions = [...new Set(nextHops)].map((nextHop) => decideHop(family, pool, nextHop, context));
   const hops = new Map<string, KernelNextHop>();
+  const parts = new Map<string, number>();
   let tunnelled = false;
-  for (const { hop, encapsulation } of decisions) {
+  for (const { nextHop, hop, encapsulation } of decisions) {
     if ('problem' in hop) continue;
-    hops.set(`${hop.gateway} ${hop.interfaceName}`, hop);
+    const key = `${hop.gateway} ${hop.interfaceName}`;
+    hops.set(key, hop);
+    if (weights !== undefined) parts.set(key, (parts.get(key) ?? 0) + weights[nextHops.indexOf(nextHop)]);
     tunnelled ||= encapsulation !== 'direct';
   }
   const keys = [...hops.keys()].sort();
+  const forwarded = keys.map((key): KernelNextHop => {
+    const hop = hops.get(key)!;
+    // The kernel has no weight where there is one next hop.
+    return weights === undefined || keys.length === 1 ? hop : { ...hop, weight: Math.min(mostWeight, parts.get(key)!) };
+  });
   // A host's own packets must carry an address whose replies come back through the tunnel.
   const preferredSource = tunnelled ? tunnelAddressOf(context.inventory.self, family) : undefined;
   return {
-    key: `${keys.join(', ')} from ${preferredSource}`,
-    nextHops: keys.map((key) => hops.get(key)!),
+    key: `${keys.map((key, i) => [key, forwarded[i].weight].join(' ')).join(', ')} from ${preferredSource}`,
+    nextHops: forwarded,
     preferredSource,
     decisions,
   };

@@ -19,6 +19,7 @@ import { refused, type Condition } from '../topology/condition.ts';
 import { toTunnels, type TunnelSupports, type Underlay } from './encapsulation.ts';
 import { Floor, mergeFloor } from './floor.ts';
 import { toForwarding, unroutableReason, type Forwarding } from './kernel-route.ts';
+import { weightsOf } from './weights.ts';
 import { explainRoute, type RouteDecision, type RouteStep } from './why.ts';
 
 /** Where the results go. Calls are cheap notes of what is wanted; applying them to the kernel is the owner's affair. */
@@ -64,6 +65,8 @@ export class RouteProgrammer {
   /** Next hops of BGP's best paths; none: the prefix is our own. Equal lists are one object. */
   readonly #best = new Map<string, readonly string[]>();
   readonly #nextHopLists = new Map<string, readonly string[]>();
+  /** Of those lists whose next hops do not share alike. */
+  readonly #weights = new WeakMap<readonly string[], readonly number[]>();
   #forwardings = new Map<string, SharedForwarding>();
   /** What the sink holds, as keys of forwardings. */
   readonly #told = new Map<string, string>();
@@ -231,7 +234,7 @@ export class RouteProgrammer {
   }
 
   #forwardingOf(family: Family, pool: Pool | undefined, nextHops: readonly string[]): Forwarding {
-    const key = `${family} ${pool?.name ?? ''} ${nextHops.join(' ')}`;
+    const key = `${family} ${pool?.name ?? ''} ${nextHops.join(' ')} ${this.#weights.get(nextHops)?.join(' ') ?? ''}`;
     const known = this.#forwardings.get(key);
     if (known !== undefined) return known.forwarding;
     if (this.#forwardings.size >= mostShared) this.#forwardings.clear();
@@ -241,21 +244,20 @@ export class RouteProgrammer {
   }
 
   #toForwarding(family: Family, pool: Pool | undefined, nextHops: readonly string[]): Forwarding {
-    return toForwarding(family, pool, nextHops, {
-      inventory: this.#inventory,
-      underlay: this.#underlay,
-      tunnelSupport: this.#tunnelSupport,
-    });
+    const context = { inventory: this.#inventory, underlay: this.#underlay, tunnelSupport: this.#tunnelSupport };
+    return toForwarding(family, pool, nextHops, context, this.#weights.get(nextHops));
   }
 
   #nextHopsOf(paths: readonly BestPath[]): readonly string[] {
     // The best path is ours: there is nothing to forward by, even where a peer tells the prefix too.
     const nextHops = paths[0].peerType === 'local' ? [] : paths.map(({ nextHop }) => nextHop);
-    const key = nextHops.join(' ');
+    const weights = nextHops.length < 2 ? undefined : weightsOf(paths);
+    const key = weights === undefined ? nextHops.join(' ') : `${nextHops.join(' ')} ${weights.join(' ')}`;
     const known = this.#nextHopLists.get(key);
     if (known !== undefined) return known;
     if (this.#nextHopLists.size >= mostShared) this.#nextHopLists.clear();
     this.#nextHopLists.set(key, nextHops);
+    if (weights !== undefined) this.#weights.set(nextHops, weights);
     return nextHops;
   }
 

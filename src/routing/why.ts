@@ -122,6 +122,7 @@ function kernelStep({ prefix, forwarding, route }: RouteDecision): RouteStep {
   return { subject, outcome: 'ok', text: `${prefix} ${route.nextHops.map(formatHop).join(', ')}${source}` };
 }
 
-function formatHop({ gateway, interfaceName }: KernelNextHop): string {
-  return [gateway && `via ${gateway}`, interfaceName && `dev ${interfaceName}`].filter(Boolean).join(' ');
+function formatHop({ gateway, interfaceName, weight }: KernelNextHop): string {
+  const words = [gateway && `via ${gateway}`, interfaceName && `dev ${interfaceName}`, weight && `weight ${weight}`];
+  return words.filter(Boolean).join(' ');
 }

@@ -100,6 +100,34 @@ describe('what is desired is in the kernel', () => {
     expect(table.isInstalled('fd01:2::/64')).toBe(true);
   });
 
+  test('next hops with weights: as told, read back, changed in place', () => {
+    const weighted = (prefix: string, gateways: readonly string[], weights: readonly number[]): KernelRoute => {
+      const route = via(prefix, ...gateways);
+      return { ...route, nextHops: route.nextHops.map((hop, i) => ({ ...hop, weight: weights[i] })) };
+    };
+    const [four, six] = [
+      ['10.0.0.2', '10.0.1.2'],
+      ['fd00::2', 'fd00:1::2'],
+    ];
+    table.setDesired(weighted('10.244.2.0/24', four, [100, 10]));
+    table.setDesired(weighted('fd01:2::/64', six, [256, 1]));
+    applyAll();
+    expect(table.failures()).toEqual([]);
+    expect(ours()).toEqual([
+      '10.244.2.0/24 metric 1670 | nexthop via 10.0.0.2 dev eth0 weight 100 | nexthop via 10.0.1.2 dev eth1 weight 10',
+      'fd01:2::/64 metric 1670 | nexthop via fd00::2 dev eth0 weight 256 | nexthop via fd00:1::2 dev eth1 weight 1',
+    ]);
+    expect(table.adopt()).toBe(2);
+    expect(table.totals()).toMatchObject({ desired: 2, actual: 2, pending: 0 });
+    table.setDesired(via('10.244.2.0/24', ...four));
+    table.setDesired(weighted('fd01:2::/64', six, [1, 2]));
+    applyAll();
+    expect(ours()).toEqual([
+      '10.244.2.0/24 metric 1670 | nexthop via 10.0.0.2 dev eth0 weight 1 | nexthop via 10.0.1.2 dev eth1 weight 1',
+      'fd01:2::/64 metric 1670 | nexthop via fd00::2 dev eth0 weight 1 | nexthop via fd00:1::2 dev eth1 weight 2',
+    ]);
+  });
+
   test('a route read back is as desired: a second look changes nothing', () => {
     table.setDesired(via('10.244.2.0/24', '10.0.1.2', '10.0.0.2'));
     table.setDesired(via('fd01:2::/64', 'fd00:1::2', 'fd00::2'));

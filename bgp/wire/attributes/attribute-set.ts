@@ -148,6 +148,12 @@ export class AttributeView {
     return this.#communities('extended');
   }
 
+  /** The first of its communities that says a link bandwidth, in bytes a second. */
+  get linkBandwidth(): number | undefined {
+    const text = this.extendedCommunities.find((community) => /^!?lb:/.test(community));
+    return text === undefined ? undefined : Number(text.slice(text.lastIndexOf(':') + 1));
+  }
+
   /** `aa:nn:mm` */
   get largeCommunities(): string[] {
     return this.#communities('large');

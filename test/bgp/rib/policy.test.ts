@@ -289,3 +289,18 @@ describe('RFC 4360 §6: extended communities', () => {
     expect(outside.routes.get(Q)).not.toHaveProperty('extendedCommunities');
   });
 });
+
+describe('draft-ietf-idr-link-bandwidth', () => {
+  test('paths that share a prefix are told with their bandwidths; one that is alone, without', () => {
+    const rib = new Rib({ local: { ...local, maximumPaths: 2 } });
+    const reader = rib.bestPathReader();
+    const [x, y] = [new Neighbor(rib, client('x', 1)), new Neighbor(rib, client('y', 2))];
+    const bandwidths = () => reader.read(10).map(({ paths }) => paths.map(({ linkBandwidth }) => linkBandwidth));
+    x.says(announce([P], { nextHop: '192.0.2.1', raw: 'c010 08 4004fde84cee6b28' }));
+    expect(bandwidths()).toEqual([[undefined]]);
+    y.says(announce([P], { nextHop: '192.0.2.2' }));
+    expect(bandwidths()).toEqual([[125_000_000, undefined]]);
+    y.says(announce([P], { nextHop: '192.0.2.2', raw: 'c010 08 0004fde84e9502f9' }));
+    expect(bandwidths()).toEqual([[125_000_000, 1_250_000_000]]);
+  });
+});

@@ -73,6 +73,29 @@ describe('best paths', () => {
     expect(world.sink.takeLog()).toEqual([]);
   });
 
+  test('that say their bandwidths share by them; where one does not, they share alike', () => {
+    const world = start();
+    const shared = (...bandwidths: readonly (number | undefined)[]): BestPathChange => {
+      const change = best('192.0.2.0/24', '10.0.1.2', '10.0.1.3');
+      return { ...change, paths: change.paths.map((path, i) => ({ ...path, linkBandwidth: bandwidths[i] })) };
+    };
+    const route = () => world.sink.table().find((line) => line.startsWith('192.0.2.0/24'));
+    const weighted = '192.0.2.0/24 via 10.0.1.2 dev eth0 weight 100 + via 10.0.1.3 dev eth0 weight 10';
+    const alike = '192.0.2.0/24 via 10.0.1.2 dev eth0 + via 10.0.1.3 dev eth0';
+    for (const [bandwidths, expected] of [
+      [[1.25e9, 1.25e8], weighted],
+      [[1.25e9, undefined], alike],
+      [[1.25e9, 1.25e8], weighted],
+      [[1.25e8, 1.25e8], alike],
+    ] as const) {
+      tell(world, shared(...bandwidths));
+      expect(route()).toBe(expected);
+    }
+    tell(world, shared(1.25e9, 1.25e8));
+    tell(world, best('192.0.2.0/24', '10.0.1.2'));
+    expect(route()).toBe('192.0.2.0/24 via 10.0.1.2 dev eth0');
+  });
+
   test('of our own make no unicast route', () => {
     const world = start();
     tell(world, best('192.0.2.0/24', 'local'), best('10.244.1.0/24', 'local'));

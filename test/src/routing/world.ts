@@ -85,7 +85,8 @@ export class RecordingSink implements RouteSink {
 export function formatRoute({ prefix, kind, nextHops, preferredSource }: KernelRoute): string {
   if (kind === 'blackhole') return `blackhole ${prefix}`;
   const hops = nextHops.map(
-    ({ gateway, interfaceName, onLink }) => `via ${gateway} dev ${interfaceName}${onLink ? ' onlink' : ''}`,
+    ({ gateway, interfaceName, onLink, weight }) =>
+      `via ${gateway} dev ${interfaceName}${onLink ? ' onlink' : ''}${weight === undefined ? '' : ` weight ${weight}`}`,
   );
   return `${prefix} ${hops.join(' + ')}${preferredSource === undefined ? '' : ` src ${preferredSource}`}`;
 }
