@@ -385,6 +385,21 @@ describe('sent', () => {
     }
   });
 
+  test('a prefix that went and came back is there for who comes later', () => {
+    const { rib, x, y, z, r } = three(all);
+    for (const each of [x, y, z]) each.says(withdraw([P]));
+    x.says(announce([P], { nextHop: '192.0.2.1' }));
+    r.listen();
+    settle(rib);
+    const late = new Neighbor(rib, client('late', 20, all)).listen();
+    expect([nextHops(r, P), nextHops(late, P)]).toEqual([['192.0.2.1'], ['192.0.2.1']]);
+    x.says(withdraw([P]));
+    expect([r.listen().routes.size, late.listen().routes.size]).toEqual([0, 0]);
+    for (const each of [x, y, z]) each.listen();
+    settle(rib);
+    expect(rib.totals('ipv4').rows).toBe(0);
+  });
+
   test('the first that hears several comes to a full table: it is entered in slices, End-of-RIB follows it', () => {
     const rib = new Rib({ local });
     const [x, y] = ['x', 'y'].map((name, i) => new Neighbor(rib, client(name, i + 1)));
