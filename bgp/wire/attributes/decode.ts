@@ -127,8 +127,10 @@ export class AttributeDecoder {
       return;
     }
     if ((flags & 0xc0) !== entry.flags) {
-      // RFC 7606 §3 c. The prefixes of MP_REACH_NLRI can still be read, to be withdrawn.
-      this.#withdraw(`${entry.name}: flags ${flags.toString(16)}`);
+      const problem = `flags ${flags.toString(16)}`;
+      // RFC 7606 §5.3: what MP_REACH_NLRI and MP_UNREACH_NLRI say is not to be believed then; §3 c: all others.
+      if (entry.onError === 'sessionReset') this.#malformed(entry, problem, at, start, end);
+      this.#withdraw(`${entry.name}: ${problem}`);
     }
     const problem = entry.problem(bytes, start, end, this.#session);
     if (problem !== undefined) {

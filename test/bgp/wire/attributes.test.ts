@@ -139,6 +139,12 @@ describe('RFC 7606 §7, attribute by attribute', () => {
       'treatAsWithdraw',
     ],
     ['MP_REACH_NLRI of another family', `${good} 80 0e 09 0019 46 00 00 01020304`, 'discarded'],
+    [
+      '§5.3 MP_REACH_NLRI: transitive',
+      `${good} c0 0e 16 0002 01 10 20010db8000000000000000000000001 00 00`,
+      'reset 3/9',
+    ],
+    ['§5.3 MP_UNREACH_NLRI: not optional', `${good} 00 0f 03 0002 01`, 'reset 3/9'],
     ['§7.12 MP_UNREACH_NLRI: cut off', `${good} 80 0f 02 0002`, 'reset 3/9'],
     ['§5.3 MP_UNREACH_NLRI: prefix cut off', `${good} 80 0f 04 0002 01 08`, 'reset 3/9'],
     ['§7.14 EXTENDED_COMMUNITIES', `${good} c0 10 08 0002fde800000001`, 'accepted'],
