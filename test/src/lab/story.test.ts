@@ -13,6 +13,7 @@ import { inNamespace, run } from '../../../src/lab/command.ts';
 import { takeDown } from '../../../src/lab/down.ts';
 import { endpointsOf, flowsBetween, flowText } from '../../../src/lab/endpoints.ts';
 import type { Flow } from '../../../src/lab/endpoints.ts';
+import { killProcesses, recordedProcesses, startProcess } from '../../../src/lab/processes.ts';
 import type { Progress } from '../../../src/lab/progress.ts';
 import { parseBirdProtocols } from '../../../src/lab/routers/bird.ts';
 import { switchRoutes } from '../../../src/lab/routers/switch.ts';
@@ -105,6 +106,38 @@ test.each([
   },
 );
 
+test.each([
+  { tor: 'tor-1', daemon: 'tor-1', words: ['-R'], node: 'node-1', address: '10.1.1.1', seamless: true },
+  // FRR 8.4's zebra takes the IPv6 routes of the bgpd before away and puts those of the new one in, 50 ms later.
+  { tor: 'tor-2', daemon: 'tor-2-bgpd', words: [], node: 'node-3', address: '10.1.2.1', seamless: false },
+])(
+  'killing the daemon of $tor changes no kernel route of a node and no packet is lost',
+  { timeout: 120_000 },
+  async ({ tor, daemon, words, node, address, seamless }) => {
+    await converged();
+    const routesBefore = await kernelRoutes(node);
+    const monitor = new RouteMonitor(node);
+    try {
+      await monitor.ready();
+      const lost = await packetsLostWhile(async (streams) => {
+        const startAgain = await killDaemon(tor, daemon, words);
+        await eventually(async () => (await sessionsOf(node, address)).every(({ established }) => !established), {
+          reason: `${node} has noticed that the daemon of ${tor} is gone`,
+        });
+        await streams.goOn(20);
+        expect(await kernelRoutes(node)).toEqual(routesBefore);
+        await startAgain();
+        await converged();
+      });
+      expect(lost.filter((text) => seamless || !/\([^)]*:/.test(text))).toEqual([]);
+      expect(await kernelRoutes(node)).toEqual(routesBefore);
+      expect(await monitor.changes()).toEqual([]);
+    } finally {
+      monitor.end();
+    }
+  },
+);
+
 test('changing how pools are carried loses no packet, and is seen on the wire', { timeout: 120_000 }, async () => {
   const { folder, topology } = lab;
   const file = join(folder.manifests, 'pools.yaml');
@@ -156,6 +189,18 @@ async function packetsLostWhile(work: (streams: PingStreams) => Promise<void>): 
     throw error;
   }
   return streams.end();
+}
+
+/** SIGKILL. @param words more of its command line @returns what starts it as it was started before */
+async function killDaemon(tor: string, daemon: string, words: readonly string[]): Promise<() => Promise<unknown>> {
+  const { folder, topology } = lab;
+  const running = (await recordedProcesses(folder)).find((process) => process.name === daemon);
+  if (running === undefined) throw new Error(`${daemon} does not run`);
+  const command = (await readFile(`/proc/${running.pid}/cmdline`, 'utf8')).split('\0').slice(0, -1);
+  await killProcesses([running]);
+  const logFile = join(folder.switchFolder(tor), 'log');
+  const namespace = namespaceOf(topology.name, tor);
+  return () => startProcess(folder, { name: daemon, namespace, command: [...command, ...words], logFile });
 }
 
 /** The flows that a fresh look at the wires finds carried otherwise than the pools say. */
