@@ -11,7 +11,10 @@ const families = ['ipv4-unicast', 'ipv6-unicast']
   [neighbors.afi-safis.config]
     afi-safi-name = "${name}"
   [neighbors.afi-safis.mp-graceful-restart.config]
-    enabled = true`,
+    enabled = true
+  [neighbors.afi-safis.long-lived-graceful-restart.config]
+    enabled = true
+    restart-time = 600`,
   )
   .join('\n');
 
@@ -31,6 +34,8 @@ const client = (address: string, protection = { word: '', ttl: '' }) => `
   [neighbors.graceful-restart.config]
     enabled = true
     restart-time = 60
+    notification-enabled = true
+    long-lived-enabled = true
   [neighbors.route-reflector.config]
     route-reflector-client = true
     route-reflector-cluster-id = "2.2.2.2"
@@ -76,8 +81,10 @@ class Router extends GoBgp implements Subject {
     this.ask('gobgp', '--target', this.target, 'neighbor', addresses.we, 'shutdown', '--reason', text);
   }
 
+  /** It does not read what a Hard Reset carries (RFC 8538), but logs its octets. */
   lastReason(): string {
-    return this.log;
+    const octets = [...this.log.matchAll(/Data="\[([\d ]+)\]"/g)].at(-1)?.[1].split(' ') ?? [];
+    return String.fromCharCode(...octets.map(Number));
   }
 }
 

@@ -16,6 +16,7 @@ const client = (address: string, more = '') => `neighbor ${address} {
   announce IPv4 unicast
   announce IPv6 unicast
   announce restart yes
+  announce enhanced refresh yes
   holdtime 9
   route-reflector 2.2.2.2
 }`;
