@@ -17,10 +17,10 @@ export interface Manifest {
 }
 
 /**
- * Makes the fields that are said here so, and takes back those that we said before and say no more; the fields, and the entries of lists
- * with keys, that others said stay. An object that is not there is created.
- * @param path of the object, or of a subresource, which creates nothing
- * @throws KubeError notFound, where a subresource's object is not there
+ * Makes the fields that are said here so, and takes back those that we said before and say no more; what others said stays, but
+ * that Kubernetes 1.20 takes every list of a custom resource for one value. An object that is not there is created.
+ * @param path of the object
+ * @throws KubeError
  */
 export function apply(client: KubeClient, path: string, object: Manifest, signal: AbortSignal): Promise<unknown> {
   return client.request('PATCH', path, {

@@ -1,8 +1,7 @@
 /**
  * The objects of a fake API server, with their history: resource versions, optimistic concurrency, merge patches,
  * server-side apply with field managers, the status subresource.
- * Leaves out: schemas, admission, finalizers, list-map merging but for conditions, each entry of which is one value (another list is
- * one value, also in server-side apply).
+ * Leaves out: schemas, admission, finalizers, list-map merging (a list is one value, also in server-side apply).
  */
 
 import { randomUUID } from 'node:crypto';
@@ -432,14 +431,8 @@ const ownerlessToo = [
   'metadata.managedFields',
 ];
 
-/** In a path: the entry of a list with this value of `type`. */
-const entryMark = '\u0002';
-
 /** Paths of what is no object. Keys may hold dots: the separator is one that they cannot hold. */
 function leavesOf(value: unknown, path = ''): string[] {
-  if (path.endsWith('.conditions') && Array.isArray(value)) {
-    return (value as { type: string }[]).map(({ type }) => `${path}.${entryMark}${escapeKey(type)}`);
-  }
   if (!isRecord(value) || (path !== '' && Object.keys(value).length === 0)) return [path];
   return Object.entries(value)
     .flatMap(([key, field]) => leavesOf(field, path === '' ? escapeKey(key) : `${path}.${escapeKey(key)}`))
@@ -451,33 +444,14 @@ function escapeKey(key: string): string {
 }
 
 function at(value: unknown, path: string): unknown {
-  return path.split('.').reduce<unknown>((inner, key) => {
-    if (key.startsWith(entryMark)) return entryOf(inner, key);
-    return isRecord(inner) ? inner[key.replaceAll('\u0001', '.')] : undefined;
-  }, value);
-}
-
-function entryOf(list: unknown, key: string): unknown {
-  const type = key.slice(entryMark.length).replaceAll('\u0001', '.');
-  return Array.isArray(list) ? (list as { type: string }[]).find((entry) => entry.type === type) : undefined;
-}
-
-function setEntry(list: unknown, key: string, entry: unknown): unknown[] {
-  const entries: unknown[] = Array.isArray(list) ? list : [];
-  const before = entryOf(entries, key);
-  if (entry === undefined) return entries.filter((each) => each !== before);
-  return before === undefined ? [...entries, entry] : entries.map((each) => (each === before ? entry : each));
+  return path
+    .split('.')
+    .reduce<unknown>((inner, key) => (isRecord(inner) ? inner[key.replaceAll('\u0001', '.')] : undefined), value);
 }
 
 function setAt(value: Json, path: string, leaf: unknown): void {
   const keys = path.split('.').map((key) => key.replaceAll('\u0001', '.'));
   let inner = value;
-  if (keys.at(-1)!.startsWith(entryMark)) {
-    const entry = keys.pop()!;
-    const list = at(value, path.slice(0, path.lastIndexOf('.')));
-    setAt(value, path.slice(0, path.lastIndexOf('.')), setEntry(list, entry, structuredClone(leaf)));
-    return;
-  }
   for (const key of keys.slice(0, -1)) {
     if (!isRecord(inner[key])) inner[key] = {};
     inner = inner[key] as Json;

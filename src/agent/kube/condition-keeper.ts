@@ -1,17 +1,18 @@
 /**
  * What the leader among the agents does: the conditions of every BGPPeer and IPPool, from the reports of all nodes.
  * Holds: a status is written only where a condition of ours changed; conditions of others stay, also those that come in the same
- * moment (server-side apply; conditions are a list by type); nothing is written before everything was read.
+ * moment: what is written is the list as it was read, with ours in it, and its resourceVersion is the precondition. (Server-side
+ * apply would be shorter, but Kubernetes 1.20 takes the list of a custom resource for one value.) Nothing is written before everything was
+ * read.
  */
 
 import { isDeepStrictEqual } from 'node:util';
-import { godwitApiVersion } from '../../resources/define.ts';
 import { breath } from '../../kube/breath.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import type { KubeClock } from '../../kube/clock.ts';
 import type { PacedWriter } from '../../kube/paced-writer.ts';
 import { Reflector, type KubeObject, type ReflectorTimes } from '../../kube/reflector.ts';
-import { apply, objectPath } from '../../kube/writes.ts';
+import { mergePatch, objectPath } from '../../kube/writes.ts';
 import {
   readConditions,
   readNodeReport,
@@ -43,6 +44,9 @@ const paths = {
 interface Described {
   readonly tunnel: 'ipip' | 'vxlan' | undefined;
   readonly conditions: readonly StatusCondition[];
+  /** `.status.conditions` as they are, those of others among them. */
+  readonly list: readonly unknown[];
+  readonly resourceVersion: string | undefined;
   /** Counts the changes of its spec; undefined: the server does not say. */
   readonly generation: number | undefined;
 }
@@ -152,8 +156,14 @@ export class ConditionKeeper {
     const isThere = (wanted: StatusCondition) => before.some((condition) => isDeepStrictEqual(condition, wanted));
     if (conditions.every(isThere)) return writer.cancel(key);
     const path = `${objectPath(paths[kind], name)}/status`;
-    const object = { apiVersion: godwitApiVersion, kind, metadata: { name }, status: { conditions } };
-    writer.put(key, { interval: objectInterval, send: (signal) => apply(client, path, object, signal) });
+    const send = (signal: AbortSignal) => {
+      // As the watch has told by now: after a conflict it is another one than before.
+      const { list, resourceVersion } = this.#objects[kind].get(name) ?? { list: [] };
+      const others = list.filter((one) => !conditions.some(({ type }) => type === (one as StatusCondition).type));
+      const patch = { metadata: { resourceVersion }, status: { conditions: [...others, ...conditions] } };
+      return mergePatch(client, path, patch, signal);
+    };
+    writer.put(key, { interval: objectInterval, send });
   }
 }
 
@@ -168,15 +178,18 @@ function isSilent(object: KubeObject): boolean {
 
 /** A pool may be one that the validator refuses. */
 function describe(object: KubeObject): Described {
-  const { metadata, spec } = object as {
-    readonly metadata: { readonly generation?: unknown };
+  const { metadata, spec, status } = object as {
+    readonly metadata: { readonly generation?: unknown; readonly resourceVersion?: string };
     readonly spec?: { readonly ipipMode?: unknown; readonly vxlanMode?: unknown };
+    readonly status?: { readonly conditions?: unknown };
   };
-  const { generation } = metadata;
+  const { generation, resourceVersion } = metadata;
   const asked = (mode: unknown) => mode === 'Always' || mode === 'CrossSubnet';
   return {
     tunnel: asked(spec?.ipipMode) ? 'ipip' : asked(spec?.vxlanMode) ? 'vxlan' : undefined,
     conditions: readConditions(object),
+    list: Array.isArray(status?.conditions) ? (status.conditions as unknown[]) : [],
+    resourceVersion,
     generation: typeof generation === 'number' ? generation : undefined,
   };
 }

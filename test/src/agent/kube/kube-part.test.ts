@@ -127,13 +127,6 @@ function reportOf(name: string): NodeReport {
 }
 
 /** `Accepted=True`, `Established=False: 1 of 2 sessions; …` */
-/** Types of the conditions that a manager owns. */
-function saidBy(kind: string, name: string, manager: string): string[] {
-  const { managedFields = [] } = get('godwit.dev/v1', kind, name).metadata;
-  const paths = managedFields.filter((entry) => entry.manager === manager).flatMap((entry) => entry.paths);
-  return paths.map((path) => path.replace(/^status\.conditions\.\W/, '')).sort();
-}
-
 function conditionsOf(kind: string, name: string): string[] {
   return readConditions(get('godwit.dev/v1', kind, name)).map(
     ({ type, status, message }) => `${type}=${status}${message === '' ? '' : `: ${message}`}`,
@@ -318,8 +311,34 @@ describe('conditions', () => {
       'Accepted=True: in force on every node that it concerns',
       'TunnelsReady=False: a: no module',
     ]);
-    // What is not said cannot be undone, be it read late or never.
-    expect(saidBy('IPPool', 'pods', 'godwit')).toEqual(['Accepted', 'TunnelsReady']);
+  });
+
+  test('a condition of another that comes in the moment of writing stays', async () => {
+    const theirs = {
+      type: 'Blessed',
+      status: 'True',
+      reason: 'ByHand',
+      message: 'm',
+      lastTransitionTime: '2025-01-01T00:00:00Z',
+    };
+    const type = server.store.typeOf('godwit.dev/v1', 'BGPPeer');
+    let came = 0;
+    server.inject({
+      kind: 'slow',
+      bytes: 1_000_000,
+      rest: 0,
+      matches({ method, path }) {
+        if (method !== 'PATCH' || !path.endsWith('/tor/status')) return false;
+        came++;
+        server.store.merge(type, undefined, 'tor', { status: { conditions: [theirs] } }, { subresource: 'status' });
+        return true;
+      },
+      times: 1,
+    });
+    await agentOf('a', up);
+    await soon('written', isEstablished('True: 1 of 1 sessions'));
+    expect(came).toBe(1);
+    expect(conditionsOf('BGPPeer', 'tor')).toContain('Blessed=True: m');
   });
 
   test('a condition says which generation of the object it is about', async () => {
