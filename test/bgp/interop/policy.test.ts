@@ -187,6 +187,20 @@ describe('RFC 9234: roles', () => {
   });
 });
 
+test('RFC 4360, RFC 5668, link bandwidth: what FRR and BIRD put into extended communities, as we show it', async () => {
+  bird.reconfigure(birdConfiguration({ exports: 'bgp_ext_community.add((ro, 10.0.0.1, 7));' }));
+  frr.configure('route-map own permit 10', 'set extcommunity rt 4200000001:12', 'set extcommunity bandwidth 1000');
+  const shown = (name: string) =>
+    [...speaker.routes({ peer: name })].map(({ extendedCommunities }) => [...extendedCommunities].sort().join(' '));
+  // 1,000 Mbit/s in bytes a second.
+  const ofFrr = 'lb:65003:125000000 rt:4200000001:12';
+  await eventually(() => expect(shown('frr')).toEqual([ofFrr, ofFrr, ofFrr]), { reason: 'those of FRR' });
+  await eventually(() => expect(shown('bird')).toEqual(Array(3).fill('ro:10.0.0.1:7')), { reason: 'that of BIRD' });
+  bird.reconfigure(birdConfiguration());
+  frr.configure('route-map own permit 10', 'no set extcommunity rt', 'no set extcommunity bandwidth');
+  await eventually(() => expect(shown('frr').join('')).toBe(''), { reason: 'none any more' });
+});
+
 describe('RFC 8326: graceful shutdown', () => {
   test('what we tell before a shutdown: both see the community, and FRR lowers the route', async () => {
     await between({}, {});
