@@ -185,6 +185,7 @@ describe('RFC 4724 §4.1: the restarting speaker', () => {
       {},
     ],
     ['a passive peer that never comes', (world) => void world.host(C), { passive: true }],
+    ['a peer that is held down', (world) => world.silence(A, C), { heldDown: 'its key is not known' }],
   ])('%s holds nothing up for long', async (_, arrange, changes) => {
     const world = new VirtualWorld();
     arrange(world);
@@ -240,6 +241,31 @@ describe('RFC 4724 §4.1: the restarting speaker', () => {
     const a = await startSpeaker(world, settings(A, 65000, [neighbor(B, 65000)]), restarted);
     world.seconds(1);
     expect(a.events).toEqual([{ kind: 'peerEstablished', peer: toB }, { kind: 'restartComplete' }]);
+  });
+
+  test('a peer whose OPEN does not suit, or that refuses ours, is not waited for', async () => {
+    for (const [ours, its] of [
+      [65009, 65000],
+      [65000, 65009],
+    ]) {
+      const world = new VirtualWorld();
+      await startSpeaker(world, settings(B, 65000, [neighbor(A, its)]));
+      const a = await startSpeaker(world, settings(A, 65000, [neighbor(B, ours)]), restarted);
+      world.seconds(1);
+      expect(peerOf(a, toB).lastNotification).toMatch(/^OPEN error: bad peer AS \(2\/2\), (sent|received)/);
+      expect(a.events).toEqual([{ kind: 'restartComplete' }]);
+    }
+  });
+
+  test('a peer that is disabled is not waited for', async () => {
+    const world = new VirtualWorld();
+    world.silence(A, B);
+    const a = await startSpeaker(world, settings(A, 65000, [neighbor(B, 65000)]), restarted);
+    world.seconds(1);
+    expect(a.events).toEqual([]);
+    a.speaker.peerAction(toB, 'disable');
+    world.run(10);
+    expect(a.events).toEqual([{ kind: 'restartComplete' }]);
   });
 
   test('a peer that is removed is not waited for', async () => {

@@ -383,25 +383,29 @@ describe('§4.3, §4.6: who is told', () => {
   });
 });
 
-test('the restarting side: two speakers, the restart takes longer than the restart time, and no route is missed', async () => {
-  const world = new VirtualWorld();
-  const changes = { gracefulRestartSeconds: 5, longLivedStaleSeconds: 600 };
-  const given = settings(B, 65000, [neighbor(A, 65000)], { ...changes, originated: originated(prefix) });
-  const a = await startSpeaker(world, settings(A, 65000, [neighbor(B, 65000)], changes));
-  const before = await startSpeaker(world, given);
-  world.seconds(5);
-  await before.speaker.stop('restart');
-  before.driver.kill();
-  for (let i = 0; i < 60; i++) {
-    world.seconds(1);
-    expect(routesOf(a)).toHaveLength(1);
-  }
-  expect(routeFrom(a, toB)?.communities).toEqual([stale]);
-  await startSpeaker(world, given, { restarting: true, forwardingPreserved: true });
-  for (let i = 0; i < 600; i++) {
-    world.run(100);
-    expect(routesOf(a)).toHaveLength(1);
-  }
-  expect(routeFrom(a, toB)).toMatchObject({ stale: false, communities: [] });
-  expect(peerOf(a, toB).remoteCapabilities).toContain('long-lived graceful restart, IPv4 600 s state preserved (F)');
-});
+test.each([5, 0])(
+  'the restarting side: the restart takes longer than the restart time of %i s, and no route is missed',
+  async (gracefulRestartSeconds) => {
+    const world = new VirtualWorld();
+    const changes = { gracefulRestartSeconds, longLivedStaleSeconds: 600 };
+    const given = settings(B, 65000, [neighbor(A, 65000)], { ...changes, originated: originated(prefix) });
+    const a = await startSpeaker(world, settings(A, 65000, [neighbor(B, 65000)], changes));
+    const before = await startSpeaker(world, given);
+    world.seconds(5);
+    await before.speaker.stop('restart');
+    before.driver.kill();
+    for (let i = 0; i < 60; i++) {
+      world.seconds(1);
+      expect(routesOf(a)).toHaveLength(1);
+    }
+    expect(routeFrom(a, toB)?.communities).toEqual([stale]);
+    const again = await startSpeaker(world, given, { restarting: true, forwardingPreserved: true });
+    expect(peerOf(again, `to-${A}`).localCapabilities.join()).toContain('restarting (R)');
+    for (let i = 0; i < 600; i++) {
+      world.run(100);
+      expect(routesOf(a)).toHaveLength(1);
+    }
+    expect(routeFrom(a, toB)).toMatchObject({ stale: false, communities: [] });
+    expect(peerOf(a, toB).remoteCapabilities).toContain('long-lived graceful restart, IPv4 600 s state preserved (F)');
+  },
+);
