@@ -1,7 +1,7 @@
 /**
- * RFC 7911 with BIRD, FRR and GoBGP: each sends us several paths of a prefix, and is sent several. Both families; 10.99.0.N is fd99::N.
+ * RFC 7911 with BIRD, FRR, GoBGP and OpenBGPD: each sends us several paths of a prefix, and is sent several. Both families; 10.99.0.N is fd99::N.
  *
- *     .11, .12 two sources, AS 65011 and 65012 ── eBGP ── .2 BIRD, .3 FRR, .4 GoBGP ── iBGP, our clients ── .1 we
+ *     .11, .12 two sources, AS 65011 and 65012 ── eBGP ── {.2 BIRD, .3 FRR, .4 GoBGP, .5 OpenBGPD} ── iBGP, our clients ── .1 we
  */
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -13,11 +13,11 @@ import { connectNamespaces, TestNamespace } from '../../kit/netns.ts';
 import { Capture } from '../kit/capture.ts';
 import { Bird, Frr } from '../kit/daemons.ts';
 import { enterNamespace } from '../kit/enter-namespace.ts';
-import { GoBgp } from '../kit/more-daemons.ts';
+import { GoBgp, OpenBgpd } from '../kit/more-daemons.ts';
 import { neighbor, originated, settings } from '../kit/speakers.ts';
 
 const we = '10.99.0.1';
-const daemons = { bird: '10.99.0.2', frr: '10.99.0.3', gobgp: '10.99.0.4' } as const;
+const daemons = { bird: '10.99.0.2', frr: '10.99.0.3', gobgp: '10.99.0.4', openbgpd: '10.99.0.5' } as const;
 const sources = ['10.99.0.11', '10.99.0.12'] as const;
 type Name = keyof typeof daemons;
 const names = Object.keys(daemons) as Name[];
@@ -30,6 +30,8 @@ const theirs = new TestNamespace();
 const bird = new Bird(theirs.name);
 const frr = new Frr(theirs.name);
 const gobgp = new GoBgp(theirs.name);
+const openbgpd = new OpenBgpd(theirs.name);
+const routers = { bird, frr, gobgp, openbgpd };
 const running: Speaker[] = [];
 let capture: Capture;
 let speaker: Speaker;
@@ -109,6 +111,26 @@ ${sources.map((source) => gobgpPeer(source, sourceAs(source))).join('')}
 ${gobgpPeer(we, 65000)}
 `;
 
+const openbgpdPeer = (address: string, asNumber: number, more = '') => `neighbor ${address} {
+  remote-as ${asNumber}
+  local-address ${daemons.openbgpd}
+  passive
+  announce IPv4 unicast
+  announce IPv6 unicast
+  holdtime 9
+  ${more}
+}`;
+
+const openbgpdConfiguration = `
+AS 65000
+router-id ${daemons.openbgpd}
+listen on ${daemons.openbgpd}
+${sources.map((source) => openbgpdPeer(source, sourceAs(source))).join('\n')}
+${openbgpdPeer(we, 65000, 'announce add-path recv yes\n  announce add-path send all')}
+allow from any
+allow to any
+`;
+
 const all = { receive: true, sendMaximum: Infinity };
 const bestTwo = { receive: true, sendMaximum: 2 };
 
@@ -156,6 +178,7 @@ beforeAll(async () => {
     bird.start(birdConfiguration),
     frr.start(frrConfiguration, undefined, '-l', daemons.frr),
     gobgp.start(gobgpConfiguration),
+    openbgpd.start(openbgpdConfiguration),
   ]);
   for (const source of sources) {
     const sessions = names.map((name) => session(source, name, 65000));
@@ -169,9 +192,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   for (const started of running) await started.stop('shutdown');
-  await bird.stop();
-  await frr.stop();
-  await gobgp.stop();
+  for (const router of Object.values(routers)) await router.stop();
   await capture?.end();
   capture?.remove();
   leave?.();
@@ -183,14 +204,29 @@ afterAll(async () => {
 const received = (name: Name, prefix: string) =>
   [...speaker.routes({ prefix, peer: name })].map(({ nextHop }) => nextHop).sort();
 
+const originatorWord = {
+  bird: /originator_id: (\S+)/g,
+  frr: /Originator: ([\d.]+)/g,
+  gobgp: /Originator: ([\d.]+)/g,
+  openbgpd: /Originator Id: ([\d.]+)/g,
+} as const satisfies Record<Name, RegExp>;
+
 /** Originators of what the daemon has from us, one a path. */
-function toldTo(name: Name, prefix: string): string[] {
-  const text = { bird, frr, gobgp }[name].route(prefix);
-  const word = { bird: /originator_id: (\S+)/g, frr: /Originator: ([\d.]+)/g, gobgp: /Originator: ([\d.]+)/g }[name];
-  return [...text.matchAll(word)].map(([, originator]) => originator).sort();
+const toldTo = (name: Name, prefix: string) =>
+  [...routers[name].route(prefix).matchAll(originatorWord[name])].map(([, originator]) => originator).sort();
+
+/** What the daemon is to have from us, while each sends us so many paths of a prefix. */
+function toBeTold(name: Name, paths: 1 | 2): string[] {
+  // The best two are BIRD's, whose identifier is the lowest, then FRR's own.
+  const from = name === 'frr' ? (['bird'] as const) : names.filter((other) => other !== name);
+  return from.flatMap((other) => Array.from({ length: paths }, () => daemons[other])).sort();
 }
 
-const twice = (...some: Name[]) => some.flatMap((name) => [daemons[name], daemons[name]]).sort();
+const allTold = async (prefix: string, paths: 1 | 2) => {
+  for (const name of names) {
+    await eventually(() => expect(toldTo(name, prefix)).toEqual(toBeTold(name, paths)), { reason: `${name} is told` });
+  }
+};
 
 describe.each(prefixes)('%s', (prefix) => {
   const nextHops = sources.map((source) => (prefix.includes(':') ? ipv6Of(source) : source));
@@ -203,17 +239,15 @@ describe.each(prefixes)('%s', (prefix) => {
   });
 
   test('they share the traffic: one path of each next hop', async () => {
-    await eventually(() => expect(names.flatMap((name) => received(name, prefix))).toHaveLength(6), { reason: 'all' });
+    await eventually(() => expect(names.flatMap((name) => received(name, prefix))).toHaveLength(2 * names.length), {
+      reason: 'all',
+    });
     const selected = [...speaker.routes({ prefix })].filter((route) => route.selected !== 'no');
     expect(selected.map(({ nextHop }) => nextHop).sort()).toEqual(nextHops);
   });
 
-  test.each<[Name, string[]]>([
-    ['bird', twice('frr', 'gobgp')],
-    ['gobgp', twice('bird', 'frr')],
-    // The best two: of BIRD, whose identifier is the lowest.
-    ['frr', twice('bird')],
-  ])('%s has of us what it is to be told', async (name, originators) => {
+  test.each(names)('%s has of us what it is to be told', async (name) => {
+    const originators = toBeTold(name, 2);
     await eventually(() => expect(toldTo(name, prefix)).toEqual(originators), { reason: 'the paths of the others' });
     const told = [...speaker.routes({ prefix, exportedTo: name })];
     expect(told.map((route) => route.originatorId).sort()).toEqual(originators);
@@ -229,7 +263,7 @@ test('capabilities: both ways, of both families', () => {
   }
 });
 
-test('RFC 2918: each side tells all its paths again; GoBGP has no word to ask for that', async () => {
+test('RFC 2918: each side tells all its paths again; OpenBGPD does for nobody, and GoBGP has no word to ask for that', async () => {
   const counters = () => new Map(speaker.peers().map((peer) => [peer.name, peer.counters]));
   const before = counters();
   for (const name of names) speaker.peerAction(name, 'refreshIn');
@@ -237,11 +271,12 @@ test('RFC 2918: each side tells all its paths again; GoBGP has no word to ask fo
   frr.command(`clear bgp ipv4 unicast ${we} soft in`);
   const isMore = (name: Name, what: 'updatesReceived' | 'updatesSent') =>
     counters().get(name)![what] > before.get(name)![what];
-  await eventually(() => names.every((name) => isMore(name, 'updatesReceived')), { reason: 'their UPDATEs' });
+  const able = names.filter((name) => name !== 'openbgpd');
+  await eventually(() => able.every((name) => isMore(name, 'updatesReceived')), { reason: 'their UPDATEs' });
   await eventually(() => isMore('bird', 'updatesSent') && isMore('frr', 'updatesSent'), { reason: 'our UPDATEs' });
   for (const prefix of prefixes) {
-    expect(names.flatMap((name) => received(name, prefix))).toHaveLength(6);
-    await eventually(() => expect(toldTo('bird', prefix)).toEqual(twice('frr', 'gobgp')), { reason: 'as before' });
+    expect(names.flatMap((name) => received(name, prefix))).toHaveLength(2 * names.length);
+    await allTold(prefix, 2);
   }
 });
 
@@ -252,29 +287,14 @@ test('a source goes: each daemon withdraws one path, we withdraw one of each', a
     for (const name of names) {
       await eventually(() => expect(received(name, prefix)).toEqual([left]), { reason: `one path of ${name}` });
     }
-    await eventually(() => expect(toldTo('bird', prefix)).toEqual([daemons.frr, daemons.gobgp].sort()), {
-      reason: 'BIRD',
-    });
-    await eventually(() => expect(toldTo('gobgp', prefix)).toEqual([daemons.bird, daemons.frr].sort()), {
-      reason: 'GoBGP',
-    });
-    // The second best is its own.
-    await eventually(() => expect(toldTo('frr', prefix)).toEqual([daemons.bird]), { reason: 'FRR' });
+    await allTold(prefix, 1);
   }
 });
 
 test('the sessions begin anew: everything is there again', async () => {
   for (const name of names) speaker.peerAction(name, 'restart');
-  for (const prefix of prefixes) {
-    await eventually(() => expect(toldTo('bird', prefix)).toEqual([daemons.frr, daemons.gobgp].sort()), {
-      reason: 'BIRD',
-    });
-    await eventually(() => expect(toldTo('gobgp', prefix)).toEqual([daemons.bird, daemons.frr].sort()), {
-      reason: 'GoBGP',
-    });
-    await eventually(() => expect(toldTo('frr', prefix)).toEqual([daemons.bird]), { reason: 'FRR' });
-  }
-  expect(speaker.peers().map(({ counters }) => counters.treatedAsWithdrawn)).toEqual([0, 0, 0]);
+  for (const prefix of prefixes) await allTold(prefix, 1);
+  expect(speaker.peers().map(({ counters }) => counters.treatedAsWithdrawn)).toEqual(names.map(() => 0));
 });
 
 test('tshark finds no malformed packet in all this', async () => {
