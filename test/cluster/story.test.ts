@@ -369,7 +369,7 @@ test('a pool without an address left says so on the pod, by an Event and a count
   expect(metrics).toMatch(/^godwit_ipam_exhausted_total [1-9]/m);
   await kubectl('-n small delete pod small-0');
   await kubectl('-n small wait --for=condition=Ready pod one-more --timeout=120s');
-  await kubectl('delete namespace small --timeout=120s');
+  await kubectl('-n small delete pods --all');
 });
 
 test('uninstalled by cleanup.yaml, it leaves nothing in the kernel and on the disk', async () => {

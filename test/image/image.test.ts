@@ -104,6 +104,9 @@ describe('for this processor', () => {
     const limit = ['setpriv', '--no-new-privs', `--bounding-set=${bounding}`];
     const { status, text } = answerOf([...words, ...volume, ...limit, 'sh', '-ec', agentsLife]);
     expect(text).not.toMatch(/Condition|Error|[1-9]\d* failed/);
+    // Whatever doctor finds on this machine: it has what it looks with.
+    expect(text).toMatch(/problems, \d+ warnings/);
+    expect(text).not.toContain('not checked');
     expect(text).toMatch(/^live\n/);
     expect(status).toBe(0);
   });
@@ -129,6 +132,7 @@ until /opt/godwit/bin/godwit-probe ready /run/godwit/godwit.ctl 2>/dev/null; do
 done
 /opt/godwit/bin/godwit-probe live /run/godwit/godwit.ctl && echo live
 godwit show status
+godwit doctor || [ $? = 1 ]
 nft list table inet godwit >/dev/null
 kill $agent
 wait $agent
