@@ -39,6 +39,8 @@ export interface SwitchSide {
   readonly multihop: number | undefined;
   /** As the nodes want it; the switch takes the same times. */
   readonly bfd: BfdSettings | undefined;
+  /** RFC 9234: what the switch is to the nodes; undefined: none is told. */
+  readonly role: NeighborSettings['role'];
   /** What to say to whoever reads the configuration. */
   readonly remarks: readonly string[];
 }
@@ -114,6 +116,7 @@ export function toSwitchSide(state: ClusterState, peerName: string): SwitchSide 
     ttlSecurityHops: spec.ttlSecurity,
     multihop: external ? spec.ebgpMultihop : undefined,
     bfd: settings.bfd,
+    role: external && settings.role !== undefined ? counterparts[settings.role] : undefined,
     neighbors: sessions.map(({ neighbor, exported, reflects }) => ({
       ...neighbor,
       maximumPrefixes: Object.fromEntries(
@@ -126,6 +129,14 @@ export function toSwitchSide(state: ClusterState, peerName: string): SwitchSide 
     remarks,
   };
 }
+
+const counterparts = {
+  provider: 'customer',
+  customer: 'provider',
+  routeServer: 'routeServerClient',
+  routeServerClient: 'routeServer',
+  peer: 'peer',
+} as const satisfies Record<NonNullable<NeighborSettings['role']>, NeighborSettings['role']>;
 
 interface Session {
   readonly neighbor: Omit<SwitchNeighbor, 'maximumPrefixes'>;
@@ -244,6 +255,8 @@ function remarksOf(
     readonly importClusterRoutes: boolean;
     readonly numAllowedLocalASNumbers: number;
     readonly peerRange?: string | undefined;
+    readonly role?: string | undefined;
+    readonly roleStrict?: boolean;
     readonly addPaths?: { readonly receive: boolean; readonly send: string } | undefined;
   },
   external: boolean,
@@ -261,6 +274,12 @@ function remarksOf(
     remarks.push(
       "Nodes share an AS number: they take each other's routes from this switch only with numAllowedLocalASNumbers: 1 in the BGPPeer.",
       "Not with as-override here: the nodes check the AS number of a route's origin.",
+    );
+  }
+  if (external && spec.role !== undefined) {
+    const strict = spec.roleStrict ? '; with roleStrict in the BGPPeer, one that knows none has no session' : '';
+    remarks.push(
+      `The nodes are ${spec.role} to this switch (RFC 9234): it is told the counterpart where it knows roles${strict}.`,
     );
   }
   if (spec.addPaths?.receive) {

@@ -36,3 +36,12 @@ export function heading(side: SwitchSide, comment: string): string[] {
     ...side.remarks,
   ].map((line) => `${comment} ${line}`);
 }
+
+/** As BIRD writes roles; FRR has `-` for `_`. */
+export const roleWords = {
+  provider: 'provider',
+  customer: 'customer',
+  routeServer: 'rs_server',
+  routeServerClient: 'rs_client',
+  peer: 'peer',
+} as const satisfies Record<NonNullable<SwitchSide['role']>, string>;

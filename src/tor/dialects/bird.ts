@@ -2,7 +2,7 @@
 
 import { families, type Family } from '../../../bgp/ip.ts';
 import type { SwitchNeighbor, SwitchSide } from '../switch-side.ts';
-import { heading, ofFamily, prefixLength, symbol } from '../words.ts';
+import { heading, ofFamily, prefixLength, roleWords, symbol } from '../words.ts';
 
 export function bird(side: SwitchSide): readonly string[] {
   const base = `godwit_${symbol(side.name)}`;
@@ -18,6 +18,7 @@ export function bird(side: SwitchSide): readonly string[] {
       side.restartTimeSeconds === 0
         ? 'graceful restart off;'
         : 'graceful restart aware;  # keeps the routes of a node whose agent restarts',
+      ...(side.role === undefined ? [] : [`local role ${roleWords[side.role]};`]),
       ...reach(side),
       ...bfd(side),
     ]),
@@ -33,7 +34,8 @@ function filters(side: SwitchSide, base: string, family: Family): string[] {
   const inside = allowed.length === 0 ? 'false' : `net ~ [ ${allowed.join(', ')} ]`;
   return [
     `function ${set}_pods() { return ${inside}; }`,
-    `filter ${set}_in { if ${set}_pods() then accept; reject; }`,
+    // RFC 8326: a node that is about to go marks what it tells; within the AS it says LOCAL_PREF 0 by itself.
+    `filter ${set}_in { if ! ${set}_pods() then reject;${side.external ? ' if (65535, 0) ~ bgp_community then bgp_local_pref = 0;' : ''} accept; }`,
     side.tellsClusterRoutes
       ? `filter ${set}_out { if source = RTS_BGP || source = RTS_STATIC then accept; reject; }`
       : `filter ${set}_out { if ${set}_pods() then reject; if source = RTS_BGP || source = RTS_STATIC then accept; reject; }`,

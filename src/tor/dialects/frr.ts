@@ -1,7 +1,7 @@
 /** FRR: for vtysh, or a part of frr.conf. BFD needs its daemon bfdd. */
 
 import type { SwitchNeighbor, SwitchSide } from '../switch-side.ts';
-import { heading, staleSeconds, upperName } from '../words.ts';
+import { heading, roleWords, staleSeconds, upperName } from '../words.ts';
 import { listEntries, listNames, listWord } from './cisco-like.ts';
 
 export function frr(side: SwitchSide): readonly string[] {
@@ -89,6 +89,7 @@ function neighborLines(
     ` neighbor ${address} peer-group ${group}`,
     ` neighbor ${address} description node ${nodeName}`,
     ...(port === 179 ? [] : [` neighbor ${address} port ${port}`]),
+    ...(side.role === undefined ? [] : [` neighbor ${address} local-role ${roleWords[side.role].replace('_', '-')}`]),
     // Said to the group, it does not reach its members (seen with 8.4).
     ` neighbor ${address} ${side.restartTimeSeconds === 0 ? 'graceful-restart-disable' : 'graceful-restart-helper'}`,
   ];

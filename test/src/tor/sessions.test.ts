@@ -21,11 +21,11 @@ const frr = new Frr(switches.frr.name);
 let speaker: Speaker | undefined;
 let leave: (() => void) | undefined;
 
-const peer = (name: keyof typeof addresses, asNumber: number) =>
+const peer = (name: keyof typeof addresses, asNumber: number, more: string) =>
   ours(
     'BGPPeer',
     name,
-    `{ peerIP: ${addresses[name]}, asNumber: ${asNumber}, connectRetryTime: 1s, ttlSecurity: 1, bfd: { detectMultiplier: 20 } }`,
+    `{ peerIP: ${addresses[name]}, asNumber: ${asNumber}, connectRetryTime: 1s, ttlSecurity: 1, bfd: { detectMultiplier: 20 }${more} }`,
   );
 
 const state = clusterOf(
@@ -33,8 +33,8 @@ const state = clusterOf(
   node('node-2', '10.97.0.12', { pods: ['10.244.2.0/24'] }),
   ours('IPPool', 'pods', '{ cidr: 10.244.0.0/16 }'),
   ours('BGPConfiguration', 'default', '{ nodeToNodeMeshEnabled: false }'),
-  peer('bird', 65001),
-  peer('frr', 65002),
+  peer('bird', 65001, ', role: Customer, roleStrict: true'),
+  peer('frr', 65002, ', role: Customer, roleStrict: true'),
 );
 
 const birdOwn = `router id ${addresses.bird};

@@ -129,6 +129,8 @@ const variants = {
   plain: `{ ${rackOne} }`,
   fabric: `{ ${rackOne}, importClusterRoutes: true, numAllowedLocalASNumbers: 1 }`,
   gtsm: `{ ${rackOne}, ttlSecurity: 1 }`,
+  'a provider': `{ ${rackOne}, role: Customer, roleStrict: true }`,
+  'a route server': `{ ${rackOne}, role: RouteServerClient }`,
   'gtsm over hops': `{ ${rackOne}, ttlSecurity: 3 }`,
   multihop: `{ ${rackOne}, ebgpMultihop: 5 }`,
   bfd: `{ ${rackOne}, bfd: { transmitInterval: 100, receiveInterval: 150, detectMultiplier: 4 } }`,
