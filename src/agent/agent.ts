@@ -60,7 +60,7 @@ import { isOperator } from './operator.ts';
 import { PolicyKeeper } from './policy-keeper.ts';
 import { RouteKeeper } from './route-keeper.ts';
 import { TableKeeper } from './table-keeper.ts';
-import { trimAllocator } from './process-memory.ts';
+import { returnMemory } from './process-memory.ts';
 import { Shutdown } from './shutdown.ts';
 import { readBootId, readEarlierRun, writeRunRecord } from './run-record.ts';
 
@@ -75,7 +75,7 @@ export async function runAgent(flags: AgentFlags): Promise<number> {
     return exitCodes.refused;
   }
   const shutdown = new Shutdown();
-  shutdown.add(trimAllocator());
+  shutdown.add(returnMemory());
   try {
     await startAgent(flags, log, shutdown);
     const signal = await nextSignal();

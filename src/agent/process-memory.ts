@@ -4,6 +4,7 @@
  */
 
 import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import koffi from 'koffi';
 
 /**
@@ -17,27 +18,50 @@ export function keepYoungHeapSmall(): void {
 }
 
 const lookMilliseconds = 1000;
-/** Of processor time between two looks, from which on it is worth while. */
+/** Of processor time between two looks, from which on it was a second of much work. */
 const busyMicroseconds = 100_000;
+/** A heap up to this size is collected in 10 to 20 ms: bytes. */
+const smallHeap = 64 * 1024 * 1024;
 
 /**
- * After each second of much work, gives back to the system what the C library keeps of freed memory: V8's compilers take some MiB in
- * each of their threads when code becomes hot, and glibc keeps them for these threads.
+ * Gives memory back to the system that is free already. After each second of much work, what the C library keeps: V8's compilers take
+ * some MiB in each of their threads when code becomes hot. When the work is over, what a table left that is gone: V8 has no reason to
+ * look for garbage then, and most of it lies outside its heap.
  * @returns what ends it
  */
-export function trimAllocator(): () => void {
-  let trim: (pad: number) => number;
+export function returnMemory(): () => void {
+  let trim: ((pad: number) => number) | undefined;
   try {
     trim = koffi.load(null).func('int malloc_trim(size_t)');
   } catch {
-    return () => {};
+    // Another C library than glibc.
   }
   let before = process.cpuUsage();
+  /** Looks since the last busy second that are still to do something. */
+  let steps = 0;
   const timer = setInterval(() => {
     const { user, system } = process.cpuUsage(before);
     before = process.cpuUsage();
-    if (user + system >= busyMicroseconds) trim(0);
+    if (user + system >= busyMicroseconds) steps = 2;
+    else if (steps > 0) {
+      // What is found is freed beside: it is given back at the next look.
+      if (steps === 2 && process.memoryUsage().heapUsed < smallHeap) collect();
+      steps--;
+    } else return;
+    trim?.(0);
   }, lookMilliseconds);
   timer.unref();
   return () => clearInterval(timer);
+}
+
+let collector: (() => void) | undefined;
+
+function collect(): void {
+  if (collector === undefined) {
+    // The function is there only where it is asked for, and in contexts made after that.
+    setFlagsFromString('--expose-gc');
+    collector = runInNewContext('gc') as () => void;
+    setFlagsFromString('--no-expose-gc');
+  }
+  collector();
 }
