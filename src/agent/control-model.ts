@@ -129,14 +129,15 @@ export class AgentControlModel implements ControlModel {
     const { protocol, primary, notExportedTo, refusedToo, ...asked } = query;
     const told = notExportedTo === undefined ? undefined : new Set<string>();
     let passed = 0;
-    for (const { prefix } of told === undefined ? [] : this.#agent.speaker.routes({ exportedTo: notExportedTo })) {
-      told!.add(prefix);
+    for (const route of told === undefined ? [] : this.#agent.speaker.routes({ exportedTo: notExportedTo })) {
+      told!.add(sourceOf(route));
       if (++passed % restEvery === 0) yield undefined;
     }
     const theirs = notExportedTo === undefined ? undefined : this.#familiesOf(notExportedTo);
     for (const filtered of refusedToo ? [false, true] : [asked.filtered]) {
       for (const route of this.#agent.speaker.routes({ ...asked, filtered, peer: protocol })) {
-        const isMissing = told === undefined || (isBest(route) && theirs!.has(route.family) && !told.has(route.prefix));
+        const isMissing =
+          told === undefined || (isBest(route) && theirs!.has(route.family) && !told.has(sourceOf(route)));
         const isWanted =
           (!primary || isBest(route)) && isMissing && (told === undefined || route.peerName !== notExportedTo);
         if (isWanted) yield this.#detail(route);
@@ -267,6 +268,11 @@ function rest(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve);
   });
+}
+
+/** Whose route it is: of several paths of a prefix a peer may be told another's. */
+function sourceOf({ prefix, peerName }: RouteDetail): string {
+  return `${prefix} ${peerName}`;
 }
 
 function isBest({ selected }: RouteStatus): boolean {

@@ -42,8 +42,8 @@ protocol bgp reflector {
 }
 `;
 
-/** @param addPaths of the BGPPeer that has the node peer with the reflector */
-const manifests = (addPaths: string) => `
+/** @param fields of the BGPPeer that has the node peer with the reflector */
+const manifests = (fields: string) => `
 apiVersion: v1
 kind: Node
 metadata: { name: node }
@@ -71,7 +71,12 @@ spec: { nodeToNodeMeshEnabled: false, asNumber: 64512 }
 apiVersion: godwit.dev/v1
 kind: BGPPeer
 metadata: { name: reflectors }
-spec: { peerSelector: has(role), connectRetryTime: 1s${addPaths} }
+spec: { peerSelector: has(role), connectRetryTime: 1s${fields} }
+---
+apiVersion: godwit.dev/v1
+kind: BGPFilter
+metadata: { name: not-by-eleven }
+spec: { exportV4: [{ action: Reject, nextHop: ${borders[0]}/32 }] }
 ${borders
   .map(
     (address, i) => `---
@@ -83,8 +88,8 @@ spec: { node: rr, peerIP: ${address}, asNumber: 64512, reflectorClient: true, co
   )
   .join('')}`;
 
-function write(addPaths: string): void {
-  writeFileSync(join(folder, 'new.yaml'), manifests(addPaths));
+function write(fields: string): void {
+  writeFileSync(join(folder, 'new.yaml'), manifests(fields));
   renameSync(join(folder, 'new.yaml'), join(folder, 'manifests', 'all.yaml'));
 }
 
@@ -125,6 +130,7 @@ function socketOf(name: string): string {
 function show(name: string, words: string): string {
   return execFileSync(process.execPath, [main, '-s', socketOf(name), 'show', ...words.split(' ')], {
     encoding: 'utf8',
+    stdio: 'pipe',
   });
 }
 
@@ -168,6 +174,17 @@ test('a border that goes takes its next hop along, and brings it back', async ()
   await eventually(() => expect(gateways()).toEqual([borders[0]]), { reason: 'the other alone' });
   birds[1].command('enable reflector');
   await both();
+}, 90_000);
+
+test('a filter that keeps the best path back leaves the other, and show route says which is which', async () => {
+  write(', addPaths: { receive: true }, filters: [not-by-eleven]');
+  await eventually(() => expect(gateways()).toEqual([borders[1]]), { reason: 'the other alone' });
+  expect(show('rr', `route export peer_reflectors_node ${prefix}`)).toContain(`via ${borders[1]}`);
+  const kept = show('rr', `route noexport peer_reflectors_node ${prefix}`);
+  expect([kept.includes(`via ${borders[0]}`), kept.includes(`via ${borders[1]}`)]).toEqual([true, false]);
+  write(', addPaths: { receive: true }');
+  await both();
+  expect(() => show('rr', `route noexport peer_reflectors_node ${prefix}`)).toThrow('Network not found');
 }, 90_000);
 
 test('without addPaths one path comes; with it again, both', async () => {
