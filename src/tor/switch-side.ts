@@ -33,6 +33,8 @@ export interface SwitchSide {
   readonly keepaliveSeconds: number;
   /** How long the switch has to keep routes of a node whose agent restarts; 0: it need not. */
   readonly restartTimeSeconds: number;
+  /** How much longer it keeps them as a last resort (RFC 9494); 0: it does not. */
+  readonly longLivedStaleSeconds: number;
   /** GTSM: hops between switch and nodes. */
   readonly ttlSecurityHops: number | undefined;
   /** eBGP over several hops: the hop limit. */
@@ -113,6 +115,7 @@ export function toSwitchSide(state: ClusterState, peerName: string): SwitchSide 
     holdTimeSeconds: settings.holdTimeSeconds,
     keepaliveSeconds: Math.floor(settings.holdTimeSeconds / 3),
     restartTimeSeconds: settings.gracefulRestartSeconds ?? sessions[0].restartTime,
+    longLivedStaleSeconds: settings.longLivedStaleSeconds ?? sessions[0].longLivedStaleTime,
     ttlSecurityHops: spec.ttlSecurity,
     multihop: external ? spec.ebgpMultihop : undefined,
     bfd: settings.bfd,
@@ -142,6 +145,7 @@ interface Session {
   readonly neighbor: Omit<SwitchNeighbor, 'maximumPrefixes'>;
   readonly settings: NeighborSettings;
   readonly restartTime: number;
+  readonly longLivedStaleTime: number;
   readonly reflects: boolean;
   /** The node's ranges that its policy tells the switch. */
   readonly exported: Readonly<Record<Family, readonly string[]>>;
@@ -179,6 +183,7 @@ function sessionsOf(state: ClusterState, peerName: string): Session[] {
         },
         settings,
         restartTime: speaker.gracefulRestartSeconds,
+        longLivedStaleTime: speaker.longLivedStaleSeconds ?? 0,
         reflects: reflects(inventory.self),
         exported: {
           ipv4: exported.filter((prefix) => familyOfText(prefix) === 'ipv4'),

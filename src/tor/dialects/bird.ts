@@ -15,9 +15,12 @@ export function bird(side: SwitchSide): readonly string[] {
       side.address === undefined ? `local as ${side.asNumber};` : `local ${side.address} as ${side.asNumber};`,
       `hold time ${side.holdTimeSeconds};`,
       ...(side.holdTimeSeconds === 0 ? [] : [`keepalive time ${side.keepaliveSeconds};`]),
-      side.restartTimeSeconds === 0
+      side.restartTimeSeconds + side.longLivedStaleSeconds === 0
         ? 'graceful restart off;'
         : 'graceful restart aware;  # keeps the routes of a node whose agent restarts',
+      ...(side.longLivedStaleSeconds === 0
+        ? []
+        : ['long lived graceful restart aware;  # for longer, as a last resort']),
       ...(side.role === undefined ? [] : [`local role ${roleWords[side.role]};`]),
       ...reach(side),
       ...bfd(side),

@@ -25,6 +25,9 @@ export function frr(side: SwitchSide): readonly string[] {
     ...(side.restartTimeSeconds === 0
       ? []
       : [` bgp graceful-restart stalepath-time ${side.restartTimeSeconds + staleSeconds}`]),
+    ...(side.longLivedStaleSeconds === 0
+      ? []
+      : [` bgp long-lived-graceful-restart stale-time ${side.longLivedStaleSeconds}`]),
     ` neighbor ${group} peer-group`,
     ` neighbor ${group} timers ${side.keepaliveSeconds} ${side.holdTimeSeconds}`,
     ...reach(side).map((words) => ` neighbor ${group} ${words}`),
@@ -91,6 +94,6 @@ function neighborLines(
     ...(port === 179 ? [] : [` neighbor ${address} port ${port}`]),
     ...(side.role === undefined ? [] : [` neighbor ${address} local-role ${roleWords[side.role].replace('_', '-')}`]),
     // Said to the group, it does not reach its members (seen with 8.4).
-    ` neighbor ${address} ${side.restartTimeSeconds === 0 ? 'graceful-restart-disable' : 'graceful-restart-helper'}`,
+    ` neighbor ${address} ${side.restartTimeSeconds + side.longLivedStaleSeconds === 0 ? 'graceful-restart-disable' : 'graceful-restart-helper'}`,
   ];
 }

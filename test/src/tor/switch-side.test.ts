@@ -79,8 +79,8 @@ describe('the switch has', () => {
     ['the times of the BGPConfiguration', '', { holdTimeSeconds: 30, keepaliveSeconds: 10, restartTimeSeconds: 60 }],
     [
       'those of the BGPPeer first',
-      ', holdTime: 9s, maxRestartTime: 0s',
-      { holdTimeSeconds: 9, keepaliveSeconds: 3, restartTimeSeconds: 0 },
+      ', holdTime: 9s, maxRestartTime: 0s, longLivedStaleTime: 1h',
+      { holdTimeSeconds: 9, keepaliveSeconds: 3, restartTimeSeconds: 0, longLivedStaleSeconds: 3600 },
     ],
     ['GTSM', ', ttlSecurity: 2', { ttlSecurityHops: 2, multihop: undefined }],
     ['several hops', ', ebgpMultihop: 4', { ttlSecurityHops: undefined, multihop: 4 }],
@@ -135,6 +135,7 @@ const variants = {
   multihop: `{ ${rackOne}, ebgpMultihop: 5 }`,
   bfd: `{ ${rackOne}, bfd: { transmitInterval: 100, receiveInterval: 150, detectMultiplier: 4 } }`,
   'ibgp with bfd': "{ nodeSelector: rack == '1', peerIP: 10.1.1.1, asNumber: 64512, bfd: {} }",
+  'long-lived graceful restart alone': `{ ${rackOne}, maxRestartTime: 0s, longLivedStaleTime: 1h }`,
   'no hold time, no graceful restart': `{ ${rackOne}, holdTime: 0s, maxRestartTime: 0s }`,
   'ibgp with gtsm': "{ nodeSelector: rack == '1', peerIP: 10.1.1.1, asNumber: 64512, ttlSecurity: 1 }",
   range: "{ nodeSelector: rack == '1', peerRange: 10.1.1.0/24, asNumber: 65001 }",
@@ -210,6 +211,12 @@ const excerpts: readonly [DialectName, keyof typeof variants, readonly string[]]
   ['nxos', 'bfd', ['feature bfd', 'bfd interval 100 min_rx 150 multiplier 4', '    bfd']],
   ['nxos', 'ibgp with bfd', ['    bfd multihop']],
   ['bird', 'bfd', ['  bfd graceful;']],
+  [
+    'bird',
+    'long-lived graceful restart alone',
+    ['  long lived graceful restart aware;  # for longer, as a last resort'],
+  ],
+  ['frr', 'long-lived graceful restart alone', [' bgp long-lived-graceful-restart stale-time 3600']],
   ['frr', 'bfd', [' neighbor GODWIT-TOR-A bfd 4 150 100']],
   ['nxos', 'one family', ['    address-family ipv4 unicast']],
 ];
