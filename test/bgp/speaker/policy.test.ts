@@ -183,6 +183,22 @@ describe('RFC 4486: the maximum number of prefixes', () => {
     expect(a.events.filter(({ kind }) => kind === 'peerEstablished').length).toBeGreaterThan(1);
   });
 
+  test('a member of a range is not forgotten while it waits: it cannot come back as a new one', async () => {
+    const world = new VirtualWorld();
+    const members = neighbor('', 65002, { ...limit(), name: 'rack', remote: { kind: 'range', prefix: '10.0.0.0/24' } });
+    const a = await startSpeaker(world, settings(A, 65001, [{ ...members, passive: true }]));
+    await startSpeaker(world, settings(B, 65002, [neighbor(A, 65001)], { originated: originated(...three) }));
+    const sessions = () => a.events.filter(({ kind }) => kind === 'peerEstablished').length;
+    world.seconds(5);
+    expect(sessions()).toBe(1);
+    expect(peerOf(a, `rack_${B}`)).toMatchObject({ lastError: expect.stringContaining(told) });
+    world.seconds(110);
+    expect(sessions()).toBe(1);
+    expect(a.speaker.peers()).toHaveLength(1);
+    world.seconds(120);
+    expect(sessions()).toBeGreaterThan(1);
+  });
+
   test('a person who starts it, or another limit, ends the wait', async () => {
     const { world, a, configure } = await pair(limit(), {}, three);
     a.speaker.peerAction(toB, 'restart');
