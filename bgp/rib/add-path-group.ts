@@ -28,6 +28,8 @@ const PathState = {
   packed: 1,
   /** No message can carry it. */
   untold: 2,
+  /** Changed, and the packer had no room for it: sent to each member by itself. */
+  unpacked: 3,
 } as const;
 
 interface AddPathSegment extends Segment {
@@ -179,6 +181,7 @@ export class AddPathGroup extends UpdateGroup<AddPathSegment, AddPathMember> {
     const gonePrefixes: number[] = [];
     const goneIds: number[] = [];
     const missing: number[] = [];
+    const changed: number[] = [];
     for (let i = 0, start = 0; i < prefixes.length; i++) {
       const prefix = prefixes[i];
       const end = pathsEnd[i];
@@ -200,15 +203,18 @@ export class AddPathGroup extends UpdateGroup<AddPathSegment, AddPathMember> {
         }
       }
       for (let at = start; at < end; at++) {
-        if (marks.get(paths[at]) !== wanted) continue;
-        if (states[at] === PathState.packed) told.add(prefix, paths[at]);
-        else missing.push(at);
+        const mark = marks.get(paths[at]);
+        if (mark === wanted) {
+          if (states[at] === PathState.packed) told.add(prefix, paths[at]);
+          else missing.push(at);
+        } else if (mark === has && states[at] === PathState.unpacked) changed.push(at);
       }
       start = end;
     }
     if (gonePrefixes.length > 0) this.#withdraw(segment, gonePrefixes, goneIds, member, out);
     this.#handOut(segment.packed, member.peer, out);
     if (missing.length > 0) this.#announce(segment, missing, member, out);
+    if (changed.length > 0) this.#announceAgain(segment, changed, member, out);
     const { wholeUntil } = member;
     if (wholeUntil !== undefined && segment.to.version >= wholeUntil.version) {
       this.log.close(wholeUntil);
@@ -230,7 +236,7 @@ export class AddPathGroup extends UpdateGroup<AddPathSegment, AddPathMember> {
     for (const column of [this.#prefixes, this.#pathsEnd, this.#paths, this.#sources, this.#states]) column.length = 0;
   }
 
-  /** @param after paths that changed after this version are packed; where the packer is full they are sent like those it lacks */
+  /** @param after paths that changed after this version are packed */
   #packPrefix(prefix: number, after: number): void {
     const { table } = this;
     const { paths } = table;
@@ -245,11 +251,12 @@ export class AddPathGroup extends UpdateGroup<AddPathSegment, AddPathMember> {
       const attributes = this.exported(prefix, path, peer);
       if (attributes === 0) continue;
       told++;
-      const isPacked = paths.changedAt(path) > after && packer.hasRoom;
+      const hasChanged = paths.changedAt(path) > after;
+      const isPacked = hasChanged && packer.hasRoom;
       if (isPacked) packer.add(prefix, attributes, peer.id, this.medWasSet, table.pool.lengthOf(attributes), path);
       this.#paths.push(path);
       this.#sources.push(peer.id);
-      this.#states.push(isPacked ? PathState.packed : PathState.unchanged);
+      this.#states.push(isPacked ? PathState.packed : hasChanged ? PathState.unpacked : PathState.unchanged);
     }
     this.#prefixes.push(prefix);
     this.#pathsEnd.push(this.#paths.length);
@@ -289,7 +296,7 @@ export class AddPathGroup extends UpdateGroup<AddPathSegment, AddPathMember> {
   }
 
   /**
-   * Paths that have not changed and that the member was not told, because others were better. They are told as they are now: what
+   * Paths that are in no message and that the member was not told, most often because others were better. They are told as they are now: what
    * became another since the segment was packed stands later in the log, too.
    * @param indexes into the segment's columns
    */
@@ -300,7 +307,7 @@ export class AddPathGroup extends UpdateGroup<AddPathSegment, AddPathMember> {
     out: Uint8Array[],
   ): void {
     if (segment.additions === undefined || !equal(segment.additions.indexes, indexes)) {
-      segment.additions = { indexes, packed: this.#packMissing(segment, indexes) };
+      segment.additions = { indexes, packed: this.#packAlone(segment, indexes, () => {}) };
     }
     for (const { bytes, prefixes, pathIds, messages } of segment.additions.packed) {
       if (messages === 0) continue;
@@ -310,11 +317,36 @@ export class AddPathGroup extends UpdateGroup<AddPathSegment, AddPathMember> {
     }
   }
 
-  #packMissing(segment: AddPathSegment, indexes: readonly number[]): Packed[] {
+  /** Paths that the member was told before they changed. */
+  #announceAgain(segment: AddPathSegment, indexes: readonly number[], member: AddPathMember, out: Uint8Array[]): void {
+    const gonePrefixes: number[] = [];
+    const goneIds: number[] = [];
+    const untold = (prefix: number, pathId: number) => {
+      member.told.delete(prefix, pathId);
+      gonePrefixes.push(prefix);
+      goneIds.push(pathId);
+    };
+    for (const { bytes, messages } of this.#packAlone(segment, indexes, untold)) {
+      if (messages === 0) continue;
+      out.push(bytes);
+      member.peer.updatesSent += messages;
+    }
+    if (gonePrefixes.length > 0) this.#withdraw(segment, gonePrefixes, goneIds, member, out);
+  }
+
+  /**
+   * Packs paths as they are now, less those that are gone or take no part any more.
+   * @param untold hears the paths that no message can carry
+   */
+  #packAlone(
+    segment: AddPathSegment,
+    indexes: readonly number[],
+    untold: (prefix: number, pathId: number) => void,
+  ): Packed[] {
     const { table } = this;
     const packed: Packed[] = [];
     const pack = () => {
-      packed.push(packer.pack(table.prefixes, this.peer.maximumMessageSize, this.encode, () => {}));
+      packed.push(packer.pack(table.prefixes, this.peer.maximumMessageSize, this.encode, untold));
       this.releaseMade();
       packer.begin();
     };

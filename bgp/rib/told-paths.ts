@@ -58,6 +58,14 @@ export class ToldPaths {
     return next;
   }
 
+  /** @param pathId that is in the prefix's list */
+  delete(prefix: number, pathId: number): void {
+    let before = 0;
+    let row = this.first(prefix);
+    while (this.pathId(row) !== pathId) [before, row] = [row, this.next(row)];
+    this.remove(prefix, before, row);
+  }
+
   #chunk(row: number): ToldChunk {
     return this.#rows.chunks[row >>> chunkBits]!;
   }

@@ -489,7 +489,7 @@ describe('sent', () => {
     const rib = new Rib({ local });
     const x = new Neighbor(rib, sender('x', 1));
     const r = new Neighbor(rib, client('r', 9, all));
-    const count = 4500;
+    const count = 4200;
     const ids = Array.from({ length: count }, (_, i) => `${P}#${i}`);
     for (const [i, id] of ids.entries()) x.says(announce([id], { localPref: 1 + i }));
     expect(r.listen().routes.size).toBe(count);
@@ -497,6 +497,33 @@ describe('sent', () => {
     expect(other.routes.size).toBe(2);
     x.says(withdraw([ids[count - 1]]));
     expect([r.listen().routes.size, other.listen().routes.size]).toEqual([count - 1, 2]);
+    // All change; two become too long for a message.
+    const long = Array.from({ length: 1018 }, (_, i) => `${i}:1`);
+    for (const [i, id] of ids.entries()) {
+      x.says(announce([id], { localPref: 1 + i, med: 7, ...(i < 2 && { communities: long }) }));
+    }
+    expect(r.listen().routes.size).toBe(count - 2);
+    expect([...r.routes.values()].filter(({ med }) => med !== 7)).toEqual([]);
+    expect(rib.counters(r.id, 'ipv4').exported).toBe(count - 2);
+  });
+
+  test('many paths that change at once: each is sent, wherever a run of the packer ends', () => {
+    const rib = new Rib({ local });
+    const x = new Neighbor(rib, sender('x', 1));
+    const r = new Neighbor(rib, client('r', 9, all));
+    // Three a prefix: no power of two is a multiple.
+    const keys = Array.from({ length: 3000 }, (_, i) => i).flatMap((i) =>
+      [1, 2, 3].map((id) => `10.${i >> 8}.${i & 255}.0/24#${id}`),
+    );
+    for (const nextHop of ['192.0.2.1', '192.0.2.2', '192.0.2.3']) {
+      for (let i = 0; i < keys.length; i += 400) x.says(announce(keys.slice(i, i + 400), { nextHop }));
+      r.listen();
+      expect(r.routes.size).toBe(keys.length);
+      expect([...r.routes.values()].filter((route) => route.nextHop !== nextHop)).toEqual([]);
+    }
+    expect(r.announcements).toBe(3 * keys.length);
+    for (let i = 0; i < keys.length; i += 400) x.says(withdraw(keys.slice(i, i + 400)));
+    expect([r.listen().routes.size, r.withdrawals]).toEqual([0, keys.length]);
   });
 
   test('a path that no message can carry is not told, and withdrawn where it was', () => {
