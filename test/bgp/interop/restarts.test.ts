@@ -311,6 +311,19 @@ describe('RFC 8538 with FRR', () => {
     await allUp();
   });
 
+  test('a reset of its own that is not to be a hard one: we keep its routes (it drops ours, who has sent it)', async () => {
+    await allUp();
+    frr.configure('router bgp 65001', 'no bgp hard-administrative-reset');
+    const { flaps } = peer('frr').counters;
+    const missed = await missedWhile({ here: () => route('frr', ofFrr) !== undefined }, async () => {
+      frr.command(`clear bgp ${we}`);
+      await eventually(() => peer('frr').counters.flaps > flaps, { reason: 'the session ends' });
+      await allUp();
+    });
+    expect(missed).toEqual([]);
+    frr.configure('router bgp 65001', 'bgp hard-administrative-reset');
+  });
+
   test('a reset of its own is a Hard Reset, shown with what it carries, and nothing is kept', async () => {
     await allUp();
     frr.command(`clear bgp ${we}`);
