@@ -1,12 +1,12 @@
 /**
  * How late the speaker is while a full table arrives: keepalives of other sessions, and answers of the control socket.
- * Then everything is withdrawn, and the memory should come back.
+ * Then everything is withdrawn, and the memory should come back. Then all of it once more, beside a peer that has stopped reading.
  *
  *     node --expose-gc bench/latency.ts [prefixes] [watchers]
  *
  * The speaker has this process and real TCP on 127.0.0.0/8; who feeds it, who hears everything and who measures are processes
  * of their own. Prints milliseconds: how much later than due a keepalive came, how long `show status` took, and the processor
- * time of a turn of the speaker; and MiB.
+ * time of a turn of the speaker; and MiB. It keeps its memory small as the agent does.
  */
 
 import { fork } from 'node:child_process';
@@ -22,6 +22,7 @@ import { toOpen } from '../bgp/session/negotiate.ts';
 import { encodeMessage, keepaliveMessage, MessageStream } from '../bgp/wire/message.ts';
 import { encodeOpen } from '../bgp/wire/open.ts';
 import { startBirdServer } from '../src/control/bird-server.ts';
+import { keepYoungHeapSmall, returnMemory } from '../src/agent/process-memory.ts';
 import { askBird } from '../src/control/client.ts';
 import type { ControlModel } from '../src/control/model.ts';
 import { random, updateBody } from './kit/updates.ts';
@@ -120,6 +121,12 @@ async function feed(count: number): Promise<void> {
 
 async function sink(): Promise<void> {
   await openSession('127.0.2.1', ['ipv4'], () => {});
+  report({ kind: 'ready' });
+}
+
+async function deaf(): Promise<void> {
+  const socket = await openSession('127.0.2.2', ['ipv4'], () => {});
+  socket.pause();
   report({ kind: 'ready' });
 }
 
@@ -248,11 +255,16 @@ function start(
   return { child, next };
 }
 
-function summary(numbers: readonly number[]): string {
+/** The most that is allowed while a table comes or goes: milliseconds. */
+const goals = { late: 100, answer: 50 };
+
+function summary(numbers: readonly number[], goal = Infinity): string {
   const sorted = [...numbers].sort((a, b) => a - b);
+  const worst = sorted.at(-1) ?? 0;
+  const verdict = goal === Infinity ? '' : `  (goal ${goal} ms: ${worst <= goal ? 'ok' : 'MISSED'})`;
   const at = (share: number) =>
     (sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0).toFixed(1);
-  return `p50 ${at(0.5).padStart(6)}  p99 ${at(0.99).padStart(6)}  max ${at(1).padStart(6)} ms  of ${sorted.length}`;
+  return `p50 ${at(0.5).padStart(6)}  p99 ${at(0.99).padStart(6)}  max ${at(1).padStart(6)} ms  of ${sorted.length}${verdict}`;
 }
 
 function memory(): string {
@@ -263,6 +275,8 @@ function memory(): string {
 }
 
 async function main(prefixCount: number, watcherCount: number): Promise<void> {
+  keepYoungHeapSmall();
+  returnMemory();
   const speaker = makeSpeaker();
   await speaker.start();
   const model = makeModel(speaker);
@@ -276,7 +290,8 @@ async function main(prefixCount: number, watcherCount: number): Promise<void> {
   await listener.next('ready');
   const feeder = start('feed', String(prefixCount));
   await feeder.next('ready');
-  const told = () => Math.max(0, ...speaker.peers().map(({ families }) => families[0]?.exported ?? 0));
+  const told = () => speaker.peers().find(({ address }) => address === '127.0.2.1')?.families[0]?.exported ?? 0;
+  const rows = () => `${speaker.totals().ipv4.rows} rows`;
   const phase = async (name: string, work: () => Promise<unknown>) => {
     watcher.child.send('numbers');
     await watcher.next('numbers');
@@ -286,9 +301,9 @@ async function main(prefixCount: number, watcherCount: number): Promise<void> {
     const seconds = ((performance.now() - began) / 1000).toFixed(1);
     watcher.child.send('numbers');
     const { late = [], answers = [] } = await watcher.next('numbers');
-    console.log(`${name} (${seconds} s): ${memory()}`);
-    console.log(`  keepalives late  ${summary(late)}`);
-    console.log(`  \`show status\`    ${summary(answers)}`);
+    console.log(`${name} (${seconds} s): ${memory()}, ${rows()}`);
+    console.log(`  keepalives late  ${summary(late, goals.late)}`);
+    console.log(`  \`show status\`    ${summary(answers, goals.answer)}`);
     console.log(`  turns (CPU)      ${summary(turns)}`);
   };
   const settled = async (count: number) => {
@@ -304,7 +319,18 @@ async function main(prefixCount: number, watcherCount: number): Promise<void> {
     await settled(0);
   });
   await phase('quiet again', () => rest(3000));
-  for (const { child } of [watcher, listener, feeder]) child.kill('SIGKILL');
+  const stalled = start('deaf', '');
+  await stalled.next('ready');
+  await phase(`${prefixCount} prefixes arrive, and a peer reads nothing`, async () => {
+    feeder.child.send('announce');
+    await settled(prefixCount);
+  });
+  await phase('all withdrawn', async () => {
+    feeder.child.send('withdraw');
+    await settled(0);
+  });
+  await phase('quiet again', () => rest(3000));
+  for (const { child } of [watcher, listener, feeder, stalled]) child.kill('SIGKILL');
   await control.close();
   await speaker.stop('shutdown');
   rmSync(socketPath, { force: true });
@@ -316,6 +342,9 @@ switch (role) {
     break;
   case 'sink':
     await sink();
+    break;
+  case 'deaf':
+    await deaf();
     break;
   case 'watch':
     await watch(Number(words[1]));
