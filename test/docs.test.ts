@@ -65,6 +65,11 @@ function anchor(heading: string): string {
     .replaceAll(' ', '-');
 }
 
+test('each decision has a number of its own', () => {
+  const numbers = pages.map((page) => /^docs\/adr\/(\d{4})-/.exec(page)?.[1]).filter((number) => number !== undefined);
+  expect(numbers.toSorted()).toEqual([...new Set(numbers)].toSorted());
+});
+
 test('npm scripts that a page names exist', () => {
   const { scripts } = JSON.parse(textOf('package.json')) as { scripts: Record<string, string> };
   const missing = pages.flatMap((page) =>

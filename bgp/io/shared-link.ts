@@ -11,11 +11,10 @@ import { canonicalAddress, parseAddress, parsePrefix, prefixContains, splitScope
 
 /** @param local, remote canonical text, link-local addresses with their interface */
 export function sharedLink(local: string, remote: string): SharedLink | undefined {
-  const interfaces = networkInterfaces();
   const { scope } = splitScope(remote);
   if (scope !== undefined) return { interfaceName: scope, linkLocalAddress: splitScope(local).address };
   const peer = parseAddress(remote);
-  for (const [interfaceName, addresses = []] of Object.entries(interfaces)) {
+  for (const [interfaceName, addresses = []] of Object.entries(networkInterfaces())) {
     const shared = addresses.some(({ address, cidr }) => {
       const subnet = parsePrefix(cidr ?? '');
       return canonicalAddress(address) === local && subnet && peer && prefixContains(subnet, peer);
