@@ -78,8 +78,8 @@ test('every file and every name in it is there', () => {
   );
 });
 
-test('every test is there', () => {
-  const isTest = (file: string) => /\.test\.ts$|-stories\.ts$/.test(file) && existsSync(join(top, file));
+test('every test and benchmark is there', () => {
+  const isTest = (file: string) => /\.test\.ts$|-stories\.ts$|^bench\//.test(file) && existsSync(join(top, file));
   expect(
     table.flatMap(({ title, tests }) => tests.filter((file) => !isTest(file)).map((file) => `${title}: ${file}`)),
   ).toEqual([]);
