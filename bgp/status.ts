@@ -150,6 +150,8 @@ export interface RouteStatus {
   readonly lostAt?: string;
   /** The rule of the filter that decided, where one did. */
   readonly rule?: string;
+  /** What that rule made the metric of the route in the forwarding table, where it did. */
+  readonly fibMetric?: number;
   readonly stale: boolean;
 }
 
@@ -172,4 +174,6 @@ export interface BestPath {
   readonly stale: boolean;
   /** draft-ietf-idr-link-bandwidth, in bytes a second; where the path shares a prefix with others, and says it. */
   readonly linkBandwidth?: number;
+  /** What an import filter made the metric of the route in the forwarding table, where one did. The best path's counts. */
+  readonly fibMetric?: number;
 }

@@ -4,14 +4,14 @@
  */
 
 /**
- * Marks our routes. It means nothing to the kernel, so it must be a number that nobody else marks with: not one of the kernel's
+ * Marks our routes, whatever their metric. It means nothing to the kernel, so it must be a number that nobody else marks with: not one of the kernel's
  * and iproute2's reserved (0–18, 42, 99, 186–192), not Calico's 80, nor FRR's further ones (193–199). 167 is
  * free in all of them, as seen in rtnetlink.h, /etc/iproute2/rt_protos, and the daemons' documentation.
  */
 export const godwitProtocol = 167;
 
 /**
- * The metric of our routes, of nobody else's: in the kernel a route's key is prefix and metric, so with a metric of our own a
+ * The metric of our routes where nobody wants another, and of nobody else's: in the kernel a route's key is prefix and metric, so with a metric of our own a
  * stranger's route is never overwritten. It is above 1024, IPv6's default: an administrator's static route wins over ours in
  * both families.
  */

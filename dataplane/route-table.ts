@@ -3,8 +3,10 @@
  * Leaves out: which routes are desired (src/routing); nexthop objects; parts of a multipath route (it stands or falls whole).
  * Holds:
  * - the kernel ends the same whatever order events came in;
- * - additions and replacements come first, deletions last;
- * - a first insertion is exclusive, so that a stranger's route is never overwritten; only a route known to be ours is replaced;
+ * - additions and replacements come first, deletions last; a route whose metric changes is another one to the kernel, and goes
+ *   only when the new one is there;
+ * - a first insertion is exclusive, so that a stranger's route is never overwritten; only a route known to be ours is replaced,
+ *   and ours is what has our protocol number, whatever its metric;
  * - a notification never becomes truth by itself: it makes us look. What is "actual" comes from dumps and our own
  *   acknowledged writes, so notifications that come late or not at all do no harm;
  * - routes found at the start are kept until `releaseAdopted`, for graceful restart (RFC 4724 §4.1).
@@ -17,7 +19,15 @@ import type { LinkMonitor } from './links.ts';
 import { KernelError } from './netlink/kernel-error.ts';
 import { MessageFlag } from './netlink/message.ts';
 import { dumpRoutes } from './netlink/route-dump.ts';
-import { mainTable, RouteType, toBytes, writeDeleteRoute, writeNewRoute, type RouteMessage } from './netlink/route.ts';
+import {
+  mainTable,
+  RouteType,
+  toBytes,
+  writeDeleteRoute,
+  writeNewRoute,
+  type RouteMessage,
+  type RouteRequest,
+} from './netlink/route.ts';
 import type { Changed, Rtnetlink } from './netlink/rtnetlink.ts';
 import type { Refusal } from './netlink/socket.ts';
 import { godwitMetric, godwitProtocol } from './ownership.ts';
@@ -68,18 +78,25 @@ export class RouteTable {
   readonly #metric: number;
   readonly #onResyncFailed: ((error: KernelError) => void) | undefined;
 
+  /** By prefix. */
   readonly #desired = new Map<string, Desired>();
-  /** By `actualKey`. */
+  /** By `keyOf`, as all sets of keys are. */
   #actual = new Map<string, RouteMessage>();
+  /** Prefix → keys of those of its routes in `actual` that have another metric than our own. */
+  #apart = new Map<string, Set<string>>();
   #adopted = false;
-  /** Found at the start and not desired so far: kept until released. */
+  /** Found at the start and not desired so far: kept until released, or until BGP says what the prefix is to have. */
   readonly #held = new Set<string>();
+  /** Prefixes. */
   readonly #toInstall = new Set<string>();
   readonly #toRemove = new Set<string>();
-  /** Keys whose holder took them from us with NLM_F_REPLACE: replacing it again is repair, not robbery. */
+  /**
+   * Keys whose holder took them from us with NLM_F_REPLACE: replacing it again is repair, not robbery. Only where the metric is our
+   * own; at a metric that somebody chose, others may have chosen it too.
+   */
   readonly #reclaimed = new Set<string>();
   /**
-   * Ours a moment ago, and gone when we looked or came to delete them: the notification that tells who took them may still
+   * Ours at our own metric a moment ago, and gone when we looked or came to delete them: the notification that tells who took them may still
    * be on its way. Forgotten at the slow resync.
    */
   readonly #lately = new Set<string>();
@@ -143,7 +160,9 @@ export class RouteTable {
 
   /** What was found at the start, is not desired so far, and is kept until released. */
   adoptedPrefixes(): ReadonlySet<string> {
-    return new Set(this.#held);
+    const prefixes = new Set<string>();
+    for (const key of this.#held) prefixes.add(this.#actual.get(key)?.prefix ?? key);
+    return prefixes;
   }
 
   /** From now on, what was found and is not desired goes (at the next apply). */
@@ -161,22 +180,23 @@ export class RouteTable {
     if (prefix === undefined) throw new TypeError(`not a prefix: ${route.prefix}`);
     if (route.preferredSource !== undefined) toBytes(route.preferredSource);
     for (const { gateway } of route.nextHops) if (gateway !== undefined) toBytes(gateway);
-    const key = formatPrefix(prefix);
-    this.#desired.set(key, { prefix, route });
-    this.#failures.delete(key);
+    const text = formatPrefix(prefix);
+    const key = this.#keyOf(text, route.metric);
+    this.#desired.set(text, { prefix, route });
+    this.#failures.delete(text);
     this.#held.delete(key);
     this.#toRemove.delete(key);
-    this.#toInstall.add(key);
+    this.#toInstall.add(text);
   }
 
   removeDesired(prefix: string): void {
     const parsed = this.#desired.get(prefix)?.prefix ?? parsePrefix(prefix);
     if (parsed === undefined) throw new TypeError(`not a prefix: ${prefix}`);
-    const key = formatPrefix(parsed);
-    if (!this.#desired.delete(key)) return;
-    this.#failures.delete(key);
-    this.#toInstall.delete(key);
-    if (this.#actual.has(key)) this.#toRemove.add(key);
+    const text = formatPrefix(parsed);
+    if (!this.#desired.delete(text)) return;
+    this.#failures.delete(text);
+    this.#toInstall.delete(text);
+    this.#retireOthers(text, undefined);
   }
 
   /**
@@ -205,7 +225,7 @@ export class RouteTable {
   /** Whether the kernel has the route as desired. */
   isInstalled(prefix: string): boolean {
     const desired = this.#desired.get(prefix);
-    const actual = this.#actual.get(prefix);
+    const actual = desired && this.#actual.get(this.#keyOf(prefix, desired.route.metric));
     return desired !== undefined && actual !== undefined && isAsDesired(desired.route, actual, this.#indexOf);
   }
 
@@ -222,51 +242,67 @@ export class RouteTable {
   readonly #indexOf = (name: string): number | undefined => this.#links.indexOf(name);
 
   #install(maximum: number): number {
-    const batch: { key: string; replace: boolean; request: ReturnType<typeof toRouteRequest> & object }[] = [];
+    const batch: { prefix: string; key: string; replace: boolean; request: RouteRequest }[] = [];
     const indexOf = remembered(this.#indexOf);
-    for (const key of this.#toInstall) {
+    for (const prefix of this.#toInstall) {
       if (batch.length >= maximum) break;
-      this.#toInstall.delete(key);
-      const desired = this.#desired.get(key);
+      this.#toInstall.delete(prefix);
+      const desired = this.#desired.get(prefix);
       if (desired === undefined) continue;
+      const { metric = this.#metric } = desired.route;
+      const key = this.#keyOf(prefix, metric);
       const actual = this.#actual.get(key);
       if (actual && isAsDesired(desired.route, actual, indexOf)) {
-        this.#failures.delete(key);
+        this.#failures.delete(prefix);
+        this.#retireOthers(prefix, key);
         continue;
       }
       const missing = desired.route.nextHops.find(
         ({ interfaceName }) => interfaceName !== undefined && indexOf(interfaceName) === undefined,
       );
       if (missing) {
-        this.#failures.add(key, { errno: 'ENODEV', message: `no interface named ${missing.interfaceName}` });
+        this.#failures.add(prefix, { errno: 'ENODEV', message: `no interface named ${missing.interfaceName}` });
         continue;
       }
       const request = toRouteRequest(desired.route, desired.prefix, indexOf, {
         table: this.#table,
         protocol: this.#protocol,
-        metric: this.#metric,
+        metric,
       });
-      batch.push({ key, replace: actual !== undefined || this.#reclaimed.has(key), request });
+      batch.push({ prefix, key, replace: actual !== undefined || this.#reclaimed.has(key), request });
     }
     const refusals = this.#kernel.commands.batch(batch.length, (i, writer, sequence) => {
       const flags = MessageFlag.create | (batch[i].replace ? MessageFlag.replace : MessageFlag.exclusive);
       writeNewRoute(writer, sequence, flags, batch[i].request);
     });
-    for (const [i, { key, replace, request }] of batch.entries()) {
+    for (const [i, { prefix, key, replace, request }] of batch.entries()) {
       const refusal = refusals.get(i);
       if (refusal) {
-        this.#failures.add(key, { errno: refusal.errno, message: explain(refusal) });
+        this.#failures.add(prefix, { errno: refusal.errno, message: explain(refusal, request.metric) });
         // EEXIST may be a route of ours that we have not seen yet; a failed replacement of an IPv6 multipath route may have
         // taken away what was there.
         if (refusal.errno === 'EEXIST' || replace) this.#repair.request();
         continue;
       }
-      this.#failures.delete(key);
+      this.#failures.delete(prefix);
       this.#reclaimed.delete(key);
       this.#lately.delete(key);
       this.#keep(key, toRouteMessage(request));
+      this.#retireOthers(prefix, key);
     }
     return batch.length;
+  }
+
+  /** The prefix has what it is to have at `key`, or is to have nothing: what it has at other metrics goes. */
+  #retireOthers(prefix: string, key: string | undefined): void {
+    if (key !== prefix && this.#actual.has(prefix)) this.#retire(prefix);
+    const apart = this.#apart.get(prefix);
+    if (apart !== undefined) for (const each of apart) if (each !== key) this.#retire(each);
+  }
+
+  #retire(key: string): void {
+    this.#held.delete(key);
+    this.#toRemove.add(key);
   }
 
   #remove(maximum: number): void {
@@ -275,7 +311,9 @@ export class RouteTable {
       if (batch.length >= maximum) break;
       this.#toRemove.delete(key);
       const route = this.#actual.get(key);
-      const prefix = route && parsePrefix(route.prefix);
+      // What takes its place is not there yet: it goes when that has come.
+      if (route === undefined || this.#isStillNeeded(key, route)) continue;
+      const prefix = parsePrefix(route.prefix);
       if (prefix) batch.push({ key, prefix, metric: route.metric });
     }
     const refusals = this.#kernel.commands.batch(batch.length, (i, writer, sequence) =>
@@ -290,13 +328,26 @@ export class RouteTable {
       const refusal = refusals.get(i);
       // ESRCH: somebody was quicker; that is what we wanted.
       if (refusal && refusal.errno !== 'ESRCH') {
-        this.#failures.add(key, { errno: refusal.errno, message: explain(refusal) });
+        this.#failures.add(key, { errno: refusal.errno, message: explain(refusal, batch[i].metric) });
       } else {
-        if (refusal) this.#lately.add(key);
-        this.#actual.delete(key);
-        this.#failures.delete(key);
+        if (refusal && batch[i].metric === this.#metric) this.#lately.add(key);
+        this.#forget(key);
+        // One of another metric may have failed for the same prefix, which is its key.
+        if (!this.#desired.has(key)) this.#failures.delete(key);
       }
     }
+  }
+
+  /**
+   * Whether the prefix would be without a route of ours where it can have one. Where a stranger holds the place of the new one, that
+   * cannot be waited for: packets go the stranger's way, as they would had the route never had another metric.
+   */
+  #isStillNeeded(key: string, { prefix }: RouteMessage): boolean {
+    const desired = this.#desired.get(prefix);
+    if (desired === undefined) return false;
+    const wanted = this.#keyOf(prefix, desired.route.metric);
+    if (wanted === key) return true;
+    return !this.#actual.has(wanted) && this.#failures.get(prefix)?.errno !== 'EEXIST';
   }
 
   /** Work of our own accord: where the socket fails, the owner is told, and it is tried again. */
@@ -315,31 +366,36 @@ export class RouteTable {
   #resync(): void {
     const before = this.#actual;
     this.#actual = new Map();
+    this.#apart = new Map();
     this.#usedInterfaces = new Set();
     this.#usedSources = new Set();
     this.#toRemove.clear();
     for (const route of [...this.#dump('ipv4'), ...this.#dump('ipv6')]) {
-      const key = this.#actualKey(route);
+      const key = this.#keyOf(route.prefix, route.metric);
       this.#keep(key, route);
       this.#reclaimed.delete(key);
-      if (this.#isDesired(route)) continue;
+      const desired = this.#desired.get(route.prefix);
+      if (desired !== undefined && this.#keyOf(route.prefix, desired.route.metric) === key) continue;
       if (!this.#adopted) this.#held.add(key);
       else if (!this.#held.has(key)) this.#toRemove.add(key);
     }
     this.#adopted = true;
-    for (const key of before.keys()) if (!this.#actual.has(key)) this.#lately.add(key);
+    for (const [key, { metric }] of before) {
+      if (metric === this.#metric && !this.#actual.has(key)) this.#lately.add(key);
+    }
     for (const key of this.#held) if (!this.#actual.has(key)) this.#held.delete(key);
     const indexOf = remembered(this.#indexOf);
-    for (const [key, { route }] of this.#desired) {
+    for (const [prefix, { route }] of this.#desired) {
+      const key = this.#keyOf(prefix, route.metric);
       const actual = this.#actual.get(key);
       if (actual && isAsDesired(route, actual, indexOf)) {
-        this.#failures.delete(key);
+        this.#failures.delete(prefix);
         continue;
       }
       // A refused route waits for its own time, unless the cause was a route that we now know to be ours, or taken from us.
-      const failure = this.#failures.get(key);
+      const failure = this.#failures.get(prefix);
       const mayReplace = actual !== undefined || this.#reclaimed.has(key);
-      if (failure === undefined || (failure.errno === 'EEXIST' && mayReplace)) this.#toInstall.add(key);
+      if (failure === undefined || (failure.errno === 'EEXIST' && mayReplace)) this.#toInstall.add(prefix);
     }
   }
 
@@ -356,20 +412,25 @@ export class RouteTable {
 
   #routeChanged({ kind, value }: Changed<RouteMessage>): void {
     if (value.table !== this.#table || value.narrowed) return;
-    const key = this.#actualKey(value);
+    const { prefix, metric } = value;
+    const isOwnMetric = metric === this.#metric;
     if (value.protocol === this.#protocol) {
-      if (kind === 'removed') this.#lately.delete(key);
-      else this.#lately.add(key);
+      if (isOwnMetric && kind === 'removed') this.#lately.delete(prefix);
+      else if (isOwnMetric) this.#lately.add(prefix);
       this.#repair.request();
-    } else if (value.metric === this.#metric) {
-      if (kind === 'replaced' && (this.#actual.has(key) || this.#lately.has(key))) {
-        this.#reclaimed.add(key);
+    } else if (isOwnMetric) {
+      if (kind === 'replaced' && (this.#actual.has(prefix) || this.#lately.has(prefix))) {
+        this.#reclaimed.add(prefix);
         this.#repair.request();
       } else if (kind === 'removed') {
-        this.#reclaimed.delete(key);
-        if (this.#failures.get(key)) this.#failures.retrySoon();
+        this.#reclaimed.delete(prefix);
+        if (this.#failures.get(prefix)) this.#failures.retrySoon();
       }
-      this.#lately.delete(key);
+      this.#lately.delete(prefix);
+    } else if (kind === 'replaced') {
+      if (this.#apart.get(prefix)?.has(this.#keyOf(prefix, metric)) === true) this.#repair.request();
+    } else if (kind === 'removed') {
+      if (this.#desired.get(prefix)?.route.metric === metric && this.#failures.get(prefix)) this.#failures.retrySoon();
     }
   }
 
@@ -394,27 +455,35 @@ export class RouteTable {
 
   #keep(key: string, route: RouteMessage): void {
     this.#actual.set(key, route);
+    if (route.metric !== this.#metric) {
+      const apart = this.#apart.get(route.prefix);
+      if (apart === undefined) this.#apart.set(route.prefix, new Set([key]));
+      else apart.add(key);
+    }
     if (route.type !== RouteType.unicast) return;
     for (const hop of route.nextHops) this.#usedInterfaces.add(hop.interfaceIndex);
     if (route.preferredSource !== undefined) this.#usedSources.add(route.preferredSource);
+  }
+
+  #forget(key: string): void {
+    const prefix = this.#actual.get(key)?.prefix ?? key;
+    this.#actual.delete(key);
+    const apart = this.#apart.get(prefix);
+    if (apart?.delete(key) === true && apart.size === 0) this.#apart.delete(prefix);
   }
 
   #isOurs(route: RouteMessage): boolean {
     return route.protocol === this.#protocol && route.table === this.#table && !route.narrowed;
   }
 
-  #isDesired(route: RouteMessage): boolean {
-    return route.metric === this.#metric && this.#desired.has(route.prefix);
-  }
-
-  /** The prefix; with another metric (an older release's) the route is another one, and never desired. */
-  #actualKey(route: RouteMessage): string {
-    return route.metric === this.#metric ? route.prefix : `${route.prefix} metric ${route.metric}`;
+  /** To the kernel a route is its prefix and its metric. Here the prefix alone stands for our own metric: hardly a route has another. */
+  #keyOf(prefix: string, metric = this.#metric): string {
+    return metric === this.#metric ? prefix : `${prefix} metric ${metric}`;
   }
 }
 
-function explain(refusal: Refusal): string {
-  if (refusal.errno === 'EEXIST') return 'a route of another owner has this prefix and our metric';
+function explain(refusal: Refusal, metric: number): string {
+  if (refusal.errno === 'EEXIST') return `a route of another owner has this prefix and metric ${metric}`;
   return refusal.detail ?? `the kernel gives no reason beyond ${refusal.errno}`;
 }
 

@@ -8,6 +8,8 @@ export interface KernelRoute {
   readonly nextHops: readonly KernelNextHop[];
   /** Preferred source of the host's own packets. */
   readonly preferredSource?: string;
+  /** 1..4294967295; our own unless told. Another metric makes another route to the kernel. */
+  readonly metric?: number;
   /** unicast, or a local blackhole (the node's own block, against loops). */
   readonly kind: 'unicast' | 'blackhole';
 }

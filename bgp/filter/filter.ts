@@ -34,6 +34,8 @@ export interface FilteredRoute {
   readonly originatorId: string | undefined;
   readonly localPref: number | undefined;
   readonly med: number | undefined;
+  /** export: what an import filter gave the route (RouteChanges). */
+  readonly fibMetric: number | undefined;
   /** import: the peer that sent it; export: the peer it came from ('' where we originate it). */
   readonly peerName: string;
   readonly peerAddress: string;
@@ -58,6 +60,11 @@ export interface RouteChanges {
   readonly prependAsPath?: readonly number[];
   readonly localPref?: number;
   readonly med?: number;
+  /**
+   * import: the metric, 1 or more, in the system's forwarding table, of what is made of the route. No attribute: it is told to nobody,
+   * and nothing is decided by it here.
+   */
+  readonly fibMetric?: number;
 }
 
 /** A policy that is said. `acceptAll`: every route, unchanged; no function is called. */

@@ -65,7 +65,7 @@ export class AdjRibIn {
   #fields = newUpdateFields();
   #key: PrefixKey = newPrefixKey();
   #cursor = new AttributeCursor();
-  #judgement: Judgement = { exclusion: 0, changed: 0, rule: '' };
+  #judgement: Judgement = { exclusion: 0, changed: 0, rule: '', fibMetric: 0 };
 
   constructor(tables: Record<Family, FamilyTable>, pool: AttributePool, local: LocalNumbers) {
     this.#tables = tables;
@@ -209,6 +209,7 @@ export class AdjRibIn {
     judgement.exclusion = exclusion;
     judgement.changed = 0;
     judgement.rule = '';
+    judgement.fibMetric = 0;
     const filter = peer.peer.importFilter;
     if (filter !== undefined && exclusion === 0) this.#filter(filter, peer, family, attributes, base);
     else if (base !== attributes) {
@@ -227,7 +228,10 @@ export class AdjRibIn {
     }
     let set = base;
     if (verdict.changes === undefined) this.#pool.retain(base);
-    else set = this.#changed(base, verdict.changes);
+    else {
+      set = this.#changed(base, verdict.changes);
+      judgement.fibMetric = verdict.changes.fibMetric ?? 0;
+    }
     if (this.#isLowered(peer, set)) {
       const lowered = this.#changed(set, { localPref: 0 });
       this.#pool.release(set);

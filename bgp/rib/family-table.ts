@@ -24,6 +24,8 @@ export interface Judgement {
   changed: number;
   /** The filter's rule that decided, '' where there is no filter. */
   rule: string;
+  /** See RouteChanges; 0: the filter gave none. */
+  fibMetric: number;
 }
 
 export class FamilyTable {
@@ -223,7 +225,7 @@ export class FamilyTable {
     if (judgement.exclusion !== 0) chunk.rung[path & rowMask] = judgement.exclusion;
     else clear(chunk.rung, path & rowMask);
     this.paths.setChanged(path, judgement.changed);
-    this.paths.setRule(path, judgement.rule);
+    this.paths.setRule(path, judgement.rule, judgement.fibMetric);
   }
 
   #rejudge(path: number, judgement: Judgement, attributesChanged: boolean, wasFresh: boolean): void {
@@ -233,7 +235,7 @@ export class FamilyTable {
     const changedBefore = this.paths.changedOf(path);
     this.pool.release(changedBefore);
     this.paths.setChanged(path, judgement.changed);
-    this.paths.setRule(path, judgement.rule);
+    const metricChanged = this.paths.setRule(path, judgement.rule, judgement.fibMetric);
     const excluded = judgement.exclusion !== 0;
     const wasExcluded = before >= Rung.filtered;
     if (excluded || wasExcluded) {
@@ -245,8 +247,8 @@ export class FamilyTable {
     if (excluded) chunk.rung[row] = judgement.exclusion;
     else if (wasExcluded) chunk.rung[row] = 0;
     if (excluded && wasExcluded) return;
-    const same = !attributesChanged && changedBefore === judgement.changed && excluded === wasExcluded;
-    if (same) return;
+    const setChanged = attributesChanged || changedBefore !== judgement.changed;
+    if (!setChanged && !metricChanged && excluded === wasExcluded) return;
     const prefix = chunk.prefix[row];
     if (excluded) this.#decide(prefix, 0, before < Rung.firstOfLadder);
     else this.#decide(prefix, path, !wasExcluded && before < Rung.firstOfLadder);

@@ -23,6 +23,8 @@ class PathChunk {
   changed: Uint32Array | undefined;
   /** The import filter's rule that decided, by number; 0: none. */
   rule: Uint16Array | undefined;
+  /** What that rule says of the route in the forwarding table; 0: nothing. Only where there is a rule. */
+  fibMetric: Uint32Array | undefined;
 }
 
 export class PathStore {
@@ -69,6 +71,7 @@ export class PathStore {
     if (chunk.changedAt !== undefined) clear(chunk.changedAt, row);
     if (chunk.changed !== undefined) clear(chunk.changed, row);
     if (chunk.rule !== undefined) clear(chunk.rule, row);
+    if (chunk.fibMetric !== undefined) clear(chunk.fibMetric, row);
     return id;
   }
 
@@ -112,11 +115,26 @@ export class PathStore {
     return this.#rules[this.chunk(id).rule?.[id & rowMask] ?? 0];
   }
 
-  setRule(id: number, name: string): void {
+  /** See RouteChanges; 0: the import filter says nothing of it. */
+  fibMetricOf(id: number): number {
+    return this.chunk(id).fibMetric?.[id & rowMask] ?? 0;
+  }
+
+  /**
+   * What the import filter says of the path, beside its attributes.
+   * @param fibMetric 0 where it says none, and where there is no rule
+   * @returns whether that is another metric than before.
+   */
+  setRule(id: number, name: string, fibMetric: number): boolean {
     const chunk = this.chunk(id);
-    if (chunk.rule === undefined && name === '') return;
+    if (chunk.rule === undefined && name === '') return false;
     chunk.rule ??= column16();
     chunk.rule[id & rowMask] = this.#ruleNumber(name);
+    if (chunk.fibMetric === undefined && fibMetric === 0) return false;
+    chunk.fibMetric ??= column32();
+    const isOther = chunk.fibMetric[id & rowMask] !== fibMetric;
+    if (isOther) chunk.fibMetric[id & rowMask] = fibMetric;
+    return isOther;
   }
 
   #ruleNumber(name: string): number {

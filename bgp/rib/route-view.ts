@@ -22,13 +22,16 @@ export class RouteView implements FilteredRoute {
   readonly prefixLength: number;
   #attributes: AttributeView;
   #peer: PeerEntry;
+  #fibMetric: number;
 
-  constructor(family: Family, key: PrefixKey, attributes: AttributeView, peer: PeerEntry) {
+  /** @param fibMetric 0: none */
+  constructor(family: Family, key: PrefixKey, attributes: AttributeView, peer: PeerEntry, fibMetric = 0) {
     this.family = family;
     this.prefixBytes = addressOfWords(key.words, 0, family);
     this.prefixLength = key.length;
     this.#attributes = attributes;
     this.#peer = peer;
+    this.#fibMetric = fibMetric;
   }
 
   get prefix(): string {
@@ -65,6 +68,10 @@ export class RouteView implements FilteredRoute {
 
   get med(): number | undefined {
     return this.#attributes.med;
+  }
+
+  get fibMetric(): number | undefined {
+    return this.#fibMetric || undefined;
   }
 
   get peerName(): string {
@@ -110,6 +117,8 @@ export function routeStatus(table: FamilyTable, path: number, sourceName: string
   const rung = chunk.rung[row];
   const lostAt = rungName(rung);
   const rule = table.paths.ruleOf(path);
+  // What a peer was told has none: it is this speaker's own affair.
+  const fibMetric = told === undefined ? table.paths.fibMetricOf(path) : 0;
   const attributes = told?.attributes ?? table.pool.view(table.paths.attributesOf(path));
   const pathId = told === undefined ? receivedPathId(table, path, peer) : told.pathId;
   return {
@@ -135,6 +144,7 @@ export function routeStatus(table: FamilyTable, path: number, sourceName: string
     selected: rung === Rung.best ? 'best' : rung === Rung.multipath ? 'multipath' : 'no',
     ...(lostAt === undefined ? {} : { lostAt }),
     ...(rule === '' ? {} : { rule }),
+    ...(fibMetric === 0 ? {} : { fibMetric }),
     stale: table.isStale(path),
   };
 }
@@ -168,6 +178,7 @@ export function bestPathValue(table: FamilyTable, path: number, sourceName: stri
   const peer = table.peers.get(table.paths.chunk(path).peer[path & rowMask]);
   const attributes = table.pool.view(table.paths.attributesOf(path));
   const linkBandwidth = shares ? attributes.linkBandwidth : undefined;
+  const fibMetric = table.paths.fibMetricOf(path);
   return {
     nextHop: gateway(attributes, peer),
     peerName: peer.id === localPeer ? sourceName : peer.peer.name,
@@ -176,5 +187,6 @@ export function bestPathValue(table: FamilyTable, path: number, sourceName: stri
     asPath: attributes.asPath,
     stale: table.isStale(path),
     ...(linkBandwidth !== undefined && { linkBandwidth }),
+    ...(fibMetric !== 0 && { fibMetric }),
   };
 }

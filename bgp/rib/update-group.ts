@@ -377,7 +377,7 @@ export abstract class UpdateGroup<S extends Segment = Segment, M extends GroupMe
     if (filter === undefined) return attributes;
     const view = table.pool.view(attributes);
     table.prefixes.readKey(prefix, filterKey);
-    const verdict = filter.evaluate(new RouteView(table.family, filterKey, view, peer));
+    const verdict = filter.evaluate(new RouteView(table.family, filterKey, view, peer, table.paths.fibMetricOf(path)));
     if (verdict.kind === 'reject') return 0;
     if (verdict.changes === undefined) return attributes;
     if (verdict.changes.med !== undefined) this.medWasSet = 1;

@@ -235,6 +235,7 @@ function attributeLines(route: RouteDetail, told: boolean): ReplyLine[] {
   add('BGP.ext_community', route.extendedCommunities.map(extendedCommunityText).join(' '));
   add('BGP.large_community', route.largeCommunities.map((text) => `(${text.replaceAll(':', ', ')})`).join(' '));
   add('BGP.otc', route.onlyToCustomer);
+  add('Kernel.metric', route.fibMetric);
   // Ours: what BIRD cannot tell.
   add('Godwit.path_id', route.pathId);
   add('Godwit.selected', route.selected === 'multipath' ? 'multipath' : undefined);

@@ -67,6 +67,13 @@ const bgpPeerFields = {
   reversePeering: same,
 } as const satisfies FieldTable;
 
+const normalPriority = {
+  kind: 'none',
+  instead:
+    'our routes have the metric 1670; a BGPFilter whose import rules have the operation setPriority gives another',
+  harmless: isDefault(1024),
+} as const;
+
 const bgpConfigurationFields = {
   logSeverityScreen: {
     kind: 'none',
@@ -105,8 +112,8 @@ const bgpConfigurationFields = {
     instead: 'the agent programs the routes of the pods unless its --roles leave `routes` out',
     harmless: (value) => value !== 'Disabled',
   },
-  ipv4NormalRoutePriority: { kind: 'none', instead: 'our routes have the metric 1670', harmless: isDefault(1024) },
-  ipv6NormalRoutePriority: { kind: 'none', instead: 'our routes have the metric 1670', harmless: isDefault(1024) },
+  ipv4NormalRoutePriority: normalPriority,
+  ipv6NormalRoutePriority: normalPriority,
 } as const satisfies FieldTable;
 
 const bgpFilterRuleFields = {
@@ -124,19 +131,38 @@ const bgpFilterRuleFields = {
   communities: same,
   asPathPrefix: same,
   priority: {
-    kind: 'none',
-    essential: true,
-    instead: 'not converted: routes are not matched by priority, and without it the rule would match others too',
+    kind: 'changed',
+    to: 'priority',
+    how: 'the same: what the peer says by LOCAL_PREF; nodes of Calico do, those of Godwit only where a filter has them',
+    convert: (value) => ({ priority: value }),
   },
   action: same,
-  operations: { kind: 'changed', to: 'operations', how: 'the same, without `setPriority`' },
+  operations: { kind: 'changed', to: 'operations', how: 'each as the next tables say' },
+} as const satisfies FieldTable;
+
+/** Beside bgpFilterRuleFields. */
+const bgpFilterExportRuleFields = {
+  priority: {
+    kind: 'none',
+    essential: true,
+    instead: "not converted: here a node's own routes have no priority, and without it the rule would match others too",
+  },
 } as const satisfies FieldTable;
 
 const bgpFilterOperationFields = {
   addCommunity: same,
   prependASPath: same,
-  setPriority: { kind: 'none', instead: 'the operation is left out: our routes have the metric 1670' },
+  setPriority: {
+    kind: 'changed',
+    to: 'setPriority',
+    how: "the metric of the kernel's route; LOCAL_PREF stays as it is: add `setLocalPreference` where the value shall decide between paths",
+    lost: 'only the metric in the kernel, no longer LOCAL_PREF 2147483647 less the value: where that shall decide between paths, add setLocalPreference',
+    convert: (value) => ({ setPriority: value }),
+  },
 } as const satisfies FieldTable;
+
+/** Beside bgpFilterOperationFields. */
+const bgpFilterExportOperationFields = { setPriority: same } as const satisfies FieldTable;
 
 const ipPoolFields = {
   cidr: same,
@@ -200,7 +226,9 @@ export const calicoTables = {
   BGPPeer: bgpPeerFields,
   BGPConfiguration: bgpConfigurationFields,
   'BGPFilter: a rule': bgpFilterRuleFields,
+  'BGPFilter: an export rule, where it differs': bgpFilterExportRuleFields,
   'BGPFilter: an operation': bgpFilterOperationFields,
+  'BGPFilter: an operation of an export rule, where it differs': bgpFilterExportOperationFields,
   IPPool: ipPoolFields,
   'Node: annotations': nodeAnnotations,
 } as const satisfies Readonly<Record<string, FieldTable>>;

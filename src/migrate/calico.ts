@@ -235,14 +235,19 @@ function convertRule(
   source: string,
 ): Record<string, unknown> | undefined {
   const path = ['spec', field, at];
-  const result = convertFields(rule, calicoTables['BGPFilter: a rule'], builder, source, path);
+  const isExport = field.startsWith('export');
+  const fields = {
+    ...calicoTables['BGPFilter: a rule'],
+    ...(isExport && calicoTables['BGPFilter: an export rule, where it differs']),
+  };
+  const operationFields = {
+    ...calicoTables['BGPFilter: an operation'],
+    ...(isExport && calicoTables['BGPFilter: an operation of an export rule, where it differs']),
+  };
+  const result = convertFields(rule, fields, builder, source, path);
   if (result === undefined || rule.operations === undefined) return result;
   const operations = toList(rule.operations).map((operation, i) =>
-    convertFields(isRecord(operation) ? operation : {}, calicoTables['BGPFilter: an operation'], builder, source, [
-      ...path,
-      'operations',
-      i,
-    ]),
+    convertFields(isRecord(operation) ? operation : {}, operationFields, builder, source, [...path, 'operations', i]),
   );
   const kept = operations.filter((operation) => operation !== undefined && Object.keys(operation).length > 0);
   return { ...result, ...(kept.length > 0 && { operations: kept }) };

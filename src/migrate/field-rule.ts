@@ -15,6 +15,8 @@ export type FieldRule =
       /** Ours, for the documentation. */
       readonly to: string;
       readonly how: string;
+      /** What the value does no more, where it has to be told. */
+      readonly lost?: string;
       /** @returns fields of ours; throws Unconvertible. Absent: the converter of the whole object does it. */
       convert?(value: unknown): Readonly<Record<string, unknown>>;
     }
@@ -63,6 +65,7 @@ export function convertFields(
     } else if (rule.convert !== undefined) {
       try {
         Object.assign(result, rule.convert(value));
+        if (rule.lost !== undefined) builder.note('lost', source, rule.lost, field);
       } catch (error) {
         if (!(error instanceof Unconvertible)) throw error;
         builder.note('failed', source, `not converted: ${error.message}`, field);

@@ -1,7 +1,7 @@
 /**
  * BGPFilter: which routes are taken from a peer and told to it, and how they are changed on the way.
  * Holds: rules are asked in order, the first that matches decides; a rule without a condition matches every route.
- * Leaves out: the kernel's metric as a condition or an operation (Calico's `priority`, `setPriority`): ours is one for all.
+ * Leaves out: what `priority` and `setPriority` come to (topology/route-filters.ts, route-matchers.ts).
  */
 
 import { z } from 'zod';
@@ -11,6 +11,17 @@ import { asPathPattern, cidr, pathAsNumber } from './fields.ts';
 import { community, communityForms, communityPattern } from './communities.ts';
 
 const number32 = () => z.number().int().min(0).max(0xffff_ffff);
+
+/** A priority and the LOCAL_PREF that tells it come to this together. */
+export const priorityBase = 0x7fff_ffff;
+
+/** A priority in Calico's range: 2147483647 less it is a LOCAL_PREF that BIRD's filters can calculate with. */
+const priority = () =>
+  z
+    .number()
+    .int()
+    .min(1)
+    .max(priorityBase - 1);
 
 /** One a change; exactly one of them stands in an operation. */
 const operationFields = {
@@ -43,6 +54,10 @@ const operationFields = {
     .optional()
     .meta({ description: 'Sets LOCAL_PREF (higher wins).' }),
   setMED: z.strictObject({ value: number32() }).optional().meta({ description: 'Sets MULTI_EXIT_DISC (lower wins).' }),
+  setPriority: z.strictObject({ value: priority() }).optional().meta({
+    description:
+      "Import: the metric of the kernel's route, in place of 1670 (lower wins, among the host's routes to one prefix); which path is best does not depend on it. Export: LOCAL_PREF 2147483647 less the value, which Calico's nodes take for the metric.",
+  }),
 };
 
 const operationNames = Object.keys(operationFields);
@@ -103,6 +118,10 @@ function rule(family: Family) {
       nextHop: cidr()
         .optional()
         .meta({ description: 'The next hop of the route lies in this CIDR, of either family.' }),
+      priority: priority().optional().meta({
+        description:
+          "The route's priority: what `setPriority` of an import rule gave it, else 2147483647 less the LOCAL_PREF that it carries, as Calico's nodes tell it. A route without either has none.",
+      }),
       interface: z
         .string()
         .regex(/^[^/\s*]{0,15}[*]?$/)

@@ -44,11 +44,22 @@ export interface RouteProgrammerOptions {
   readonly adopted?: ReadonlySet<string>;
 }
 
+/** What the best paths of a prefix say of its route. */
+interface Ways {
+  /** The best path's first; none: the prefix is our own. */
+  readonly nextHops: readonly string[];
+  /** Of each next hop in its place; undefined: they share alike. */
+  readonly weights: readonly number[] | undefined;
+  /** The best path's; undefined: our own. */
+  readonly metric: number | undefined;
+}
+
 /** An answer for all prefixes of a pool with the same next hops. */
 interface SharedForwarding {
   readonly family: Family;
   readonly pool: Pool | undefined;
   readonly nextHops: readonly string[];
+  readonly weights: readonly number[] | undefined;
   readonly forwarding: Forwarding;
 }
 
@@ -62,11 +73,9 @@ export class RouteProgrammer {
   #inventory: Inventory;
   #tunnelSupport: TunnelSupports;
   #ownBlocks: ReadonlySet<string>;
-  /** Next hops of BGP's best paths; none: the prefix is our own. Equal lists are one object. */
-  readonly #best = new Map<string, readonly string[]>();
-  readonly #nextHopLists = new Map<string, readonly string[]>();
-  /** Of those lists whose next hops do not share alike. */
-  readonly #weights = new WeakMap<readonly string[], readonly number[]>();
+  /** Of BGP's best paths. Equal ones are one object. */
+  readonly #best = new Map<string, Ways>();
+  readonly #sharedWays = new Map<string, Ways>();
   #forwardings = new Map<string, SharedForwarding>();
   /** What the sink holds, as keys of forwardings. */
   readonly #told = new Map<string, string>();
@@ -92,7 +101,7 @@ export class RouteProgrammer {
   onBestPathsChanged(changes: readonly BestPathChange[]): void {
     for (const { prefix, paths } of changes) {
       if (paths.length === 0) this.#best.delete(prefix);
-      else this.#best.set(prefix, this.#nextHopsOf(paths));
+      else this.#best.set(prefix, this.#waysOf(paths));
       this.#dirty.add(prefix);
     }
   }
@@ -120,7 +129,7 @@ export class RouteProgrammer {
     this.#refreshTunnels();
     let changed = false;
     for (const [key, shared] of this.#forwardings) {
-      const forwarding = this.#toForwarding(shared.family, shared.pool, shared.nextHops);
+      const forwarding = this.#toForwarding(shared.family, shared.pool, shared.nextHops, shared.weights);
       changed ||=
         forwarding.key !== shared.forwarding.key ||
         unroutableReason(forwarding) !== unroutableReason(shared.forwarding);
@@ -195,17 +204,25 @@ export class RouteProgrammer {
       const route: KernelRoute = { prefix, nextHops: [], kind: 'blackhole' };
       return { prefix, source: 'own', pool: this.#poolOf(prefix), forwarding: undefined, route };
     }
-    const { source, nextHops } = mergeFloor(this.#best.get(prefix), this.#floor.nextHop(prefix));
+    const best = this.#best.get(prefix);
+    const { source, nextHops } = mergeFloor(best?.nextHops, this.#floor.nextHop(prefix));
     if (nextHops.length === 0) {
       return { prefix, source, pool: this.#poolOf(prefix), forwarding: undefined, route: undefined };
     }
     const pool = this.#poolOf(prefix);
-    const forwarding = this.#forwardingOf(familyOfText(prefix), pool, nextHops);
+    const forwarding = this.#forwardingOf(familyOfText(prefix), pool, nextHops, best?.weights);
     const { nextHops: hops, preferredSource } = forwarding;
+    const metric = best?.metric;
     const route: KernelRoute | undefined =
       hops.length === 0
         ? undefined
-        : { prefix, nextHops: hops, kind: 'unicast', ...(preferredSource !== undefined && { preferredSource }) };
+        : {
+            prefix,
+            nextHops: hops,
+            kind: 'unicast',
+            ...(preferredSource !== undefined && { preferredSource }),
+            ...(metric !== undefined && { metric }),
+          };
     return { prefix, source, pool, forwarding, route };
   }
 
@@ -216,7 +233,7 @@ export class RouteProgrammer {
 
   #settle(prefix: string): void {
     const { route, forwarding } = this.decide(prefix);
-    const key = route && (forwarding?.key ?? route.kind);
+    const key = route && routeKey(route, forwarding);
     const told = this.#told.get(prefix);
     if (route !== undefined && key !== told) {
       this.#told.set(prefix, key!);
@@ -233,32 +250,45 @@ export class RouteProgrammer {
     return this.#inventory.poolOf(parsePrefix(prefix)!);
   }
 
-  #forwardingOf(family: Family, pool: Pool | undefined, nextHops: readonly string[]): Forwarding {
-    const key = `${family} ${pool?.name ?? ''} ${nextHops.join(' ')} ${this.#weights.get(nextHops)?.join(' ') ?? ''}`;
+  #forwardingOf(
+    family: Family,
+    pool: Pool | undefined,
+    nextHops: readonly string[],
+    weights: readonly number[] | undefined,
+  ): Forwarding {
+    const key = `${family} ${pool?.name ?? ''} ${nextHops.join(' ')} ${weights?.join(' ') ?? ''}`;
     const known = this.#forwardings.get(key);
     if (known !== undefined) return known.forwarding;
     if (this.#forwardings.size >= mostShared) this.#forwardings.clear();
-    const forwarding = this.#toForwarding(family, pool, nextHops);
-    this.#forwardings.set(key, { family, pool, nextHops, forwarding });
+    const forwarding = this.#toForwarding(family, pool, nextHops, weights);
+    this.#forwardings.set(key, { family, pool, nextHops, weights, forwarding });
     return forwarding;
   }
 
-  #toForwarding(family: Family, pool: Pool | undefined, nextHops: readonly string[]): Forwarding {
+  #toForwarding(
+    family: Family,
+    pool: Pool | undefined,
+    nextHops: readonly string[],
+    weights: readonly number[] | undefined,
+  ): Forwarding {
     const context = { inventory: this.#inventory, underlay: this.#underlay, tunnelSupport: this.#tunnelSupport };
-    return toForwarding(family, pool, nextHops, context, this.#weights.get(nextHops));
+    return toForwarding(family, pool, nextHops, context, weights);
   }
 
-  #nextHopsOf(paths: readonly BestPath[]): readonly string[] {
+  #waysOf(paths: readonly BestPath[]): Ways {
     // The best path is ours: there is nothing to forward by, even where a peer tells the prefix too.
     const nextHops = paths[0].peerType === 'local' ? [] : paths.map(({ nextHop }) => nextHop);
     const weights = nextHops.length < 2 ? undefined : weightsOf(paths);
-    const key = weights === undefined ? nextHops.join(' ') : `${nextHops.join(' ')} ${weights.join(' ')}`;
-    const known = this.#nextHopLists.get(key);
+    const metric = paths[0].fibMetric;
+    let key = nextHops.join(' ');
+    if (weights !== undefined) key += ` ${weights.join(' ')}`;
+    if (metric !== undefined) key += ` metric ${metric}`;
+    const known = this.#sharedWays.get(key);
     if (known !== undefined) return known;
-    if (this.#nextHopLists.size >= mostShared) this.#nextHopLists.clear();
-    this.#nextHopLists.set(key, nextHops);
-    if (weights !== undefined) this.#weights.set(nextHops, weights);
-    return nextHops;
+    if (this.#sharedWays.size >= mostShared) this.#sharedWays.clear();
+    const ways: Ways = { nextHops, weights, metric };
+    this.#sharedWays.set(key, ways);
+    return ways;
   }
 
   #mark(prefixes: Iterable<string>): void {
@@ -283,6 +313,12 @@ export class RouteProgrammer {
     this.#toldTunnels = tunnels;
     this.#sink.setTunnels(tunnels);
   }
+}
+
+/** Two routes to a prefix with equal keys are the same to the kernel. */
+function routeKey({ kind, metric }: KernelRoute, forwarding: Forwarding | undefined): string {
+  const key = forwarding?.key ?? kind;
+  return metric === undefined ? key : `${key} metric ${metric}`;
 }
 
 /**

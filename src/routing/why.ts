@@ -55,7 +55,7 @@ function pathStep(path: RouteStatus): RouteStep {
     return { subject, outcome: 'problem', text: `${who}: refused by ${path.rule ?? 'a filter'}` };
   switch (path.selected) {
     case 'best':
-      return { subject, outcome: 'ok', text: `${who}: the best path` };
+      return { subject, outcome: 'ok', text: `${who}: the best path${metricText(path)}` };
     case 'multipath':
       return { subject, outcome: 'ok', text: `${who}: as good as the best path, shares the traffic` };
     case 'no':
@@ -67,6 +67,11 @@ function pathStep(path: RouteStatus): RouteStep {
     default:
       return unreachable(path.selected);
   }
+}
+
+/** Only the best path's counts. */
+function metricText({ fibMetric, rule }: RouteStatus): string {
+  return fibMetric === undefined ? '' : `; ${rule ?? 'a filter'} gives its route the metric ${fibMetric}`;
 }
 
 function sourceSteps({ source }: RouteDecision, paths: readonly RouteStatus[]): readonly RouteStep[] {
@@ -119,7 +124,8 @@ function kernelStep({ prefix, forwarding, route }: RouteDecision): RouteStep {
     return { subject, outcome: 'ok', text: `blackhole ${prefix}: each pod has a longer route of its own` };
   }
   const source = route.preferredSource === undefined ? '' : ` src ${route.preferredSource}`;
-  return { subject, outcome: 'ok', text: `${prefix} ${route.nextHops.map(formatHop).join(', ')}${source}` };
+  const metric = route.metric === undefined ? '' : ` metric ${route.metric}`;
+  return { subject, outcome: 'ok', text: `${prefix} ${route.nextHops.map(formatHop).join(', ')}${source}${metric}` };
 }
 
 function formatHop({ gateway, interfaceName, weight }: KernelNextHop): string {

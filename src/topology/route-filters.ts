@@ -7,7 +7,7 @@
 
 import type { FilteredRoute, FilterVerdict, RouteChanges, RouteFilter } from '../../bgp/index.ts';
 import type { Family } from '../../bgp/ip.ts';
-import type { BgpFilter, BgpFilterOperation, BgpFilterRule } from '../resources/bgp-filter.ts';
+import { priorityBase, type BgpFilter, type BgpFilterOperation, type BgpFilterRule } from '../resources/bgp-filter.ts';
 import { fingerprint } from './hash.ts';
 import { communityKind, communityMatcher, toMatchers, type CommunityKind } from './route-matchers.ts';
 
@@ -84,30 +84,41 @@ function compileFilter(
     return [
       {
         matches: (route: FilteredRoute) => matchers.every((matches) => matches(route)),
-        verdict: toVerdict(rule, `${name} ${field}[${index}]`),
+        verdict: toVerdict(rule, `${name} ${field}[${index}]`, direction),
       },
     ];
   });
 }
 
-function toVerdict(rule: BgpFilterRule, name: string): FilterVerdict {
+function toVerdict(rule: BgpFilterRule, name: string, direction: Direction): FilterVerdict {
   if (rule.action === 'Reject') return { kind: 'reject', rule: name };
   return rule.operations.length === 0
     ? { kind: 'accept', rule: name }
-    : { kind: 'accept', rule: name, changes: toChanges(rule.operations) };
+    : { kind: 'accept', rule: name, changes: toChanges(rule.operations, direction) };
 }
 
 /** In the order of the operations: what is prepended later stands before what was prepended first. */
-function toChanges(operations: readonly BgpFilterOperation[]): RouteChanges {
+function toChanges(operations: readonly BgpFilterOperation[], direction: Direction): RouteChanges {
   const prependAsPath = operations.toReversed().flatMap(({ prependASPath }) => prependASPath?.prefix ?? []);
-  const localPref = operations.findLast(({ setLocalPreference }) => setLocalPreference)?.setLocalPreference?.value;
+  const localPref = operations
+    .map((operation) => localPrefOf(operation, direction))
+    .findLast((value) => value !== undefined);
   const med = operations.findLast(({ setMED }) => setMED)?.setMED?.value;
+  const priority = operations.findLast(({ setPriority }) => setPriority)?.setPriority?.value;
   return {
     ...communityChanges(operations),
     ...(prependAsPath.length > 0 && { prependAsPath }),
     ...(localPref !== undefined && { localPref }),
     ...(med !== undefined && { med }),
+    ...(priority !== undefined && direction === 'import' && { fibMetric: priority }),
   };
+}
+
+/** A priority is told as Calico's nodes understand it. */
+function localPrefOf(operation: BgpFilterOperation, direction: Direction): number | undefined {
+  const { setLocalPreference, setPriority } = operation;
+  if (setPriority !== undefined && direction === 'export') return priorityBase - setPriority.value;
+  return setLocalPreference?.value;
 }
 
 type CommunityChanges = Pick<RouteChanges, 'clearCommunities' | 'removesCommunity' | 'addCommunities'>;

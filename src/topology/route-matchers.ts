@@ -5,7 +5,7 @@
 
 import type { FilteredRoute, RouteChanges } from '../../bgp/index.ts';
 import { parseAddress, parsePrefix, prefixContains, splitScope } from '../../bgp/ip.ts';
-import type { BgpFilterRule } from '../resources/bgp-filter.ts';
+import { priorityBase, type BgpFilterRule } from '../resources/bgp-filter.ts';
 import type { AsPathElement } from '../resources/fields.ts';
 import { unreachable } from '../unreachable.ts';
 
@@ -24,6 +24,7 @@ export function toMatchers(rule: BgpFilterRule): readonly Matcher[] {
   if (rule.source === 'RemotePeers') matchers.push((route) => route.peerType !== 'local');
   if (rule.interface !== undefined) matchers.push(interfaceMatcher(rule.interface));
   if (rule.nextHop !== undefined) matchers.push(nextHopMatcher(rule.nextHop));
+  if (rule.priority !== undefined) matchers.push((route) => priorityOf(route) === rule.priority);
   if (rule.communities !== undefined) matchers.push(communitiesMatcher(rule.communities.values));
   if (rule.asPathPrefix !== undefined) {
     const beginning = rule.asPathPrefix;
@@ -34,6 +35,11 @@ export function toMatchers(rule: BgpFilterRule): readonly Matcher[] {
     matchers.push((route) => matchesAsPath(pattern, route.asPath));
   }
   return matchers;
+}
+
+/** Ours where an import rule gave one; else the one that a node of Calico's tells by LOCAL_PREF. */
+function priorityOf({ fibMetric, localPref }: FilteredRoute): number | undefined {
+  return fibMetric ?? (localPref === undefined ? undefined : priorityBase - localPref);
 }
 
 function prefixMatcher(cidr: string, operator: NonNullable<BgpFilterRule['matchOperator']>): Matcher {

@@ -216,6 +216,7 @@ function originated(text: string): FilteredRoute {
     originatorId: undefined,
     localPref: undefined,
     med: undefined,
+    fibMetric: undefined,
     peerName: '',
     peerAddress: '',
     peerType: 'local',

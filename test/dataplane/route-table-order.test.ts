@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 
 import { LinkMonitor } from '../../dataplane/links.ts';
 import { Rtnetlink } from '../../dataplane/netlink/rtnetlink.ts';
+import { godwitMetric } from '../../dataplane/ownership.ts';
 import { RouteTable } from '../../dataplane/route-table.ts';
 import type { KernelNextHop, KernelRoute } from '../../dataplane/types.ts';
 import { eventually } from '../kit/eventually.ts';
@@ -19,14 +20,17 @@ const hops = (prefix: string): fc.Arbitrary<KernelNextHop[]> =>
     .subarray(gateways(prefix), { minLength: 1 })
     .map((chosen) => chosen.map((gateway) => ({ gateway, interfaceName: 'eth0' })));
 
-const route: fc.Arbitrary<KernelRoute> = fc
-  .constantFrom(...prefixes)
-  .chain((prefix) =>
-    fc.oneof(
-      { weight: 4, arbitrary: hops(prefix).map((nextHops): KernelRoute => ({ prefix, kind: 'unicast', nextHops })) },
-      { weight: 1, arbitrary: fc.constant<KernelRoute>({ prefix, kind: 'blackhole', nextHops: [] }) },
-    ),
-  );
+const metric = fc.constantFrom(undefined, undefined, 77, 5000);
+
+const route: fc.Arbitrary<KernelRoute> = fc.tuple(fc.constantFrom(...prefixes), metric).chain(([prefix, metric]) =>
+  fc.oneof(
+    {
+      weight: 4,
+      arbitrary: hops(prefix).map((nextHops): KernelRoute => ({ prefix, kind: 'unicast', nextHops, metric })),
+    },
+    { weight: 1, arbitrary: fc.constant<KernelRoute>({ prefix, kind: 'blackhole', nextHops: [], metric }) },
+  ),
+);
 
 /** Somebody else's hand: deletes ours, changes ours, adds strangers beside ours and something under our mark. */
 const interference = fc.constantFrom(...prefixes).chain((prefix) => {
@@ -36,6 +40,9 @@ const interference = fc.constantFrom(...prefixes).chain((prefix) => {
     `${ip} del ${prefix} metric 1670`,
     `${ip} change ${prefix} via ${gateway} metric 1670`,
     `${ip} replace ${prefix} via ${gateway} metric 1670 proto 167`,
+    `${ip} del ${prefix} metric 77`,
+    `${ip} replace ${prefix} via ${gateway} metric 77 proto 167`,
+    `${ip} add ${prefix} via ${gateway} metric 5000 proto 167`,
     `${ip} replace ${prefix} via ${gateway} metric 7 proto static`,
     `${ip} flush proto 167`,
     'link set eth0 down',
@@ -52,8 +59,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.constant<Step>({ turn: true }) },
 );
 
-function describeRoute(prefix: string, type: string, nextHops: readonly string[]): string {
-  return `${type} ${prefix} ${[...nextHops].sort().join(' ')}`.trim();
+function describeRoute(prefix: string, type: string, metric: number, nextHops: readonly string[]): string {
+  return `${type} ${prefix} metric ${metric} ${[...nextHops].sort().join(' ')}`.trim();
 }
 
 /** What carries our protocol, in the words of `ip -j`. */
@@ -61,13 +68,15 @@ function listed(namespace: TestNamespace): string[] {
   const all = [...namespace.ipJson('-d -4 route show proto 167'), ...namespace.ipJson('-d -6 route show proto 167')];
   return all
     .map((entry) => {
-      const { type, dst, gateway, nexthops } = entry as {
+      const { type, dst, metric, gateway, nexthops } = entry as {
         type: string;
         dst: string;
+        metric: number;
         gateway?: string;
         nexthops?: { gateway: string }[];
       };
-      return describeRoute(dst, type, nexthops?.map((hop) => hop.gateway) ?? (gateway === undefined ? [] : [gateway]));
+      const gateways = nexthops?.map((hop) => hop.gateway) ?? (gateway === undefined ? [] : [gateway]);
+      return describeRoute(dst, type, metric, gateways);
     })
     .sort();
 }
@@ -113,10 +122,11 @@ test('whatever the order of wishes and of others’ interference, the kernel end
           namespace.ip('link set eth0 up');
           table.apply();
           const expected = [...desired.values()]
-            .map(({ prefix, kind, nextHops }) =>
+            .map(({ prefix, kind, nextHops, metric = godwitMetric }) =>
               describeRoute(
                 prefix,
                 kind,
+                metric,
                 nextHops.map((hop) => hop.gateway ?? ''),
               ),
             )

@@ -264,8 +264,8 @@ describe('strangers', () => {
     table.setDesired(via('fd07::/64', 'fd00::2'));
     applyAll();
     expect(table.failures()).toMatchObject([
-      { prefix: '10.7.0.0/24', errno: 'EEXIST', message: 'a route of another owner has this prefix and our metric' },
-      { prefix: 'fd07::/64', errno: 'EEXIST', message: 'a route of another owner has this prefix and our metric' },
+      { prefix: '10.7.0.0/24', errno: 'EEXIST', message: 'a route of another owner has this prefix and metric 1670' },
+      { prefix: 'fd07::/64', errno: 'EEXIST', message: 'a route of another owner has this prefix and metric 1670' },
     ]);
     table.removeDesired('fd07::/64');
     applyAll();

@@ -69,6 +69,7 @@ export function routeOf(prefix: string, fields: Partial<FilteredRoute> = {}): Fi
     originatorId: undefined,
     localPref: undefined,
     med: undefined,
+    fibMetric: undefined,
     peerName: 'peer',
     peerAddress: '192.0.2.1',
     peerType: 'iBGP',

@@ -167,6 +167,7 @@ describe('birdc -s SOCKET', () => {
       '\tBGP.ext_community: (rt, 64512, 9) (unknown 0x4004, 64512, 1290693416) (ro, 10.0.0.1, 7) (generic, 0x3010203, 0x1)',
       '\tBGP.large_community: (64512, 7, 8)',
       '\tBGP.otc: 65001',
+      '\tKernel.metric: 500',
       route('                     unicast [tor-a TIME] (100s) [AS65002?]'),
       '\tvia 10.1.1.1 on eth0',
       '\tType: BGP univ',

@@ -73,6 +73,7 @@ describe('a field', () => {
 test.each([
   ['a rule that matches by interface', 'BGPFilter', { exportV4: [{ action: 'Accept', interface: 'eth*' }] }],
   ['a peering with workloads', 'BGPPeer', { localWorkloadSelector: 'all()', asNumber: 1 }],
+  ['an export rule that matches by priority', 'BGPFilter', { exportV6: [{ action: 'Accept', priority: 1024 }] }],
   ['a duration that is none', 'BGPPeer', { peerIP: '10.0.0.1', asNumber: 64512, maxRestartTime: 'soon' }],
   ['what our validator refuses', 'IPPool', { cidr: '10.0.0.1/16' }],
 ])('%s makes the object fail, and nothing is written', (_, kind, spec) => {
@@ -81,10 +82,23 @@ test.each([
 });
 
 test('an operation without a counterpart is left out of its rule', () => {
-  const operations = [{ setPriority: { value: 5 } }, { addCommunity: { value: '1:2' } }];
+  const operations = [{ setColour: { value: 5 } }, { addCommunity: { value: '1:2' } }];
   const { spec, notes } = one('BGPFilter', { exportV4: [{ action: 'Accept', operations }] });
   expect(spec).toEqual({ exportV4: [{ action: 'Accept', operations: [{ addCommunity: { value: '1:2' } }] }] });
-  expect(notes.map(({ field }) => field)).toEqual(['spec.exportV4[0].operations[0].setPriority']);
+  expect(notes.map(({ field }) => field)).toEqual(['spec.exportV4[0].operations[0].setColour']);
+});
+
+test('priorities: what a peer tells by LOCAL_PREF and what it is told so are the same; of what is set on import the metric is left', () => {
+  const operations = [{ setPriority: { value: 512 } }];
+  const rules = {
+    importV4: [{ priority: 700, action: 'Accept', operations }],
+    exportV4: [{ action: 'Accept', operations }],
+  };
+  const { spec, notes } = one('BGPFilter', rules);
+  expect(spec).toEqual(rules);
+  expect(notes.map(({ level, field }) => `${level} ${field}`)).toEqual([
+    'lost spec.importV4[0].operations[0].setPriority',
+  ]);
 });
 
 describe('an eBGP peer', () => {

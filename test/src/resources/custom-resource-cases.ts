@@ -367,6 +367,7 @@ export const cases: readonly Case[] = [
           { prependASPath: { prefix: [64512, 64512] } },
           { setLocalPreference: { value: 200 } },
           { setMED: { value: 0 } },
+          { setPriority: { value: 512 } },
         ],
       },
     ],
@@ -459,12 +460,22 @@ export const cases: readonly Case[] = [
   ...filter(
     'an operation without effect',
     operation({}),
-    'spec.importV4[0].operations[0].addCommunity: exactly one of addCommunity, removeCommunity, setCommunities, prependASPath, setLocalPreference and setMED is required',
+    'spec.importV4[0].operations[0].addCommunity: exactly one of addCommunity, removeCommunity, setCommunities, prependASPath, setLocalPreference, setMED and setPriority is required',
   ),
   ...filter(
     'two operations in one',
     operation({ setMED: { value: 1 }, setLocalPreference: { value: 1 } }),
-    'spec.importV4[0].operations[0].addCommunity: exactly one of addCommunity, removeCommunity, setCommunities, prependASPath, setLocalPreference and setMED is required',
+    'spec.importV4[0].operations[0].addCommunity: exactly one of addCommunity, removeCommunity, setCommunities, prependASPath, setLocalPreference, setMED and setPriority is required',
+  ),
+  ...filter(
+    'priorities, the least and the most',
+    rule({ priority: 1, operations: [{ setPriority: { value: 2147483646 } }] }),
+  ),
+  ...filter('a priority of 0', rule({ priority: 0 }), 'spec.importV4[0].priority: 0 is less than 1'),
+  ...filter(
+    'a priority beyond what LOCAL_PREF tells',
+    operation({ setPriority: { value: 2147483647 } }),
+    'spec.importV4[0].operations[0].setPriority.value: 2147483647 is more than 2147483646',
   ),
   ...filter(
     'nothing to prepend',

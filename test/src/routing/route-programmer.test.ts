@@ -73,6 +73,28 @@ describe('best paths', () => {
     expect(world.sink.takeLog()).toEqual([]);
   });
 
+  test("whose filter gives a metric have it, the best path's where they are several; the floor has none", () => {
+    const world = start({ floor: true });
+    const change = (...metrics: readonly (number | undefined)[]): BestPathChange => {
+      const plain = best('10.244.2.0/24', '10.0.1.2', '10.0.1.3');
+      return { ...plain, paths: plain.paths.map((path, i) => ({ ...path, fibMetric: metrics[i] })) };
+    };
+    const shared = '10.244.2.0/24 via 10.0.1.2 dev eth0 + via 10.0.1.3 dev eth0';
+    const steps: [BestPathChange, string | undefined][] = [
+      [change(undefined, undefined), shared],
+      [change(50, 60), `${shared} metric 50`],
+      [change(50, 70), undefined],
+      [change(60, 50), `${shared} metric 60`],
+      [change(undefined, 50), shared],
+      [best('10.244.2.0/24'), viaB],
+    ];
+    world.sink.takeLog();
+    for (const [given, expected] of steps) {
+      tell(world, given);
+      expect(world.sink.takeLog()).toEqual(expected === undefined ? [] : [`set ${expected}`]);
+    }
+  });
+
   test('that say their bandwidths share by them; where one does not, they share alike', () => {
     const world = start();
     const shared = (...bandwidths: readonly (number | undefined)[]): BestPathChange => {

@@ -106,3 +106,16 @@ test('a prefix that nobody tells, with the floor and without', () => {
     'kernel note: no route of ours',
   ]);
 });
+
+test('a route whose metric a filter gives: which rule, and the metric in the kernel', () => {
+  const made = programmer();
+  const change = best('203.0.113.0/24', '10.0.1.254');
+  made.onBestPathsChanged([{ ...change, paths: change.paths.map((each) => ({ ...each, fibMetric: 50 })) }]);
+  const fields = { prefix: '203.0.113.0/24', peerName: 'tor', nextHop: '10.0.1.254' };
+  const from = path({ ...fields, fibMetric: 50, rule: 'uplink importV4[0]' });
+  const [first, ...rest] = lines(made.why('203.0.113.0/24', [from]));
+  expect(first).toBe(
+    'path ok: from tor, next hop 10.0.1.254: the best path; uplink importV4[0] gives its route the metric 50',
+  );
+  expect(rest.at(-1)).toBe('kernel ok: 203.0.113.0/24 via 10.0.1.254 dev eth0 metric 50');
+});

@@ -82,13 +82,14 @@ export class RecordingSink implements RouteSink {
 }
 
 /** As `ip route` would print it, nearly. */
-export function formatRoute({ prefix, kind, nextHops, preferredSource }: KernelRoute): string {
+export function formatRoute({ prefix, kind, nextHops, preferredSource, metric }: KernelRoute): string {
   if (kind === 'blackhole') return `blackhole ${prefix}`;
   const hops = nextHops.map(
     ({ gateway, interfaceName, onLink, weight }) =>
       `via ${gateway} dev ${interfaceName}${onLink ? ' onlink' : ''}${weight === undefined ? '' : ` weight ${weight}`}`,
   );
-  return `${prefix} ${hops.join(' + ')}${preferredSource === undefined ? '' : ` src ${preferredSource}`}`;
+  const source = preferredSource === undefined ? '' : ` src ${preferredSource}`;
+  return `${prefix} ${hops.join(' + ')}${source}${metric === undefined ? '' : ` metric ${metric}`}`;
 }
 
 /** @param nextHops none: the prefix is gone; `local`: it is our own */

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { RouteStatus } from '../../../bgp/index.ts';
 import { Rib } from '../../../bgp/rib/rib.ts';
 import { toRouteFilter, type Direction } from '../../../src/topology/route-filters.ts';
-import { Neighbor, announce, client, local, policy, settle } from '../../bgp/rib/kit.ts';
+import { Neighbor, announce, client, local, policy, settle, withdraw } from '../../bgp/rib/kit.ts';
 import { clusterOf, ours } from '../../kit/cluster.ts';
 
 const P = '10.1.0.0/24';
@@ -87,5 +87,65 @@ describe('an operation changes the route on its way in, and on its way out', () 
     rib.setPolicy(y.id, policy({ exportFilter: filterOf('export', rule) }));
     y.listen();
     expect([...rib.routes({ exportedTo: 'y' })]).toMatchObject([expected]);
+  });
+});
+
+describe('a priority', () => {
+  const setTo = (value: number) => `{ action: Accept, operations: [{ setPriority: { value: ${value} } }] }`;
+
+  test("of a filter that comes, changes and goes is the best path's for whoever reads it; nothing else is, and nobody is told of it", () => {
+    const { rib, x, y } = ribWithRoute();
+    const reader = rib.bestPathReader();
+    const [before] = rib.routes({});
+    const told = y.listen().routes.get(P);
+    const metrics = () => reader.read(9).map(({ paths }) => paths.map(({ fibMetric }) => fibMetric));
+    expect(metrics()).toEqual([[undefined]]);
+    for (const value of [500, 600]) {
+      rib.setPolicy(x.id, policy({ importFilter: filterOf('import', setTo(value)) }));
+      settle(rib);
+      expect(metrics()).toEqual([[value]]);
+      expect([...rib.routes({})]).toEqual([{ ...before, rule: 'f importV4[0]', fibMetric: value }]);
+      expect(y.listen().routes.get(P)).toEqual(told);
+      expect([...rib.routes({ exportedTo: 'y' })]).not.toHaveProperty('0.fibMetric');
+    }
+    x.says(announce([P], { asPath: [65001, 64600], communities: ['65000:1', '65535:65284'], med: 5, raw }));
+    expect(metrics()).toEqual([]);
+    rib.setPolicy(x.id, policy());
+    settle(rib);
+    expect(metrics()).toEqual([[undefined]]);
+    expect([...rib.routes({})]).toEqual([before]);
+  });
+
+  test('of a path that is not used makes no change; when it is used, it counts', () => {
+    const { rib, x } = ribWithRoute();
+    const z = new Neighbor(rib, client('z', 3));
+    const reader = rib.bestPathReader();
+    z.says(announce([P], { asPath: [65001, 64600, 7] }));
+    reader.read(9);
+    rib.setPolicy(z.id, policy({ importFilter: filterOf('import', setTo(9)) }));
+    settle(rib);
+    expect(reader.read(9)).toEqual([]);
+    x.says(withdraw([P]));
+    expect(reader.read(9)).toMatchObject([{ prefix: P, paths: [{ fibMetric: 9 }] }]);
+  });
+
+  test('that an import rule gave, or a peer told by LOCAL_PREF, is what an export rule asks for', () => {
+    const { rib, x, y } = ribWithRoute();
+    rib.setPolicy(y.id, policy({ exportFilter: filterOf('export', '{ action: Reject, priority: 500 }') }));
+    expect(y.listen().prefixes()).toEqual([P]);
+    rib.setPolicy(x.id, policy({ importFilter: filterOf('import', setTo(500)) }));
+    settle(rib);
+    expect(y.listen().prefixes()).toEqual([]);
+    rib.setPolicy(x.id, policy());
+    settle(rib);
+    expect(y.listen().prefixes()).toEqual([P]);
+    x.says(announce([P], { localPref: 2147483147 }));
+    expect(y.listen().prefixes()).toEqual([]);
+  });
+
+  test('of an export rule is LOCAL_PREF to a peer of ours', () => {
+    const { rib, y } = ribWithRoute();
+    rib.setPolicy(y.id, policy({ exportFilter: filterOf('export', setTo(500)) }));
+    expect(y.listen().routes.get(P)).toMatchObject({ localPref: 2147483147 });
   });
 });

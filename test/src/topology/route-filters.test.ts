@@ -84,6 +84,13 @@ describe('a rule matches by attributes', () => {
     ['asPathPrefix: [65001, 65000]', { asPath: [65001, 65000, 64512] }, true],
     ['asPathPrefix: [65001, 65000]', { asPath: [65001] }, false],
     ['asPathPrefix: [65000]', { asPath: [65001, 65000] }, false],
+    // LOCAL_PREF 2147483647 less it, as Calico's nodes tell it; what an import rule gave goes before that.
+    ['priority: 512', { localPref: 2147483135 }, true],
+    ['priority: 512', { localPref: 512 }, false],
+    ['priority: 512', { localPref: undefined }, false],
+    ['priority: 512', { fibMetric: 512, localPref: 100 }, true],
+    ['priority: 512', { fibMetric: 70, localPref: 2147483135 }, false],
+    ['priority: 2147483646', { localPref: 1 }, true],
     ['source: RemotePeers', { peerType: 'eBGP' }, true],
     ['source: RemotePeers', { peerType: 'local' }, false],
     ['peerType: eBGP', {}, true],
@@ -165,6 +172,23 @@ test('operations become changes, in their order', () => {
       localPref: 50,
       med: 7,
     },
+  });
+});
+
+describe('what setPriority comes to', () => {
+  test.each<[Direction, string, object]>([
+    ['import', '{ setPriority: { value: 50 } }', { fibMetric: 50 }],
+    ['import', '{ setPriority: { value: 50 } }, { setPriority: { value: 60 } }', { fibMetric: 60 }],
+    ['import', '{ setLocalPreference: { value: 7 } }, { setPriority: { value: 50 } }', { localPref: 7, fibMetric: 50 }],
+    ['export', '{ setPriority: { value: 512 } }', { localPref: 2147483135 }],
+    ['export', '{ setLocalPreference: { value: 7 } }, { setPriority: { value: 512 } }', { localPref: 2147483135 }],
+    ['export', '{ setPriority: { value: 512 } }, { setLocalPreference: { value: 0 } }', { localPref: 0 }],
+  ])('%s: %s', (direction, operations, changes) => {
+    const filter = filterOf(
+      { f: `{ ${direction}V4: [{ action: Accept, operations: [${operations}] }] }` },
+      { direction },
+    );
+    expect(filter!.evaluate(routeOf('10.0.0.0/24'))).toHaveProperty('changes', changes);
   });
 });
 
