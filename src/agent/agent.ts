@@ -97,7 +97,14 @@ async function startAgent(flags: AgentFlags, log: Log, shutdown: Shutdown): Prom
   const startedAt = Date.now();
   const { nodeName, roles } = flags;
   const self: Self = { nodeName, nodeIps: flags.nodeIps, roles };
-  const control = await ControlServers.claim({ socket: flags.socket, api: flags.api, log, mayChange: isOperator });
+  const { socket, api, calicoSockets } = flags;
+  const control = await ControlServers.claim({
+    socket,
+    api,
+    calicoFolder: calicoSockets,
+    log,
+    mayChange: isOperator,
+  });
   shutdown.add(() => control.close());
 
   // Probes are answered from the first moment; what they ask of comes later.

@@ -4,8 +4,16 @@
  */
 
 import type { BestPathCounts, PeerAction, RouteStatus, Speaker } from '../../bgp/index.ts';
-import { canonicalPrefix, familyOfText, parseAddress, parsePrefix, prefixContains, type Family } from '../../bgp/ip.ts';
-import type { HostRoutes, LinkMonitor } from '../../dataplane/index.ts';
+import {
+  canonicalPrefix,
+  families,
+  familyOfText,
+  parseAddress,
+  parsePrefix,
+  prefixContains,
+  type Family,
+} from '../../bgp/ip.ts';
+import type { HostRoutes, LinkMonitor, ResolvedNextHop } from '../../dataplane/index.ts';
 import type {
   AgentStatus,
   ControlModel,
@@ -90,21 +98,23 @@ export class AgentControlModel implements ControlModel {
 
   protocols(): readonly ProtocolStatus[] {
     const { startedAt, routes, speaker } = this.#agent;
-    const { originated } = this.#agent.config().settings;
+    const { settings, origins } = this.#agent.config();
+    const { originated } = settings;
     const others: ProtocolStatus[] = [
       { kind: 'other', name: 'device1', protocol: 'Device', state: 'up', since: startedAt },
     ];
     if (routes !== undefined) {
       const { routes: count, failures } = routes.status();
-      for (const [name, table] of [
-        ['kernel4', 'master4'],
-        ['kernel6', 'master6'],
-      ]) {
+      for (const [name, table, family] of [
+        ['kernel4', 'master4', 'ipv4'],
+        ['kernel6', 'master6', 'ipv6'],
+      ] as const) {
         others.push({
           kind: 'other',
           name,
           protocol: 'Kernel',
           table,
+          families: [family],
           state: 'up',
           since: startedAt,
           ...(failures.length > 0 && { info: `${failures.length} of ${count + failures.length} routes refused` }),
@@ -119,10 +129,15 @@ export class AgentControlModel implements ControlModel {
         protocol: 'Static',
         state: 'up',
         since: startedAt,
+        families: families.filter((family) => prefixes.some((prefix) => familyOfText(prefix) === family)),
         details: prefixes,
       });
     }
-    return [...others, ...speaker.peers().map((peer) => ({ kind: 'bgp' as const, peer }))];
+    const peers = speaker.peers().map((peer) => {
+      const origin = origins.get(peer.range ?? peer.name);
+      return { kind: 'bgp' as const, peer, ...(origin !== undefined && { origin }) };
+    });
+    return [...others, ...peers];
   }
 
   *routes(query: RouteQuery): Generator<RouteDetail | undefined, void> {
@@ -252,8 +267,15 @@ export class AgentControlModel implements ControlModel {
     return undefined;
   }
 
+  /** Of a path that is not used: where its next hop lies. */
+  #wayTo(route: RouteStatus): ResolvedNextHop | undefined {
+    if (route.peerType === 'local' || this.#agent.routes === undefined) return undefined;
+    return this.#agent.links?.resolve(route.linkLocalNextHop ?? route.nextHop);
+  }
+
   #detail(route: RouteStatus): RouteDetail {
-    const hop = route.selected === 'no' ? undefined : this.#agent.routes?.decide(route.prefix).route?.nextHops[0];
+    const hop =
+      route.selected === 'no' ? this.#wayTo(route) : this.#agent.routes?.decide(route.prefix).route?.nextHops[0];
     if (hop === undefined) return route;
     return {
       ...route,

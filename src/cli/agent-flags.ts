@@ -40,6 +40,8 @@ export interface AgentFlags {
   readonly socket: string;
   /** Path of the socket that speaks framed JSON. */
   readonly api: string;
+  /** Folder of the sockets that speak BIRD 1's protocol, as Calico's readers know them; undefined: there are none. */
+  readonly calicoSockets?: string;
   readonly stateFolder: string;
   /** Canonical text; families that are absent come from the Node object. */
   readonly nodeIps: Readonly<Partial<Record<Family, string>>>;
@@ -91,6 +93,7 @@ export function parseAgentFlags(args: readonly string[]): AgentFlags {
     roles: { type: 'string' },
     socket: { type: 'string', short: 's' },
     api: { type: 'string' },
+    'calico-sockets': { type: 'string' },
     state: { type: 'string' },
     'node-ip': { type: 'string', multiple: true },
     'log-level': { type: 'string' },
@@ -112,6 +115,7 @@ export function parseAgentFlags(args: readonly string[]): AgentFlags {
     roles: roleList(values.roles),
     socket,
     api,
+    ...(values['calico-sockets'] !== undefined && { calicoSockets: socketFolder(values['calico-sockets']) }),
     stateFolder: path('state', values.state ?? defaultStateFolder),
     nodeIps: nodeIps(values['node-ip'] ?? []),
     logLevel: oneOf('log-level', logLevels, values['log-level'] ?? 'info'),
@@ -200,6 +204,12 @@ function socketFlag(flag: string, text: string): string {
   const absolute = path(flag, text);
   if (Buffer.byteLength(absolute) <= longestSocketPath) return absolute;
   throw new UsageError(`--${flag}: the path is longer than the ${longestSocketPath} bytes of a socket's: ${absolute}`);
+}
+
+function socketFolder(text: string): string {
+  const folderPath = path('calico-sockets', text);
+  socketFlag('calico-sockets', `${folderPath}/bird6.ctl`);
+  return folderPath;
 }
 
 function oneOf<const T extends string>(flag: string, allowed: readonly T[], word: string): T {

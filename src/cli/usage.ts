@@ -27,6 +27,7 @@ Flags of agent:
   --roles LIST          of bgp,routes,policy,cni (default: the first three)
   --socket PATH         control socket, BIRD's protocol (default /run/godwit/godwit.ctl)
   --api PATH            control socket, framed JSON (default: api.sock beside it)
+  --calico-sockets DIR  BIRD 1's protocol at DIR/bird.ctl and DIR/bird6.ctl, for Calico's readers (default: nowhere)
   --state DIR           state that survives a restart (default /var/lib/godwit)
   --node-ip ADDRESS     the node's address, once a family (default: the Node's InternalIP)
   --log-level LEVEL     trace, debug, info, warn or error (default info)

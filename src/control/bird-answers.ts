@@ -3,6 +3,7 @@
 import { unreachable } from '../unreachable.ts';
 import { replyCode } from './bird-protocol.ts';
 import type { ReplyCode, ReplyLine } from './bird-protocol.ts';
+import type { BirdForm } from './bird-form.ts';
 import { helpLines } from './bird-commands.ts';
 import { changeLines, configureLines } from './change-peers.ts';
 import type { Command } from './bird-commands.ts';
@@ -18,16 +19,27 @@ type Lines = readonly ReplyLine[];
 
 /**
  * The answer in pieces; the last line of the last piece is `final`. An empty piece is a chance to rest.
- * @param now milliseconds since the epoch.
  */
-export async function* answer(command: Command, model: ControlModel, now: number): AsyncGenerator<Lines> {
+export async function* answer(
+  command: Command,
+  model: ControlModel,
+  /** As it is now. */
+  form: BirdForm,
+  /** Milliseconds since the epoch. */
+  now: number,
+): AsyncGenerator<Lines> {
   switch (command.kind) {
     case 'showStatus':
-      return yield statusLines(await model.status(), now);
+      return yield statusLines(await model.status(), form, now);
     case 'showProtocols':
-      return yield* protocolLines(await model.protocols(), command, command.all ? await model.bestPathCounts() : {});
+      return yield* protocolLines(
+        await model.protocols(),
+        command,
+        command.all ? await model.bestPathCounts() : {},
+        form,
+      );
     case 'showRoute':
-      return yield* routeLines(model, command);
+      return yield* routeLines(model, command, form);
     case 'showPolicy': {
       const report = await model.policy(command.pod);
       if (report !== undefined) return yield policyLines(report);
@@ -38,11 +50,11 @@ export async function* answer(command: Command, model: ControlModel, now: number
     case 'showMemory':
       return yield memoryLines(await model.memory());
     case 'showBfdSessions':
-      return yield bfdSessionLines(await model.protocols());
+      return yield bfdSessionLines(await model.protocols(), form);
     case 'showInterfaces':
-      return yield interfaceLines(await model.interfaces(), command.summary);
+      return yield interfaceLines(await model.interfaces(), command.summary, form);
     case 'showSymbols':
-      return yield symbolLines(await model.protocols());
+      return yield symbolLines(await model.protocols(), form);
     case 'changePeers':
       return yield await changeLines(model, command);
     case 'configure':
@@ -50,7 +62,7 @@ export async function* answer(command: Command, model: ControlModel, now: number
     case 'echo':
       return yield [echoLine(command.on)];
     case 'help':
-      return yield ended(helpLines.map((text) => ({ code: replyCode.help, text })));
+      return yield ended(helpLines(form.tables).map((text) => ({ code: replyCode.help, text })));
     case 'restrict':
       return yield [{ code: replyCode.accessRestricted, text: 'Access restricted', final: true }];
     case 'denied':
@@ -67,8 +79,8 @@ function echoLine(on: boolean): ReplyLine {
     : { code: replyCode.ok, text: '', final: true };
 }
 
-function symbolLines(protocols: readonly ProtocolStatus[]): Lines {
-  const tables = ['master4', 'master6'].map((name) => `${name.padEnd(8)}\trouting table`);
+function symbolLines(protocols: readonly ProtocolStatus[], form: BirdForm): Lines {
+  const tables = Object.keys(form.tables).map((name) => `${name.padEnd(8)}\trouting table`);
   const names = protocols.map((protocol) => `${protocolName(protocol).padEnd(8)}\tprotocol`);
   return ended(withCode(replyCode.symbols, [...tables, ...names]));
 }
@@ -81,7 +93,7 @@ function withCode(code: ReplyCode, texts: readonly string[]): ReplyLine[] {
   return texts.map((text) => ({ code, text }));
 }
 
-function statusLines(status: AgentStatus, now: number): Lines {
+function statusLines(status: AgentStatus, form: BirdForm, now: number): Lines {
   const { source, kernel, policy } = status;
   const texts = [
     status.routerId === undefined ? 'Router ID is not known yet' : `Router ID is ${status.routerId}`,
@@ -117,7 +129,7 @@ function statusLines(status: AgentStatus, now: number): Lines {
     texts.push(`Condition ${condition.type}${object}: ${condition.message}`);
   }
   const lines: ReplyLine[] = [
-    { code: replyCode.version, text: `Godwit ${status.version}` },
+    { code: replyCode.version, text: form.program(status.version) },
     ...withCode(replyCode.uptime, texts),
   ];
   if (status.restart.inProgress) {

@@ -6,6 +6,8 @@
  */
 
 import { unreachable } from '../unreachable.ts';
+import { bird2Tables } from './bird-form.ts';
+import type { BirdForm } from './bird-form.ts';
 import { CommandError, noMore, wordOf } from './command-error.ts';
 import type { PeerChange } from './model.ts';
 import { addressOrPrefix, parseRoute } from './route-command.ts';
@@ -61,10 +63,10 @@ const verbs = [
 const shows = ['status', 'protocols', 'route', 'policy', 'why', 'memory', 'bfd', 'interfaces', 'symbols'] as const;
 
 /** One line each, for `help`. */
-export const helpLines: readonly string[] = [
+export const helpLines = (tables: BirdForm['tables']): readonly string[] => [
   'show status',
   'show protocols [all] [NAME | "PATTERN"]',
-  'show route [all] [PREFIX | for ADDRESS | for PREFIX | in PREFIX] [table master4|master6]',
+  `show route [all] [PREFIX | for ADDRESS | for PREFIX | in PREFIX] [table ${Object.keys(tables).join('|')}]`,
   '           [protocol NAME | import NAME | export NAME | noexport NAME | filtered] [primary]',
   '           [where CONDITION [&& CONDITION]…] [count | stats]',
   'show policy [NAMESPACE/]POD',
@@ -81,16 +83,17 @@ export const helpLines: readonly string[] = [
 
 /**
  * @param words from splitWords, or a shell's.
+ * @param tables those that there are; BIRD 2's unless told.
  * @throws CommandError
  */
-export function parseCommand(words: readonly string[]): Command {
+export function parseCommand(words: readonly string[], tables: BirdForm['tables'] = bird2Tables): Command {
   const [first, ...rest] = words;
   if (first === undefined) throw new CommandError('syntax error, empty command');
   if (first === '?') return { kind: 'help' };
   const verb = verbOf(first);
   switch (verb) {
     case 'show':
-      return parseShow(rest);
+      return parseShow(rest, tables);
     case 'enable':
     case 'disable':
     case 'restart':
@@ -125,7 +128,7 @@ function verbOf(word: string): (typeof verbs)[number] {
   }
 }
 
-function parseShow([what, ...rest]: readonly string[]): Command {
+function parseShow([what, ...rest]: readonly string[], tables: BirdForm['tables']): Command {
   if (what === undefined) throw new CommandError(`syntax error, show needs one of ${shows.join(', ')}`);
   const subject = wordOf(what, shows, 'show');
   switch (subject) {
@@ -138,7 +141,7 @@ function parseShow([what, ...rest]: readonly string[]): Command {
     case 'protocols':
       return { kind: 'showProtocols', ...parseProtocols(rest) };
     case 'route':
-      return { kind: 'showRoute', ...parseRoute(rest) };
+      return { kind: 'showRoute', ...parseRoute(rest, tables) };
     case 'policy':
       return parsePolicy(rest);
     case 'why':

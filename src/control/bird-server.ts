@@ -8,6 +8,8 @@
 import { createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
 import { answer } from './bird-answers.ts';
+import { bird2Form } from './bird-form.ts';
+import type { BirdForm, FormAt } from './bird-form.ts';
 import { parseCommand } from './bird-commands.ts';
 import type { Command } from './bird-commands.ts';
 import { CommandError } from './command-error.ts';
@@ -31,6 +33,8 @@ export interface ControlServerOptions {
   readonly maximumClients?: number;
   /** Whether the client may change anything; nobody may unless told. */
   readonly mayChange?: (client: Socket) => boolean;
+  /** BIRD 2's unless told. */
+  readonly form?: FormAt;
 }
 
 export interface ControlServer {
@@ -93,10 +97,16 @@ class BirdConversation {
     this.#writer = new SlowWriter(socket, options.patience ?? 300_000);
   }
 
+  #form(): BirdForm {
+    return (this.#options.form ?? bird2Form)(Date.now());
+  }
+
   /** Commands one after another; what comes meanwhile waits in the socket, unread. */
   async serve(): Promise<void> {
     const socket = this.#socket.setEncoding('utf8');
-    await this.#send([{ code: replyCode.welcome, text: `Godwit ${this.#options.version} ready.`, final: true }]);
+    await this.#send([
+      { code: replyCode.welcome, text: `${this.#form().program(this.#options.version)} ready.`, final: true },
+    ]);
     let pending = '';
     try {
       for await (const chunk of socket.iterator({ destroyOnReturn: false })) {
@@ -126,7 +136,7 @@ class BirdConversation {
   async #obey(line: string): Promise<void> {
     let command: Command;
     try {
-      command = parseCommand(splitWords(line));
+      command = parseCommand(splitWords(line), this.#form().tables);
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
       await this.#send([{ code: replyCode.parseError, text: error.message, final: true }]);
@@ -140,7 +150,7 @@ class BirdConversation {
       return;
     }
     try {
-      await this.#stream(answer(command, model, Date.now()));
+      await this.#stream(answer(command, model, this.#form(), Date.now()));
     } catch (error) {
       this.#options.onModelError(error);
       const reason = error instanceof Error ? error.message : String(error);

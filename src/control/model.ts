@@ -135,9 +135,22 @@ export interface StatusCondition {
   readonly since?: number;
 }
 
+/** Why there is a session with a peer. */
+export interface PeerOrigin {
+  /** node: a BGPPeer that selects this node, or one that another node is told to peer with it by; global: a BGPPeer for all nodes. */
+  readonly kind: 'mesh' | 'node' | 'global';
+  /** Of the node at the other end, where that is one of this cluster. */
+  readonly addresses?: Readonly<Partial<Record<Family, string>>>;
+}
+
 /** One line of `show protocols`. */
 export type ProtocolStatus =
-  | { readonly kind: 'bgp'; readonly peer: PeerStatus }
+  | {
+      readonly kind: 'bgp';
+      readonly peer: PeerStatus;
+      /** Absent: the session is in no configuration any more, and ends. */
+      readonly origin?: PeerOrigin;
+    }
   | {
       readonly kind: 'other';
       readonly name: string;
@@ -145,6 +158,8 @@ export type ProtocolStatus =
       readonly protocol: string;
       /** Absent: `---`. */
       readonly table?: string;
+      /** Absent: both. */
+      readonly families?: readonly Family[];
       readonly state: 'up' | 'start' | 'down';
       readonly since: number;
       readonly info?: string;

@@ -14,6 +14,7 @@ import {
   prefixCovers,
 } from '../../bgp/ip.ts';
 import type { Family, Prefix } from '../../bgp/ip.ts';
+import type { BirdForm } from './bird-form.ts';
 import { CommandError } from './command-error.ts';
 import type { RouteDetail, RouteQuery } from './model.ts';
 
@@ -30,11 +31,14 @@ export interface RouteCommand {
 
 type MutableQuery = { -readonly [K in keyof RouteQuery]: RouteQuery[K] };
 
-const tableFamily: Readonly<Record<string, Family | undefined>> = { master4: 'ipv4', master6: 'ipv6' };
-
-/** @throws CommandError */
-export function parseRoute(words: readonly string[]): RouteCommand {
-  const query: MutableQuery = {};
+/**
+ * @param tables those that there are: of one alone the routes are meant in any case.
+ * @throws CommandError
+ */
+export function parseRoute(words: readonly string[], tables: BirdForm['tables']): RouteCommand {
+  const families = Object.values(tables);
+  const anyFamily = families.length === 1 ? families[0] : undefined;
+  const query: MutableQuery = { ...(anyFamily !== undefined && { family: anyFamily }) };
   const conditions: RouteCondition[] = [];
   let all = false;
   let numbers: RouteCommand['numbers'] = 'none';
@@ -92,11 +96,11 @@ export function parseRoute(words: readonly string[]): RouteCommand {
         break;
       case 'table': {
         const name = next(word, 'the name of a table');
-        const family = tableFamily[name];
-        if (family === undefined && name !== 'all') {
-          throw new CommandError(`No such table: '${name}' (there are master4 and master6)`);
+        if (name !== 'all' && !Object.hasOwn(tables, name)) {
+          const known = Object.keys(tables).join(' and ');
+          throw new CommandError(`No such table: '${name}' (there ${families.length === 1 ? 'is' : 'are'} ${known})`);
         }
-        query.family = family;
+        query.family = name === 'all' ? anyFamily : tables[name];
         break;
       }
       default:

@@ -1,14 +1,14 @@
 /**
- * `show bfd sessions`, as BIRD 2 lays it out, and BFD's line in `show protocols all`.
+ * `show bfd sessions`, as BIRD lays it out, and BFD's line in `show protocols all`.
  * Leaves out: interfaces, but of link-local addresses. Sessions are with addresses, and the kernel finds the way.
  */
 
 import { splitScope } from '../../bgp/ip.ts';
 import type { BfdStatus } from '../../bgp/index.ts';
+import type { BirdForm } from './bird-form.ts';
 import { replyCode } from './bird-protocol.ts';
 import type { ReplyLine } from './bird-protocol.ts';
 import type { ProtocolStatus } from './model.ts';
-import { timeText } from './time-text.ts';
 
 const stateText = {
   adminDown: 'AdminDown',
@@ -17,14 +17,14 @@ const stateText = {
   up: 'Up',
 } as const satisfies Record<BfdStatus['state'], string>;
 
-export function bfdSessionLines(protocols: readonly ProtocolStatus[]): readonly ReplyLine[] {
+export function bfdSessionLines(protocols: readonly ProtocolStatus[], form: BirdForm): readonly ReplyLine[] {
   const texts = protocols.flatMap((protocol) =>
     protocol.kind === 'bgp' && protocol.peer.bfd !== undefined
-      ? [sessionRow(protocol.peer.address, protocol.peer.bfd)]
+      ? [sessionRow(protocol.peer.address, protocol.peer.bfd, form)]
       : [],
   );
   // BIRD has a table for each of its BFD protocols: we have one, named as BIRD names it.
-  const header = row('IP address', 'Interface', 'State', 'Since', 'Interval', 'Timeout');
+  const header = row(form, 'IP address', 'Interface', 'State', 'Since', 'Interval', 'Timeout');
   return [
     ...['bfd1:', header, ...texts].map((text) => ({ code: replyCode.bfdSessions, text })),
     { code: replyCode.ok, text: '', final: true },
@@ -44,21 +44,25 @@ export function bfdText(bfd: BfdStatus): string {
   return words.join(', ');
 }
 
-function sessionRow(address: string, bfd: BfdStatus): string {
+function sessionRow(address: string, bfd: BfdStatus, form: BirdForm): string {
   const { state, since } = bfd;
   const { address: plain, scope = '---' } = splitScope(address);
   return row(
+    form,
     plain,
     scope,
     stateText[state],
-    timeText(since),
+    form.time(since),
     seconds(bfd.transmitIntervalMilliseconds ?? 0),
     seconds(bfd.detectionTimeMilliseconds),
   );
 }
 
-function row(...[address, interfaceName, state, since, every, after]: readonly string[]): string {
-  const left = `${address.padEnd(25)} ${interfaceName.padEnd(10)} ${state.padEnd(10)} ${since.padEnd(12)}`;
+function row(
+  { bfdSinceWidth }: BirdForm,
+  ...[address, interfaceName, state, since, every, after]: readonly string[]
+): string {
+  const left = `${address.padEnd(25)} ${interfaceName.padEnd(10)} ${state.padEnd(10)} ${since.padEnd(bfdSinceWidth)}`;
   return `${left}  ${every.padStart(8)} ${after.padStart(8)}`;
 }
 

@@ -1,16 +1,22 @@
 /**
- * `show interfaces [summary]`, as BIRD 2 lays it out.
+ * `show interfaces [summary]`, as BIRD lays it out.
  * Leaves out: flags of a link that are not known here, scopes of addresses.
  */
 
 import { familyOfText } from '../../bgp/ip.ts';
 import type { Family } from '../../bgp/ip.ts';
+import { tableRow } from './bird-form.ts';
+import type { BirdForm } from './bird-form.ts';
 import { replyCode } from './bird-protocol.ts';
 import type { ReplyLine } from './bird-protocol.ts';
 import type { InterfaceStatus } from './model.ts';
 
-export function interfaceLines(interfaces: readonly InterfaceStatus[], summary: boolean): readonly ReplyLine[] {
-  const lines = summary ? summaryLines(interfaces) : interfaces.flatMap(detailLines);
+export function interfaceLines(
+  interfaces: readonly InterfaceStatus[],
+  summary: boolean,
+  form: BirdForm,
+): readonly ReplyLine[] {
+  const lines = summary ? summaryLines(interfaces, form) : interfaces.flatMap(detailLines);
   return [...lines, { code: replyCode.ok, text: '', final: true }];
 }
 
@@ -22,15 +28,17 @@ function detailLines({ name, up, index, mtu, addresses }: InterfaceStatus): Repl
   ];
 }
 
-function summaryLines(interfaces: readonly InterfaceStatus[]): ReplyLine[] {
-  const row = (name: string, state: string, ipv4: string, ipv6: string) =>
-    `${name.padEnd(10)} ${state.padEnd(6)} ${ipv4.padEnd(18)} ${ipv6}`;
+function summaryLines(interfaces: readonly InterfaceStatus[], form: BirdForm): ReplyLine[] {
+  const { titles, widths } = form.interfaces;
   return [
-    { code: replyCode.interfaceHeader, text: row('Interface', 'State', 'IPv4 address', 'IPv6 address') },
-    ...interfaces.map((each) => ({
-      code: replyCode.interfaceSummary,
-      text: row(each.name, each.up ? 'up' : 'down', firstOf(each, 'ipv4'), firstOf(each, 'ipv6')),
-    })),
+    { code: replyCode.interfaceHeader, text: tableRow(titles, widths) },
+    ...interfaces.map((each) => {
+      const addresses = Object.values(form.tables).map((family) => firstOf(each, family));
+      return {
+        code: replyCode.interfaceSummary,
+        text: tableRow([each.name, each.up ? 'up' : 'down', ...addresses], widths),
+      };
+    }),
   ];
 }
 

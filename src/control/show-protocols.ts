@@ -1,14 +1,15 @@
-/** `show protocols` and `show protocols all`, as BIRD 2 lays them out. */
+/** `show protocols` and `show protocols all`, as BIRD lays them out. */
 
-import type { PeerStatus } from '../../bgp/index.ts';
+import type { FamilyStatus, PeerStatus } from '../../bgp/index.ts';
 import type { Family } from '../../bgp/ip.ts';
+import { tableOf, tableRow } from './bird-form.ts';
+import type { BirdForm } from './bird-form.ts';
 import { replyCode } from './bird-protocol.ts';
 import type { ReplyLine } from './bird-protocol.ts';
 import { nameMatcher } from './bird-commands.ts';
 import type { ProtocolsCommand } from './bird-commands.ts';
 import type { ProtocolStatus } from './model.ts';
 import { bfdText } from './show-bfd.ts';
-import { timeText } from './time-text.ts';
 
 const stateText = {
   idle: 'Idle',
@@ -19,7 +20,8 @@ const stateText = {
   established: 'Established',
 } as const satisfies Record<PeerStatus['state'], string>;
 
-const tableName = { ipv4: 'master4', ipv6: 'master6' } as const satisfies Record<Family, string>;
+/** Numbers of a peer's routes, by family. */
+type FamilyCounts = Readonly<Record<Family, number>>;
 
 export function protocolName(protocol: ProtocolStatus): string {
   return protocol.kind === 'bgp' ? protocol.peer.name : protocol.name;
@@ -30,62 +32,84 @@ export function* protocolLines(
   protocols: readonly ProtocolStatus[],
   command: ProtocolsCommand,
   /** Of `all`: how many best paths each peer has. */
-  preferred: Readonly<Record<string, Readonly<Record<Family, number>>>>,
+  preferred: Readonly<Record<string, FamilyCounts>>,
+  form: BirdForm,
 ): Generator<readonly ReplyLine[]> {
   const matches = nameMatcher(command.pattern);
   const shown = protocols.filter((protocol) => matches(protocolName(protocol)));
   if (shown.length === 0 && command.pattern !== undefined) {
     return yield [{ code: replyCode.noProtocolsMatch, text: 'No protocols match', final: true }];
   }
+  const { titles, widths, grows } = form.protocols;
   // BIRD's column, wider where a name would push the others out of line.
-  const width = shown.reduce((widest, protocol) => Math.max(widest, protocolName(protocol).length), 10);
-  if (shown.length > 0) {
-    const header = row(width, 'Name', 'Proto', 'Table', 'State', 'Since', 'Info');
-    yield [{ code: replyCode.protocolHeader, text: header }];
-  }
+  const longest = grows ? Math.max(0, ...shown.map((protocol) => protocolName(protocol).length)) : 0;
+  const rowText = ([name, protocol, table, state, since, info]: readonly string[]) =>
+    tableRow([name.padEnd(longest), protocol, table, state, `${since} `, info], widths);
+  if (shown.length > 0) yield [{ code: replyCode.protocolHeader, text: rowText(titles) }];
   for (const protocol of shown) {
-    const line: ReplyLine = { code: replyCode.protocolList, text: protocolRow(protocol, width) };
-    yield command.all ? [line, ...detailLines(protocol, preferred)] : [line];
+    const line: ReplyLine = { code: replyCode.protocolList, text: rowText(protocolCells(protocol, form)) };
+    yield command.all ? [line, ...detailLines(protocol, preferred, form)] : [line];
   }
   yield [{ code: replyCode.ok, text: '', final: true }];
 }
 
-function row(width: number, ...[name, protocol, table, state, since, info]: readonly string[]): string {
-  const left = `${name.padEnd(width)} ${protocol.padEnd(10)} ${table.padEnd(10)} ${state.padEnd(6)}`;
-  return `${left} ${since.padEnd(12)}  ${info}`;
-}
-
-function protocolRow(protocol: ProtocolStatus, width: number): string {
+function protocolCells(protocol: ProtocolStatus, { generation, protocols, time }: BirdForm): readonly string[] {
+  const { noTable } = protocols;
   if (protocol.kind === 'other') {
     const { name, table, state, since, info } = protocol;
-    return row(width, name, protocol.protocol, table ?? '---', state, timeText(since), info ?? '');
+    return [name, protocol.protocol, generation === 1 ? noTable : (table ?? noTable), state, time(since), info ?? ''];
   }
   const { peer } = protocol;
   const error = peer.state === 'established' ? '' : (peer.lastError ?? '');
-  const info = stateText[peer.state].padEnd(14) + error;
   const state = peer.state === 'established' ? 'up' : peer.disabled ? 'down' : 'start';
-  return row(width, peer.name, 'BGP', '---', state, timeText(peer.since), info);
+  // BIRD 1 says nothing of a session that was stopped by a person, and so Calico's readers do not count it.
+  const info = generation === 1 && state === 'down' ? '' : stateText[peer.state].padEnd(14) + error;
+  return [peer.name, 'BGP', noTable, state, time(peer.since), info];
 }
 
 function detailLines(
   protocol: ProtocolStatus,
-  preferred: Readonly<Record<string, Readonly<Record<Family, number>>>>,
+  preferred: Readonly<Record<string, FamilyCounts>>,
+  form: BirdForm,
 ): readonly ReplyLine[] {
   const texts =
     protocol.kind === 'bgp'
-      ? peerDetails(protocol.peer, preferred[protocol.peer.name])
+      ? peerDetails(protocol.peer, preferred[protocol.peer.name], form)
       : (protocol.details ?? []).map((line) => `  ${line}`);
   return [...texts, ''].map((text) => ({ code: replyCode.protocolDetails, text }));
 }
 
-function peerDetails(peer: PeerStatus, preferred: Readonly<Record<Family, number>> | undefined): string[] {
+/** BIRD 1 has no channels: the lines of the one family come first, a step further out. */
+function peerDetails(peer: PeerStatus, preferred: FamilyCounts | undefined, form: BirdForm): string[] {
+  const isFirst = form.generation === 1;
+  const { lines, add } = labelled(isFirst ? 18 : sessionColumn);
+  add(1, 'Description', peer.description);
+  // prometheus-bird-exporter does not read the first line of a reply's code: with BIRD 1 that is never the one with the counts.
+  if (isFirst) add(1, 'Preference', preference);
+  const channels = peer.families.flatMap((family) => [
+    ...(isFirst ? [] : channelHead(peer, family, form)),
+    ...channelDetails(peer, family, preferred, isFirst ? 1 : 2),
+  ]);
+  const session = sessionDetails(peer, form);
+  return [...lines, ...(isFirst ? [...channels, ...session] : [...session, ...channels])];
+}
+
+/** Of BGP, as BIRD has it, and as `show route` tells it. */
+const preference = 100;
+
+const sessionColumn = 22;
+
+/** Lines of a label and a value each. @param column where values begin */
+function labelled(column: number) {
   const lines: string[] = [];
-  // Where values begin; two columns earlier within a channel.
-  let column = 22;
   const add = (depth: number, label: string, value: string | number | undefined): void => {
     if (value !== undefined) lines.push(('  '.repeat(depth) + `${label}:`).padEnd(column) + value);
   };
-  add(1, 'Description', peer.description);
+  return { lines, add };
+}
+
+function sessionDetails(peer: PeerStatus, { generation }: BirdForm): string[] {
+  const { lines, add } = labelled(sessionColumn);
   add(1, 'BGP state', stateText[peer.state]);
   add(2, 'Neighbor address', peer.address);
   add(2, 'Neighbor port', peer.port === 179 ? undefined : peer.port);
@@ -94,8 +118,11 @@ function peerDetails(peer: PeerStatus, preferred: Readonly<Record<Family, number
   add(2, 'Local AS', peer.localAs);
   if (peer.state === 'established') {
     add(2, 'Neighbor ID', peer.remoteRouterId);
-    lines.push('    Local capabilities', ...peer.localCapabilities.map((text) => `      ${text}`));
-    lines.push('    Neighbor capabilities', ...peer.remoteCapabilities.map((text) => `      ${text}`));
+    if (generation === 1) add(2, 'Neighbor caps', bird1Capabilities(peer.remoteCapabilities));
+    else {
+      lines.push('    Local capabilities', ...peer.localCapabilities.map((text) => `      ${text}`));
+      lines.push('    Neighbor capabilities', ...peer.remoteCapabilities.map((text) => `      ${text}`));
+    }
   }
   add(2, 'Session', sessionText(peer));
   add(2, 'Source address', peer.localAddress);
@@ -110,30 +137,67 @@ function peerDetails(peer: PeerStatus, preferred: Readonly<Record<Family, number
   add(2, 'Updates', `${updatesReceived} received, ${updatesSent} sent`);
   add(2, 'Bad updates', peer.counters.treatedAsWithdrawn || undefined);
   add(2, 'Sessions lost', peer.counters.flaps);
-  column = 20;
-  for (const family of peer.families) {
-    lines.push(`  Channel ${family.family}`);
-    add(2, 'State', peer.state === 'established' && family.negotiated ? 'UP' : 'DOWN');
-    add(2, 'Table', tableName[family.family]);
-    for (const { kind, maximum, action, state, discarded } of family.limits) {
-      add(
-        2,
-        kind === 'receive' ? 'Receive limit' : 'Import limit',
-        `${maximum}${state === 'exceeded' ? ' [HIT]' : ''}`,
-      );
-      add(3, 'Action', limitActions[action]);
-      add(3, 'Discarded', discarded || undefined);
-    }
-    const { imported, filtered, exported, stale } = family;
-    const counts = [`${imported} imported`, filtered > 0 ? `${filtered} filtered` : '', `${exported} exported`];
-    counts.push(`${preferred?.[family.family] ?? 0} preferred`);
-    if (stale > 0) counts.push(`${stale} stale`);
-    add(2, 'Routes', counts.filter((text) => text !== '').join(', '));
-    if (peer.state !== 'established') continue;
-    add(2, 'Route refresh', family.refreshing ? 'the neighbor tells its table again' : undefined);
-    add(2, 'End-of-RIB', `${family.endOfRibReceived ? '' : 'not '}received, ${family.endOfRibSent ? '' : 'not '}sent`);
-  }
   return lines;
+}
+
+/** Where values begin behind a label of the depth 2. */
+const channelColumn = 20;
+
+function channelHead(peer: PeerStatus, { family, negotiated }: FamilyStatus, form: BirdForm): string[] {
+  const { lines, add } = labelled(channelColumn);
+  lines.push(`  Channel ${family}`);
+  add(2, 'State', peer.state === 'established' && negotiated ? 'UP' : 'DOWN');
+  add(2, 'Table', tableOf(form, family));
+  return lines;
+}
+
+function channelDetails(
+  peer: PeerStatus,
+  family: FamilyStatus,
+  preferred: FamilyCounts | undefined,
+  depth: 1 | 2,
+): string[] {
+  const { lines, add } = labelled(channelColumn - 4 + 2 * depth);
+  for (const { kind, maximum, action, state, discarded } of family.limits) {
+    add(
+      depth,
+      kind === 'receive' ? 'Receive limit' : 'Import limit',
+      `${maximum}${state === 'exceeded' ? ' [HIT]' : ''}`,
+    );
+    add(depth + 1, 'Action', limitActions[action]);
+    add(depth + 1, 'Discarded', discarded || undefined);
+  }
+  const { imported, filtered, exported, stale } = family;
+  const counts = [`${imported} imported`, filtered > 0 ? `${filtered} filtered` : '', `${exported} exported`];
+  counts.push(`${preferred?.[family.family] ?? 0} preferred`);
+  if (stale > 0) counts.push(`${stale} stale`);
+  add(depth, 'Routes', counts.filter((text) => text !== '').join(', '));
+  if (peer.state !== 'established') return lines;
+  add(depth, 'Route refresh', family.refreshing ? 'the neighbor tells its table again' : undefined);
+  add(
+    depth,
+    'End-of-RIB',
+    `${family.endOfRibReceived ? '' : 'not '}received, ${family.endOfRibSent ? '' : 'not '}sent`,
+  );
+  return lines;
+}
+
+/** How BIRD 1 calls what ours begin with: it has one line for them all. */
+const bird1Words: readonly (readonly [beginning: string, word: string])[] = [
+  ['route refresh', 'refresh'],
+  ['enhanced route refresh', 'enhanced-refresh'],
+  ['extended message', 'ext-messages'],
+  ['graceful restart', 'restart-able'],
+  ['long-lived graceful restart', 'llgr-able'],
+  ['4-octet AS number', 'AS4'],
+  ['  RX: ', 'add-path-rx'],
+  ['  TX: ', 'add-path-tx'],
+];
+
+function bird1Capabilities(lines: readonly string[]): string {
+  return bird1Words
+    .flatMap(([beginning, word]) => (lines.some((line) => line.startsWith(beginning)) ? [word] : []))
+    .join(' ');
 }
 
 /** BIRD's words. */

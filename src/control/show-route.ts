@@ -1,10 +1,12 @@
 /**
- * `show route` in all its forms, as BIRD 2 lays it out.
+ * `show route` in all its forms, as BIRD lays it out.
  * The time in brackets is the path's own where the model has one, else the start of its session (the RIB keeps no time per path).
  */
 
 import { splitScope } from '../../bgp/ip.ts';
 import type { Family } from '../../bgp/ip.ts';
+import { tableOf } from './bird-form.ts';
+import type { BirdForm } from './bird-form.ts';
 import { replyCode } from './bird-protocol.ts';
 import type { ReplyLine } from './bird-protocol.ts';
 import { extendedCommunityText } from './bird-communities.ts';
@@ -12,9 +14,6 @@ import { routeFilter } from './route-command.ts';
 import type { RouteCommand } from './route-command.ts';
 import { protocolName } from './show-protocols.ts';
 import type { ControlModel, RouteDetail, RouteQuery } from './model.ts';
-import { timeText } from './time-text.ts';
-
-const tableName = { ipv4: 'master4', ipv6: 'master6' } as const satisfies Record<Family, string>;
 
 const defaultLocalPref = 100;
 
@@ -23,7 +22,7 @@ const originLetter = { IGP: 'i', EGP: 'e', incomplete: '?' } as const satisfies 
 type Lines = readonly ReplyLine[];
 
 /** One list of lines a route; an empty list is a chance to rest. Reads no more of the model than is asked of it. */
-export async function* routeLines(model: ControlModel, command: RouteCommand): AsyncGenerator<Lines> {
+export async function* routeLines(model: ControlModel, command: RouteCommand, form: BirdForm): AsyncGenerator<Lines> {
   const since = new Map<string, number>();
   for (const protocol of await model.protocols()) {
     since.set(protocolName(protocol), protocol.kind === 'bgp' ? protocol.peer.since : protocol.since);
@@ -32,11 +31,13 @@ export async function* routeLines(model: ControlModel, command: RouteCommand): A
   const told = exportedTo ?? notExportedTo;
   if (told !== undefined && !since.has(told)) return yield [noSuchProtocol(told)];
   const found =
-    command.numbers === 'count' ? yield* countLines(model, command) : yield* tableLines(model, command, since);
+    command.numbers === 'count'
+      ? yield* countLines(model, command, form)
+      : yield* tableLines(model, command, form, since);
   if (found) return;
   if (protocol !== undefined && !since.has(protocol)) yield [noSuchProtocol(protocol)];
   else if (command.query.prefix !== undefined || command.query.for !== undefined) {
-    yield [{ code: replyCode.routeNotFound, text: 'Network not found', final: true }];
+    yield [{ code: replyCode.routeNotFound, text: form.routes.notFound, final: true }];
   } else yield [done];
 }
 
@@ -49,12 +50,14 @@ function noSuchProtocol(name: string): ReplyLine {
 /** Which routes there are and which of them are asked for, as they pass by. */
 class Tally {
   readonly #query: RouteQuery;
+  readonly #form: BirdForm;
   readonly #wanted: (route: RouteDetail) => boolean;
   readonly #counted = new Map<Family, Counted>();
   #last: string | undefined;
 
-  constructor(command: RouteCommand) {
+  constructor(command: RouteCommand, form: BirdForm) {
     this.#query = command.query;
+    this.#form = form;
     this.#wanted = routeFilter(command);
   }
 
@@ -79,7 +82,7 @@ class Tally {
   }
 
   tableText(family: Family): string {
-    return `${countText(this.#counted.get(family) ?? nothing)} in table ${tableName[family]}`;
+    return `${countText(this.#counted.get(family) ?? nothing)} in table ${tableOf(this.#form, family)}`;
   }
 
   get families(): readonly Family[] {
@@ -100,8 +103,10 @@ class Tally {
   }
 
   totalLine(): ReplyLine {
+    const numbers = countText(this.total);
     const tables = this.#query.family === undefined ? '2 tables' : '1 table';
-    return { code: replyCode.routeCount, text: `Total: ${countText(this.total)} in ${tables}`, final: true };
+    const text = this.#form.generation === 1 ? numbers : `Total: ${numbers} in ${tables}`;
+    return { code: replyCode.routeCount, text, final: true };
   }
 }
 
@@ -117,10 +122,12 @@ const nothing: Counted = { routes: 0, shown: 0, networks: 0 };
 async function* tableLines(
   model: ControlModel,
   command: RouteCommand,
+  form: BirdForm,
   since: ReadonlyMap<string, number>,
 ): AsyncGenerator<Lines, boolean> {
-  const tally = new Tally(command);
+  const tally = new Tally(command, form);
   const withNumbers = command.numbers === 'stats';
+  const hasHeadings = form.generation === 2;
   let family: Family | undefined;
   let prefix: string | undefined;
   for await (const route of model.routes(Tally.query(command))) {
@@ -132,21 +139,22 @@ async function* tableLines(
     if (route.family !== family) {
       if (family !== undefined && withNumbers) lines.push(listLine(tally.tableText(family)));
       if (family !== undefined) lines.push(listLine(''));
-      lines.push(listLine(`Table ${tableName[route.family]}:`));
+      if (hasHeadings) lines.push(listLine(`Table ${tableOf(form, route.family)}:`));
       family = route.family;
       prefix = undefined;
     }
     const from = since.get(route.peerName);
     const time = route.since ?? from;
-    const stamp = time === undefined ? '' : ` ${timeText(time)}`;
-    lines.push(...pathLines(route, route.prefix === prefix ? '' : route.prefix, stamp));
-    if (command.all) lines.push(...attributeLines(route, command.query.exportedTo !== undefined));
+    const stamp = time === undefined ? '' : ` ${form.time(time)}`;
+    lines.push(...pathLines(route, route.prefix === prefix ? '' : route.prefix, stamp, form));
+    if (command.all) lines.push(...attributeLines(route, command.query.exportedTo !== undefined, form));
     prefix = route.prefix;
     yield lines;
   }
   if (family === undefined) return false;
-  if (withNumbers) yield [listLine(tally.tableText(family)), listLine(''), tally.totalLine()];
-  else yield [done];
+  if (!withNumbers) yield [done];
+  else if (hasHeadings) yield [listLine(tally.tableText(family)), listLine(''), tally.totalLine()];
+  else yield [tally.totalLine()];
   return true;
 }
 
@@ -155,14 +163,14 @@ function listLine(text: string): ReplyLine {
 }
 
 /** As tableLines, in numbers. */
-async function* countLines(model: ControlModel, command: RouteCommand): AsyncGenerator<Lines, boolean> {
-  const tally = new Tally(command);
+async function* countLines(model: ControlModel, command: RouteCommand, form: BirdForm): AsyncGenerator<Lines, boolean> {
+  const tally = new Tally(command, form);
   for await (const route of model.routes(Tally.query(command))) {
     yield [];
     if (route !== undefined) tally.take(route);
   }
   if (tally.total.shown === 0 && command.query.protocol !== undefined) return false;
-  for (const family of tally.families) yield [listLine(tally.tableText(family))];
+  if (form.generation === 2) for (const family of tally.families) yield [listLine(tally.tableText(family))];
   yield [tally.totalLine()];
   return true;
 }
@@ -172,24 +180,30 @@ function countText({ shown, routes, networks }: Counted): string {
 }
 
 /** @param label the prefix, or nothing for a further path of the prefix above. */
-function pathLines(route: RouteDetail, label: string, stamp: string): ReplyLine[] {
-  const head = `${label.padEnd(20)} `;
+function pathLines(route: RouteDetail, label: string, stamp: string, form: BirdForm): ReplyLine[] {
+  const head = `${label.padEnd(form.routes.prefixWidth)} `;
   const best = route.selected === 'best' ? ' *' : '';
   if (route.peerType === 'local') {
-    return [{ code: replyCode.routeList, text: `${head}blackhole [${route.peerName}${stamp}]${best} (200)` }];
+    return [listLine(`${head}blackhole [${route.peerName}${stamp}]${best} (200)`)];
   }
   const { gateway, interfaceName } = gatewayOf(route);
   const { address: peerAddress } = splitScope(route.peerAddress);
   const from = peerAddress === gateway ? '' : ` from ${route.peerAddress}`;
-  const preference = route.stale ? '(100s)' : '(100)';
+  const preference = route.stale ? '100s' : '100';
   const path = `[${lastAs(route.asPath)}${originLetter[route.origin]}]`;
-  const via = interfaceName === undefined ? `\tvia ${gateway}` : `\tvia ${gateway} on ${interfaceName}`;
+  const source = `[${route.peerName}${stamp}`;
+  if (form.generation === 1) {
+    return [
+      listLine(
+        interfaceName === undefined
+          ? `${head}unreachable ${source} from ${route.peerAddress}]${best} (${preference}/-) ${path}`
+          : `${head}via ${gateway} on ${interfaceName} ${source}${from}]${best} (${preference}) ${path}`,
+      ),
+    ];
+  }
   return [
-    {
-      code: replyCode.routeList,
-      text: `${head}unicast [${route.peerName}${stamp}${from}]${best} ${preference} ${path}`,
-    },
-    { code: replyCode.routeList, text: via },
+    listLine(`${head}unicast ${source}${from}]${best} (${preference}) ${path}`),
+    listLine(interfaceName === undefined ? `\tvia ${gateway}` : `\tvia ${gateway} on ${interfaceName}`),
   ];
 }
 
@@ -209,9 +223,10 @@ function lastAs(asPath: string): string {
 }
 
 /** @param told as a peer was told it: without what only we make of it. */
-function attributeLines(route: RouteDetail, told: boolean): ReplyLine[] {
+function attributeLines(route: RouteDetail, told: boolean, form: BirdForm): ReplyLine[] {
   const local = route.peerType === 'local';
-  const lines: ReplyLine[] = [{ code: replyCode.routeDetails, text: `\tType: ${local ? 'static' : 'BGP'} univ` }];
+  const type = `\tType: ${local ? 'static' : 'BGP'} ${form.routes.scope}`;
+  const lines: ReplyLine[] = [{ code: replyCode.routeDetails, text: type }];
   const add = (name: string, value: string | number | undefined): void => {
     if (value !== undefined && value !== '') {
       lines.push({ code: replyCode.routeAttributes, text: `\t${name}: ${value}` });

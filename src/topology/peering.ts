@@ -40,6 +40,20 @@ export interface Peerings {
   readonly conditions: readonly Condition[];
 }
 
+/** What a session is for, seen from this node. */
+export interface PeeringOrigin {
+  /** global: a BGPPeer for all nodes; node: one for some, this among them, or by which another node peers with this one. */
+  readonly kind: 'mesh' | 'node' | 'global';
+  /** Of the peer, where it is a node of this cluster. */
+  readonly addresses?: ClusterNode['addresses'];
+}
+
+export function originOf({ peer, node, told }: Peering): PeeringOrigin {
+  const selects = peer?.spec.node !== undefined || peer?.spec.nodeSelector !== undefined;
+  const kind = peer === undefined ? 'mesh' : selects || told === 'other' ? 'node' : 'global';
+  return { kind, ...(node !== undefined && { addresses: node.addresses }) };
+}
+
 /** @param linkRouters see Self; undefined: nobody looks for any */
 export function toPeerings(
   inventory: Inventory,

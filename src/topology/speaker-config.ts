@@ -14,7 +14,7 @@ import { toAdvertisements } from './advertisements.ts';
 import { refused, type Condition } from './condition.ts';
 import { toDefaultPolicies, type DefaultPolicies } from './default-policy.ts';
 import { toInventory, type Inventory, type Self } from './inventory.ts';
-import { toPeerings, transportFamily, type Peering } from './peering.ts';
+import { originOf, toPeerings, transportFamily, type Peering, type PeeringOrigin } from './peering.ts';
 import { toRouteFilter } from './route-filters.ts';
 import { passwordConditions, toSessionPassword } from './session-password.ts';
 import { toSessionPolicy } from './session-policy.ts';
@@ -27,6 +27,8 @@ export interface SpeakerConfig {
   readonly linkInterfaces: readonly string[];
   /** Name of a neighbour → name of the BGPPeer that asks for it; the mesh's are missing. */
   readonly owners: ReadonlyMap<string, string>;
+  /** Name of a neighbour → why there is a session with it. */
+  readonly origins: ReadonlyMap<string, PeeringOrigin>;
 }
 
 /** RFC 4271 §10 suggests 120 s; a cluster's nodes come and go together, and wait for each other. */
@@ -84,6 +86,7 @@ export function toSpeakerSettings(state: ClusterState, self: Self): SpeakerConfi
       peer?.spec.interface === undefined || peer.spec.peerRange !== undefined ? [] : [peer.spec.interface],
     ),
     owners: new Map(peerings.flatMap(({ name, peer }) => (peer === undefined ? [] : [[name, peer.metadata.name]]))),
+    origins: new Map(peerings.map((peering) => [peering.name, originOf(peering)])),
   };
 }
 

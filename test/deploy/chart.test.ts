@@ -61,6 +61,7 @@ const variants = {
   'blocks of pools': ['--set=cni.ipam=pools'],
   'roles made by others': ['--set=rbac.create=false'],
   'cleaning up': ['--set=cleanup=true'],
+  "with Calico's sockets": ['--set=calico.sockets=/var/run/calico'],
   watched: [
     '--set=metrics.address=0.0.0.0:9179,metrics.podMonitor.enabled=true,metrics.podMonitor.labels.release=prometheus',
     '--set=metrics.dashboard.enabled=true,rbac.secretNames={bgp}',
@@ -131,6 +132,7 @@ describe.skipIf(tools === undefined)('the chart', () => {
       'blocks of pools': usual,
       'roles made by others': [usual[0], usual[5]],
       'cleaning up': usual,
+      "with Calico's sockets": usual,
       watched: [usual[0], 'ConfigMap kube-system/godwit-dashboard', ...usual.slice(1), 'PodMonitor kube-system/godwit'],
     });
   });
@@ -248,6 +250,18 @@ describe.skipIf(tools === undefined)('the chart', () => {
     );
   });
 
+  test("Calico's sockets are in a folder of the host, where one is named", () => {
+    const { args, volumeMounts } = agent("with Calico's sockets");
+    expect(args).toContain('--calico-sockets=/run/calico');
+    const [mount] = volumeMounts.filter(({ name }: Manifest) => name === 'calico-sockets');
+    expect(mount).toEqual({ name: 'calico-sockets', mountPath: '/run/calico' });
+    expect(pod("with Calico's sockets").volumes).toContainEqual({
+      name: 'calico-sockets',
+      hostPath: { path: '/var/run/calico', type: 'DirectoryOrCreate' },
+    });
+    expect(JSON.stringify(pod('default'))).not.toContain('calico');
+  });
+
   test('probes ask over HTTP where there is a port for it, on the own host; else by the control socket', () => {
     const { args, ports, startupProbe, livenessProbe, readinessProbe } = agent('watched');
     expect(args).toContain('--metrics=0.0.0.0:9179');
@@ -325,6 +339,7 @@ describe.skipIf(tools === undefined)('the chart', () => {
     ['a log level', ['--set=agent.logLevel=verbose'], /at '\/agent\/logLevel': value must be one of/],
     ['a digest', ['--set=image.digest=latest'], /at '\/image\/digest': 'latest' does not match pattern/],
     ['a relative folder', ['--set=cni.binDir=opt/cni'], /at '\/cni\/binDir': 'opt\/cni' does not match pattern/],
+    ["a relative folder of Calico's sockets", ['--set=calico.sockets=run'], /at '\/calico\/sockets'/],
     ['an HTTP port without an address', ['--set=metrics.address=9179'], /at '\/metrics\/address'/],
     [
       'a PodMonitor without anything to scrape',

@@ -1,17 +1,39 @@
-/** Real BGP speakers as peers of a test: BIRD 2 and FRR. */
+/** Real BGP speakers as peers of a test: BIRD 2, BIRD 1.6 and FRR. */
 
+import { execFileSync } from 'node:child_process';
 import { chownSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { Family } from '../../../bgp/ip.ts';
 import { Daemon } from './daemon.ts';
 
+/** Paths of one generation's programs. */
+export interface BirdPrograms {
+  readonly daemon: string;
+  readonly client: string;
+}
+
+const bird2Programs: BirdPrograms = { daemon: 'bird', client: 'birdc' };
+
+/** BIRD 1.6, which has a daemon for each family: scripts/bird-1 brings it. */
+export function bird1Programs(family: Family): BirdPrograms {
+  const script = fileURLToPath(new URL('../../../scripts/bird-1', import.meta.url));
+  const folder = execFileSync(script, { encoding: 'utf8' }).trim();
+  return { daemon: `${folder}/${family === 'ipv4' ? 'bird' : 'bird6'}`, client: `${folder}/birdc` };
+}
+
 export class Bird extends Daemon {
-  constructor(namespace?: string) {
+  private readonly programs: BirdPrograms;
+
+  /** @param programs BIRD 2's unless told. */
+  constructor(namespace?: string, programs = bird2Programs) {
     super('bird', namespace);
+    this.programs = programs;
   }
 
   /** @param words more of the command line: `-R` recovers from a crash by graceful restart. */
   async start(configuration: string, ...words: string[]): Promise<void> {
     const file = this.write('bird.conf', configuration);
-    this.spawn('bird', ['-f', '-c', file, '-s', this.socket, '-P', this.path('pid'), ...words]);
+    this.spawn(this.programs.daemon, ['-f', '-c', file, '-s', this.socket, '-P', this.path('pid'), ...words]);
     await this.answers(() => /up and running|recovery/.test(this.show('status')));
   }
 
@@ -20,7 +42,7 @@ export class Bird extends Daemon {
   }
 
   command(words: string): string {
-    return this.ask('birdc', '-s', this.socket, words);
+    return this.ask(this.programs.client, '-s', this.socket, words);
   }
 
   reconfigure(configuration: string): string {
@@ -33,7 +55,7 @@ export class Bird extends Daemon {
     return this.show(`route ${prefix} all table ${table}`);
   }
 
-  private get socket(): string {
+  get socket(): string {
     return this.path('bird.ctl');
   }
 }

@@ -29,7 +29,7 @@ test('what is not said has its default', () => {
 
 test('what is said counts', () => {
   const said =
-    '--node=Node-1 --source kube --kubeconfig=/tmp/kc --roles policy,bgp -s /tmp/x/a.ctl --state /tmp/x --log-level debug --metrics [::1]:9179';
+    '--node=Node-1 --source kube --kubeconfig=/tmp/kc --roles policy,bgp -s /tmp/x/a.ctl --state /tmp/x --log-level debug --metrics [::1]:9179 --calico-sockets /run/calico';
   const flags = parseAgentFlags([...said.split(' '), '--node-ip', '10.1.1.1', '--node-ip', 'FD00::0:1']);
   expect(flags).toEqual({
     nodeName: 'node-1',
@@ -42,6 +42,7 @@ test('what is said counts', () => {
     logLevel: 'debug',
     cni,
     metrics: { host: '::1', port: 9179 },
+    calicoSockets: '/run/calico',
   });
 });
 
@@ -77,6 +78,11 @@ test.each([
   [[...needed, '--roles', 'bgp,fly'], "--roles: 'fly' is none of bgp, routes, policy, cni"],
   [[...needed, '--roles', ''], "--roles: '' is none of bgp, routes, policy, cni"],
   [[...needed, '--roles', 'bgp,services'], "--roles: 'services' is not in this version"],
+  [
+    [...needed, '--calico-sockets', `/${'x'.repeat(98)}`],
+    `--calico-sockets: the path is longer than the 107 bytes of a socket's: /${'x'.repeat(98)}/bird6.ctl`,
+  ],
+  [[...needed, '--calico-sockets', ''], '--calico-sockets: the path is empty'],
   [[...needed, '--cni-chain', 'portmap,flannel'], "--cni-chain: 'flannel' is none of portmap, bandwidth, tuning"],
   [[...needed, '--ipam', 'host-local'], "--ipam: 'host-local' is none of node, pools"],
   [[...needed, '--cni-version', '2.0.0'], "--cni-version: '2.0.0' is none of 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0"],

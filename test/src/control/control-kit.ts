@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach } from 'vitest';
+import type { FormAt } from '../../../src/control/bird-form.ts';
 import { startBirdServer } from '../../../src/control/bird-server.ts';
 import type { ControlServer } from '../../../src/control/bird-server.ts';
 import { startJsonServer } from '../../../src/control/json-server.ts';
@@ -39,7 +40,13 @@ export interface Served {
 /** Both servers over one model. */
 export async function serve(
   model: ControlModel | undefined = fakeModel(),
-  more: { patience?: number; maximumClients?: number; starting?: boolean; mayChange?: () => boolean } = {},
+  more: {
+    patience?: number;
+    maximumClients?: number;
+    starting?: boolean;
+    mayChange?: () => boolean;
+    form?: FormAt;
+  } = {},
 ): Promise<Served> {
   const folder = makeFolder();
   const faults: unknown[] = [];

@@ -149,17 +149,26 @@ const tor: PeerStatus = {
 
 export const fakeProtocols: readonly ProtocolStatus[] = [
   { kind: 'other', name: 'device1', protocol: 'Device', state: 'up', since: startedAt },
-  { kind: 'other', name: 'kernel4', protocol: 'Kernel', table: 'master4', state: 'up', since: startedAt },
+  {
+    kind: 'other',
+    name: 'kernel4',
+    protocol: 'Kernel',
+    table: 'master4',
+    families: ['ipv4'],
+    state: 'up',
+    since: startedAt,
+  },
   {
     kind: 'other',
     name: 'node-pods',
     protocol: 'Static',
     state: 'up',
     since: startedAt,
+    families: ['ipv4'],
     details: ['10.244.0.0/24'],
   },
-  { kind: 'bgp', peer: reflector },
-  { kind: 'bgp', peer: tor },
+  { kind: 'bgp', peer: reflector, origin: { kind: 'node', addresses: { ipv4: '10.1.1.2', ipv6: 'fd00:1::2' } } },
+  { kind: 'bgp', peer: tor, origin: { kind: 'global' } },
 ];
 
 const learned: RouteDetail = {

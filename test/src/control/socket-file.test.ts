@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, lstatSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { Server } from 'node:net';
 import { join } from 'node:path';
@@ -94,4 +94,26 @@ test('an agent that cannot have its second socket gives the first one back', asy
   );
   expect(readdirSync(folder).toSorted()).toEqual(['a.ctl', 'api.sock']);
   expect((await converse(socket, 'show status\n')).toString()).toContain('Router ID is 10.1.1.11');
+});
+
+test("Calico's sockets: both are made where they are asked for, with the rights of the others; one that another answers on is not taken", async () => {
+  const folder = makeFolder();
+  const log = { error: () => undefined };
+  const path = (name: string) => join(folder, name);
+  const options = { mayChange: () => false, log, calicoFolder: path('calico') };
+  const first = await ControlServers.claim({ ...options, socket: path('a.ctl'), api: path('a.sock') });
+  onEnd(() => first.close());
+  expect((await converse(path('calico/bird.ctl'), 'show status\n')).toString()).toMatch(
+    /^0001 BIRD v1\.6 .* ready\.\n8008 The agent is starting/,
+  );
+  first.serve(fakeModel());
+  expect((await converse(path('calico/bird.ctl'), 'show protocols\n')).toString()).toContain('Node_10_1_1_2');
+  expect((await converse(path('calico/bird6.ctl'), 'show protocols\n')).toString()).not.toContain('Node_10_1_1_2');
+  expect((await converse(path('calico/bird.ctl'), 'disable Node_10_1_1_2\n')).toString()).toContain('Access denied');
+  for (const name of ['bird.ctl', 'bird6.ctl']) expect(statSync(path(`calico/${name}`)).mode & 0o777).toBe(0o660);
+  const second = ControlServers.claim({ ...options, socket: path('b.ctl'), api: path('b.sock') });
+  await expect(second).rejects.toThrow(`another agent answers on ${path('calico/bird.ctl')}`);
+  expect(readdirSync(folder).toSorted()).toEqual(['a.ctl', 'a.sock', 'calico']);
+  await first.close();
+  expect(readdirSync(path('calico'))).toEqual([]);
 });

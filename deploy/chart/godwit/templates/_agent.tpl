@@ -146,6 +146,9 @@ spec:
             - --cni-version={{ .root.Values.cni.version }}
             - --ipam={{ .root.Values.cni.ipam }}
             {{- end }}
+            {{- if .root.Values.calico.sockets }}
+            - --calico-sockets=/run/calico
+            {{- end }}
             {{- range $settings.extraArgs }}
             - {{ . | quote }}
             {{- end }}
@@ -187,6 +190,10 @@ spec:
               mountPath: /run/godwit
             - name: state
               mountPath: /var/lib/godwit
+            {{- if .root.Values.calico.sockets }}
+            - name: calico-sockets
+              mountPath: /run/calico
+            {{- end }}
             {{- if and $kernel (not $settings.privileged) }}
             - name: proc-sys-net
               mountPath: /host/proc/sys/net
@@ -212,6 +219,12 @@ spec:
         - name: run
           hostPath:
             path: /run/godwit
+            type: DirectoryOrCreate
+        {{- end }}
+        {{- if and .root.Values.calico.sockets (not $cleanup) }}
+        - name: calico-sockets
+          hostPath:
+            path: {{ .root.Values.calico.sockets }}
             type: DirectoryOrCreate
         {{- end }}
         {{- if and $kernel (not $settings.privileged) (not $cleanup) }}
