@@ -85,18 +85,20 @@ async function changesDuring(prefix: string, block: () => void): Promise<string[
   const monitor = spawn('ip', ['-n', here.name, '-o', 'monitor', 'route'], { stdio: ['ignore', 'pipe', 'ignore'] });
   const lines: string[] = [];
   createInterface({ input: monitor.stdout }).on('line', (line) => lines.push(line));
-  /** It listens once it tells a route that we make for it. */
-  const sync = (number: number) =>
-    eventually(
+  /** It has told everything of before once it tells a route that comes and goes for it. */
+  const toldAll = () => {
+    const before = lines.length;
+    return eventually(
       () => {
-        here.ip(`route replace 198.51.100.${number}/32 dev eth0`);
-        return lines.some((line) => line.includes(`198.51.100.${number}`));
+        for (const word of ['add', 'del']) here.ip(`route ${word} blackhole 198.51.100.77`);
+        return lines.slice(before).some((line) => line.includes('198.51.100.77'));
       },
-      { reason: 'ip monitor is listening' },
+      { reason: 'ip monitor tells' },
     );
-  await sync(1);
+  };
+  await toldAll();
   block();
-  await sync(2);
+  await toldAll();
   const ended = once(monitor, 'exit');
   monitor.kill();
   await ended;

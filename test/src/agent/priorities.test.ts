@@ -160,7 +160,7 @@ test("without a filter's word BGP's route has our metric, and the host's own win
 }, 70_000);
 
 test('a priority that comes, changes and goes: no moment without a route, no packet is lost, the stranger stays', async () => {
-  const watch = new RouteWatch();
+  const watch = await RouteWatch.start();
   const pings = new Pings();
   await pings.goOn(20);
   write(elevated(50));
@@ -177,7 +177,7 @@ test('a priority that comes, changes and goes: no moment without a route, no pac
   expect(wayOut()).toBe('eth1');
   await pings.goOn(20);
   expect(await pings.end()).toBe(0);
-  expect(watch.end()).toEqual(['add 50', 'delete 1670', 'add 60', 'delete 50', 'add 1670', 'delete 60']);
+  expect(await watch.end()).toEqual(['add 50', 'delete 1670', 'add 60', 'delete 50', 'add 1670', 'delete 60']);
   expect(node.ip(`route show ${prefix} proto static`)).toContain('via 10.9.1.11 dev eth1 metric 100');
 }, 60_000);
 
@@ -192,7 +192,7 @@ test('a rule that asks for another priority than the peer tells leaves the route
 test.each(['SIGTERM', 'SIGKILL'] as const)(
   'the agent ends by %s and comes back: the route stays as it is',
   async (signal) => {
-    const watch = new RouteWatch();
+    const watch = await RouteWatch.start();
     const pings = new Pings();
     await pings.goOn(20);
     await stopAgent(signal);
@@ -202,7 +202,7 @@ test.each(['SIGTERM', 'SIGKILL'] as const)(
     await eventually(() => show(`route ${prefix} all`).includes('Kernel.metric: 50'), { reason: 'and the route' });
     await pings.goOn(20);
     expect(await pings.end()).toBe(0);
-    expect([watch.end(), metrics(), wayOut()]).toEqual([[], [50], 'eth0']);
+    expect([await watch.end(), metrics(), wayOut()]).toEqual([[], [50], 'eth0']);
   },
   90_000,
 );
@@ -225,18 +225,36 @@ test('a route that is withdrawn goes, whatever its metric', async () => {
 /** What the kernel tells of our routes to the prefix. */
 class RouteWatch {
   readonly #child = spawn('ip', ['-n', node.name, '-o', 'monitor', 'route'], { stdio: ['ignore', 'pipe', 'ignore'] });
-  readonly #changes: string[] = [];
+  readonly #lines: string[] = [];
 
   constructor() {
-    createInterface({ input: this.#child.stdout }).on('line', (line) => {
-      if (!line.includes(prefix)) return;
-      this.#changes.push(`${line.startsWith('Deleted') ? 'delete' : 'add'} ${/metric (\d+)/.exec(line)?.[1]}`);
-    });
+    createInterface({ input: this.#child.stdout }).on('line', (line) => this.#lines.push(line));
   }
 
-  end(): readonly string[] {
+  static async start(): Promise<RouteWatch> {
+    const watch = new RouteWatch();
+    await watch.#toldAll();
+    return watch;
+  }
+
+  async end(): Promise<readonly string[]> {
+    await this.#toldAll();
     this.#child.kill();
-    return this.#changes;
+    return this.#lines
+      .filter((line) => line.includes(prefix))
+      .map((line) => `${line.startsWith('Deleted') ? 'delete' : 'add'} ${/metric (\d+)/.exec(line)?.[1]}`);
+  }
+
+  /** Of everything before it, once it tells a route that comes and goes for it. */
+  async #toldAll(): Promise<void> {
+    const before = this.#lines.length;
+    await eventually(
+      () => {
+        for (const word of ['add', 'del']) node.ip(`route ${word} blackhole 198.51.100.77`);
+        return this.#lines.slice(before).some((line) => line.includes('198.51.100.77'));
+      },
+      { reason: 'ip monitor tells' },
+    );
   }
 }
 
