@@ -17,6 +17,11 @@ const outputShare = 2;
 const mostInFlight = 256 * 1024;
 /** What one peer is sent before the next one's turn: bytes. */
 const mostAtOnce = 64 * 1024;
+/**
+ * Peers whose output is packed before any of it is sent. Sends that follow each other closely cost half: a receiver that is still
+ * busy with the one before needs no waking up.
+ */
+const mostInBatch = 256;
 /** Unread input of one connection, and of all, above which a connection is not read on: bytes. */
 const mostUnread = 256 * 1024;
 const mostUnreadInAll = 4 * 1024 * 1024;
@@ -33,6 +38,7 @@ export class WorkOrder {
   private readonly links = new Queue<Link>();
   private readonly peers = new Queue<Peer>();
   private unread = 0;
+  private readonly taken: { readonly peer: Peer; readonly messages: readonly Uint8Array[] }[] = [];
 
   constructor(clock: Clock) {
     this.clock = clock;
@@ -87,24 +93,41 @@ export class WorkOrder {
 
   private sendOutput(rib: Worker, until: number): void {
     // A peer that has had its share stands at the end of the queue: everyone is served before anyone is served twice.
-    for (;;) {
-      const peer = this.peers.shift();
-      if (peer === undefined) return;
-      peer.outputQueued = false;
-      this.sendTo(peer, rib);
+    while (this.peers.length > 0) {
+      this.takeOutput(rib);
+      this.send(rib);
       if (this.clock.now() >= until) return;
     }
   }
 
-  private sendTo(peer: Peer, rib: Worker): void {
-    const { ribId, connection } = peer;
-    if (ribId === undefined || connection === undefined || peer.state !== 'established') return;
-    const room = mostInFlight - connection.unsentBytes;
-    // The transport calls when it has room again: see Speaker.outputDrained.
-    if (room <= 0) return;
-    const messages = rib.takeOutput(ribId, Math.min(room, mostAtOnce));
-    if (messages.length > 0) peer.sendUpdates(messages);
-    if (rib.hasOutput(ribId) && connection.unsentBytes < mostInFlight) this.outputArrived(peer);
+  /** What the next peers are to be sent. */
+  private takeOutput(rib: Worker): void {
+    const { taken } = this;
+    let bytes = 0;
+    while (taken.length < mostInBatch && bytes < mostAtOnce) {
+      const peer = this.peers.shift();
+      if (peer === undefined) return;
+      peer.outputQueued = false;
+      const { ribId, connection } = peer;
+      if (ribId === undefined || connection === undefined || peer.state !== 'established') continue;
+      const room = mostInFlight - connection.unsentBytes;
+      // The transport calls when it has room again: see Speaker.outputDrained.
+      if (room <= 0) continue;
+      const messages = rib.takeOutput(ribId, Math.min(room, mostAtOnce));
+      for (const message of messages) bytes += message.length;
+      taken.push({ peer, messages });
+    }
+  }
+
+  private send(rib: Worker): void {
+    const now = this.clock.now();
+    for (const { peer, messages } of this.taken) if (messages.length > 0) peer.sendUpdates(messages, now);
+    for (const { peer } of this.taken) {
+      const { ribId, connection } = peer;
+      if (ribId === undefined || connection === undefined) continue;
+      if (rib.hasOutput(ribId) && connection.unsentBytes < mostInFlight) this.outputArrived(peer);
+    }
+    this.taken.length = 0;
   }
 }
 

@@ -263,8 +263,7 @@ export class Peer implements Sleeper, LinkOwner {
   }
 
   /** Sends UPDATEs of the established session, and the markers of a refresh (RFC 7313), each of them alone. */
-  sendUpdates(messages: readonly Uint8Array[]): void {
-    const now = this.host.clock.now();
+  sendUpdates(messages: readonly Uint8Array[], now: number): void {
     for (const { 18: type } of messages)
       if (type === MessageType.routeRefresh) this.sessionOptions.counters.messagesSent++;
     this.main.session.updatesSent(now);
