@@ -40,14 +40,16 @@ export function encodeMessage(type: number, body: Uint8Array): Uint8Array {
 /** The one KEEPALIVE there is. Shared: not to be written to. */
 export const keepaliveMessage: Uint8Array = encodeMessage(MessageType.keepalive, new Uint8Array(0));
 
-/** Cuts the stream of one connection into messages: `push` a chunk, then `next` until it answers false. */
+const nothing = new Uint8Array(0);
+
+/** Cuts the stream of one connection into messages: `push` a chunk, then `next` until it answers false; then the chunk is held no more. */
 export class MessageStream {
-  /** The message at hand; its body is valid until the next push. */
+  /** The message at hand; its body is valid until the next call. */
   type = 0;
-  body: Uint8Array = new Uint8Array(0);
+  body: Uint8Array = nothing;
 
   private maximum = maximumMessageLength;
-  private chunk: Uint8Array = new Uint8Array(0);
+  private chunk: Uint8Array = nothing;
   private offset = 0;
   /** The beginning of a message whose end has not come yet. */
   private readonly partial = new PartialMessage();
@@ -81,10 +83,10 @@ export class MessageStream {
   private completePartial(): boolean {
     const { partial } = this;
     this.offset += partial.fill(this.chunk, this.offset, headerLength);
-    if (partial.length < headerLength) return false;
+    if (partial.length < headerLength) return this.end();
     const length = this.checkHeader(partial.bytes, 0);
     this.offset += partial.fill(this.chunk, this.offset, length);
-    if (partial.length < length) return false;
+    if (partial.length < length) return this.end();
     this.type = partial.bytes[18];
     this.body = partial.bytes.subarray(headerLength, length);
     partial.length = 0;
@@ -92,7 +94,14 @@ export class MessageStream {
   }
 
   private keepRest(): false {
-    this.offset += this.partial.fill(this.chunk, this.offset, this.chunk.length - this.offset);
+    this.partial.fill(this.chunk, this.offset, this.chunk.length - this.offset);
+    return this.end();
+  }
+
+  /** The chunk is read: thousands of quiet sessions must not hold thousands of them. */
+  private end(): false {
+    this.chunk = this.body = nothing;
+    this.offset = 0;
     return false;
   }
 

@@ -6,6 +6,7 @@ import { AttributePool } from '../../../bgp/rib/attribute-pool.ts';
 import { ByteStore } from '../../../bgp/rib/byte-store.ts';
 import { ChangeLog } from '../../../bgp/rib/change-log.ts';
 import { PrefixTable } from '../../../bgp/rib/prefix-table.ts';
+import { ToldPrefixes } from '../../../bgp/rib/told.ts';
 import { newPrefixKey, setPrefixKey } from '../../../bgp/wire/nlri.ts';
 import { originatedAttributes } from '../../../bgp/wire/attributes/attribute-set.ts';
 import { hex } from './kit.ts';
@@ -117,6 +118,25 @@ describe('change log', () => {
       [1, 0, 4],
     ]);
   });
+});
+
+test('what a peer was told: the same prefixes as a set holds, near and far ones', () => {
+  const prefix = fc.oneof(fc.nat(70), fc.nat(65_536 * 3));
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.boolean(), fc.array(prefix, { maxLength: 8 })), { maxLength: 60 }), (steps) => {
+      const told = new ToldPrefixes();
+      const model = new Set<number>();
+      for (const [add, prefixes] of steps) {
+        if (add) {
+          told.add(Uint32Array.from(prefixes), 0, prefixes.length);
+          for (const number of prefixes) model.add(number);
+        } else for (const number of prefixes) expect(told.delete(number)).toBe(model.delete(number));
+        for (const number of prefixes) expect(told.has(number)).toBe(add);
+      }
+      expect(told.count).toBe(model.size);
+      for (const number of model) expect(told.has(number)).toBe(true);
+    }),
+  );
 });
 
 describe('byte store', () => {

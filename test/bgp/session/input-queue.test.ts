@@ -37,6 +37,18 @@ test('what was pushed comes out in order, in pieces of 16 KiB at most, and is no
   );
 });
 
+test('a short message has a small block; what follows before it is read, or comes in one go, has large ones', () => {
+  const queue = new InputQueue();
+  const take = () => queue.take()?.buffer.byteLength;
+  queue.push(new Uint8Array(1024));
+  expect(take()).toBe(1024);
+  queue.push(new Uint8Array(1025));
+  expect(take()).toBe(16 * 1024);
+  queue.push(new Uint8Array(1000));
+  queue.push(new Uint8Array(1000));
+  expect([take(), take(), take()]).toEqual([1024, 16 * 1024, undefined]);
+});
+
 test('a block that was given back is the next to be filled', () => {
   const queue = new InputQueue();
   queue.push(Uint8Array.of(1));

@@ -37,6 +37,21 @@ test('a message that lies whole in a chunk is a view of the chunk, not a copy', 
   expect(toHex(stream.body)).toBe('00000000');
 });
 
+test.each([
+  ['after a whole message', 23],
+  ['with the beginning of a message', 23 + 20],
+  ['with less than a header', 23 + 3],
+])('a chunk that was read to its end is held no more: %s', (_, cut) => {
+  const bytes = fromHex(messageHex(2, '00000000') + messageHex(2, '00000000'));
+  const stream = new MessageStream();
+  for (const chunk of [bytes.slice(0, cut), bytes.slice(cut)]) {
+    stream.push(chunk);
+    expect(stream.next()).toBe(true);
+    while (stream.next());
+    expect(stream.body.buffer.byteLength).toBe(0);
+  }
+});
+
 test('however the stream is cut into chunks, the messages are the same', () => {
   const messages = [
     messageHex(2, '00000000'),
