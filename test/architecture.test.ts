@@ -124,12 +124,14 @@ const mayImport: Record<string, readonly string[]> = {
     'src/resources',
     'src/source',
     'src/control',
+    'src/program.ts',
     'src/unreachable.ts',
     'bgp/ip.ts',
     'dataplane/index.ts',
   ],
   'src/agent': ['src', 'bgp/index.ts', 'bgp/ip.ts', 'dataplane/index.ts'],
   'src/main.ts': ['src'],
+  'src/program.ts': [],
   'src/unreachable.ts': [],
   'src/version.ts': ['package.json'],
 };
@@ -153,6 +155,7 @@ const mayTouchTheWorld = [
   'src/control/client.ts',
   'src/control/socket-file.ts',
   'src/main.ts',
+  'src/program.ts',
   'src/version.ts',
 ];
 

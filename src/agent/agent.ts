@@ -75,9 +75,9 @@ export async function runAgent(flags: AgentFlags): Promise<number> {
     return exitCodes.refused;
   }
   const shutdown = new Shutdown();
-  shutdown.add(returnMemory());
   try {
     await startAgent(flags, log, shutdown);
+    shutdown.add(returnMemory());
     const signal = await nextSignal();
     log.info({ signal }, 'ending; routes and policy stay in the kernel');
     return exitCodes.ok;

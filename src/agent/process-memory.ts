@@ -3,6 +3,7 @@
  * Holds: where a setting cannot be had (another C library, another version of V8), nothing but memory is lost.
  */
 
+import { readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import koffi from 'koffi';
@@ -25,17 +26,18 @@ const smallHeap = 64 * 1024 * 1024;
 
 /**
  * Gives memory back to the system that is free already. After each second of much work, what the C library keeps: V8's compilers take
- * some MiB in each of their threads when code becomes hot. When the work is over, what a table left that is gone: V8 has no reason to
- * look for garbage then, and most of it lies outside its heap.
+ * some MiB in each of their threads when code becomes hot; and Node's own code, of which the start and the compilers use much. When the
+ * work is over, what a table left that is gone: V8 has no reason to look for garbage then, and most of it lies outside its heap.
  * @returns what ends it
  */
 export function returnMemory(): () => void {
-  let trim: ((pad: number) => number) | undefined;
-  try {
-    trim = koffi.load(null).func('int malloc_trim(size_t)');
-  } catch {
-    // Another C library than glibc.
-  }
+  const trim = optional('int malloc_trim(size_t)');
+  const advise = optional('int madvise(uintptr_t, size_t, int)');
+  const giveBack = () => {
+    trim?.(0);
+    for (const { start, length } of programCode()) advise?.(start, length, dontNeed);
+  };
+  giveBack();
   let before = process.cpuUsage();
   /** Looks since the last busy second that are still to do something. */
   let steps = 0;
@@ -48,10 +50,41 @@ export function returnMemory(): () => void {
       if (steps === 2 && process.memoryUsage().heapUsed < smallHeap) collect();
       steps--;
     } else return;
-    trim?.(0);
+    giveBack();
   }, lookMilliseconds);
   timer.unref();
   return () => clearInterval(timer);
+}
+
+/** A function that other C libraries may not have. */
+function optional(prototype: string): ((...values: readonly number[]) => number) | undefined {
+  try {
+    return koffi.load(null).func(prototype);
+  } catch {
+    return undefined;
+  }
+}
+
+/** linux/mman.h: MADV_DONTNEED. What is needed again is mapped again, from the system's cache of the file. */
+const dontNeed = 4;
+
+/**
+ * Where the code of Node's binary lies in this process, as far as no page of it was written to: such a page would be lost.
+ * @returns addresses and lengths in bytes
+ */
+function programCode(): { readonly start: number; readonly length: number }[] {
+  let smaps: string;
+  try {
+    smaps = readFileSync('/proc/self/smaps', 'latin1');
+  } catch {
+    return [];
+  }
+  return smaps.split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m).flatMap((mapping) => {
+    const [, from, to, path] = /^([0-9a-f]+)-([0-9a-f]+) r-xp \S+ \S+ \d+ +(.*)$/m.exec(mapping) ?? [];
+    if (path !== process.execPath || !/^Anonymous: +0 kB$/m.test(mapping)) return [];
+    const start = Number.parseInt(from, 16);
+    return [{ start, length: Number.parseInt(to, 16) - start }];
+  });
 }
 
 let collector: (() => void) | undefined;

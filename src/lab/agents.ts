@@ -2,16 +2,13 @@
 
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { mainProgram } from '../program.ts';
 import { readAgent } from './agent-view.ts';
 import { LabError } from './errors.ts';
 import { isAlive, killProcesses, recordedProcesses, startProcess, untilReady } from './processes.ts';
 import type { LabProcess } from './processes.ts';
 import type { RunningLab } from './run-folder.ts';
 import { namespaceOf } from './topology.ts';
-
-/** main.js beside the compiled lab, main.ts beside its source. */
-export const mainProgram = fileURLToPath(import.meta.url).replace(/lab[/\\]agents\.(ts|js)$/, 'main.$1');
 
 /**
  * Starts the agent of a node or reflector. Returns when it answers.

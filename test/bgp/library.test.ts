@@ -31,8 +31,8 @@ function install(): void {
   for (const name of [
     'package.json',
     'tsconfig.json',
-    'tsconfig.build.json',
     'tsconfig.library.json',
+    'rolldown.config.ts',
     'docs/library.md',
   ]) {
     cpSync(join(top, name), join(copy, name));

@@ -33,10 +33,10 @@ async function makeGodwit(folder: string): Promise<string> {
     compile(join(top, 'deploy/image/godwit-probe.c'), join(home, 'bin/godwit-probe')),
     run([
       join(top, 'scripts/with-node'),
-      'tsc',
-      '-p',
-      join(top, 'tsconfig.build.json'),
-      '--outDir',
+      'rolldown',
+      '-c',
+      join(top, 'rolldown.config.ts'),
+      '--dir',
       join(home, 'dist'),
     ]),
   ]);
