@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { eventually } from '../../kit/eventually.ts';
 
 /** What each daemon is to a story, whatever its own words are. */
-export interface Router {
+export interface Router extends AsyncDisposable {
   start(): Promise<void>;
   /** The process is gone at once, without a word to its peers. */
   kill(): Promise<void>;
@@ -30,8 +30,12 @@ export abstract class Daemon {
     this.folder = mkdtempSync(join(tmpdir(), `godwit-${name}-`));
   }
 
+  /** All at once: OpenBGPD's children, for one, would say goodbye when their parent is gone. */
   async kill(): Promise<void> {
-    for (const child of this.processes.splice(0).reverse()) await end(child, 'SIGKILL');
+    const killed = this.processes.splice(0).reverse();
+    const pids = killed.filter(isAlive).flatMap(({ pid }) => [pid!, ...childrenOf(pid!)]);
+    for (const signal of ['SIGSTOP', 'SIGKILL'] as const) for (const pid of pids) process.kill(pid, signal);
+    for (const child of killed) await end(child, 'SIGKILL');
   }
 
   /** SIGSTOP and SIGCONT to all its processes. */
@@ -42,6 +46,10 @@ export abstract class Daemon {
   async stop(): Promise<void> {
     for (const child of this.processes.splice(0).reverse()) await end(child, 'SIGTERM');
     rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
   }
 
   /** What its processes have said. */
@@ -70,7 +78,7 @@ export abstract class Daemon {
 
   /** Waits until the daemon answers. @throws an Error with what it has said, where it ended or never answers. */
   protected async answers(question: () => boolean): Promise<void> {
-    const ended = () => this.processes.some(({ exitCode, signalCode }) => exitCode !== null || signalCode !== null);
+    const ended = () => !this.processes.every(isAlive);
     try {
       await eventually(() => ended() || question(), { reason: 'the daemon answers' });
     } catch (error) {
@@ -85,8 +93,16 @@ export abstract class Daemon {
   }
 }
 
+function isAlive({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode === null && signalCode === null;
+}
+
+function childrenOf(pid: number): number[] {
+  return (readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').match(/\d+/g) ?? []).map(Number);
+}
+
 async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
+  if (!isAlive(child)) return;
   const gone = new Promise((resolve) => child.once('exit', resolve));
   child.kill(signal);
   // OpenBGPD's parent waits for its children as long as it takes, gobgpd for its peers.

@@ -8,25 +8,18 @@
  * Routes of both families by link-local next hops (RFC 8950, RFC 2545), as one multipath route each, and what happens when one goes away.
  */
 
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { Bird, Frr } from '../../bgp/kit/daemons.ts';
+import { AgentProcess } from '../../kit/agent-process.ts';
 import { eventually } from '../../kit/eventually.ts';
 import { connectNamespaces, TestNamespace } from '../../kit/netns.ts';
+import { Pings } from '../../kit/pings.ts';
+import { RouteMonitor } from '../../kit/route-monitor.ts';
 
-const main = fileURLToPath(new URL('../../../src/main.ts', import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), 'godwit-uplinks-'));
-const [node, frrHost, birdHost, world] = Array.from({ length: 4 }, () => new TestNamespace());
-const frr = new Frr(frrHost.name);
-const bird = new Bird(birdHost.name);
-let agent: ChildProcess | undefined;
-let said = '';
+const made = new AsyncDisposableStack();
+const [node, frrHost, birdHost, world] = Array.from({ length: 4 }, () => made.use(new TestNamespace()));
+const frr = made.use(new Frr(frrHost.name));
+const bird = made.use(new Bird(birdHost.name));
 
 const pod = { ipv4: '10.244.1.1', ipv6: 'fd10:1::1' };
 const outside = Array.from({ length: 16 }, (_, i) => [`203.0.113.${i + 1}`, `fd20::${(i + 1).toString(16)}`]).flat();
@@ -94,6 +87,8 @@ metadata: { name: right }
 spec: { peerIP: 'fe80::2%eth1', asNumber: 65002, connectRetryTime: 1s }
 `;
 
+const agent = made.use(new AgentProcess({ namespace: node.name, node: 'node', roles: 'bgp,routes', manifests }));
+
 beforeAll(async () => {
   connectNamespaces(node, 'eth0', frrHost, 'eth0');
   connectNamespaces(node, 'eth1', birdHost, 'eth1');
@@ -139,39 +134,15 @@ beforeAll(async () => {
   node.ip(`addr add ${pod.ipv4}/32 dev lo`);
   node.ip(`addr add ${pod.ipv6}/128 dev lo`);
   await Promise.all([frr.start(frrConfiguration), bird.start(birdConfiguration)]);
-  mkdirSync(join(folder, 'manifests'));
-  writeFileSync(join(folder, 'manifests', 'all.yaml'), manifests);
-  startAgent();
+  agent.start();
 }, 60_000);
-
-function startAgent(): void {
-  const words = ['--node=node', `--source=dir:${join(folder, 'manifests')}`, '--roles=bgp,routes'];
-  const places = [`--socket=${join(folder, 'godwit.ctl')}`, `--state=${join(folder, 'state')}`];
-  agent = spawn('ip', ['netns', 'exec', node.name, process.execPath, main, 'agent', ...words, ...places]);
-  for (const stream of [agent.stdout!, agent.stderr!]) {
-    stream.setEncoding('utf8').on('data', (text: string) => (said += text));
-  }
-}
-
-async function stopAgent(signal: NodeJS.Signals): Promise<void> {
-  if (agent === undefined || agent.exitCode !== null || agent.signalCode !== null) return;
-  const gone = once(agent, 'exit');
-  agent.kill(signal);
-  await gone;
-}
 
 afterEach(({ task }) => {
   if (task.result?.state !== 'fail') return;
-  console.error(`${said.slice(-4000)}\n${bird.show('protocols all')}\n${frr.show('bgp neighbors')}`);
+  console.error(`${agent.said.slice(-4000)}\n${bird.show('protocols all')}\n${frr.show('bgp neighbors')}`);
 });
 
-afterAll(async () => {
-  await stopAgent('SIGTERM');
-  await frr.stop();
-  await bird.stop();
-  for (const each of [node, frrHost, birdHost, world]) each.remove();
-  rmSync(folder, { recursive: true });
-});
+afterAll(() => made.disposeAsync());
 
 /** Gateways of our route, `INTERFACE ADDRESS`. */
 function gatewaysOf(destination: string): string[] {
@@ -220,40 +191,32 @@ test('pods reach the outside over either, and the answers come back', async () =
 }, 30_000);
 
 test('the one that goes away leaves the other without a gap: replaced in place, and no packet is lost', async () => {
-  const watch = new RouteWatch();
-  const pings = outside.map((address) => new Pings(address));
-  await Promise.all(pings.map((each) => each.goOn(20)));
-  frr.configure('router bgp 65001', 'neighbor eth0 shutdown');
-  await eventually(() => expect(gateways()).toEqual([right]), { reason: 'BIRD alone' });
-  await Promise.all(pings.map((each) => each.goOn(20)));
-  frr.configure('router bgp 65001', 'no neighbor eth0 shutdown');
-  await eventually(() => expect(gateways()).toEqual(both()), { reason: 'both again', within: 60_000 });
-  await Promise.all(pings.map((each) => each.goOn(20)));
-  const lost = await Promise.all(pings.map((each) => each.end()));
-  expect(lost.filter((count) => count > 0)).toEqual([]);
-  expect(watch.end()).toEqual([]);
+  const seen = await seenWhile(async (goOn) => {
+    frr.configure('router bgp 65001', 'neighbor eth0 shutdown');
+    await eventually(() => expect(gateways()).toEqual([right]), { reason: 'BIRD alone' });
+    await goOn(20);
+    frr.configure('router bgp 65001', 'no neighbor eth0 shutdown');
+    await eventually(() => expect(gateways()).toEqual(both()), { reason: 'both again', within: 60_000 });
+  });
+  expect(seen).toEqual({ lost: 0, deleted: [] });
 }, 90_000);
 
 test.each(['SIGTERM', 'SIGKILL'] as const)(
   'the agent ends by %s and comes back: its routes stay all the time, and no packet is lost',
   async (signal) => {
-    const watch = new RouteWatch();
-    const pings = outside.map((address) => new Pings(address));
-    await Promise.all(pings.map((each) => each.goOn(20)));
-    await stopAgent(signal);
-    await Promise.all(pings.map((each) => each.goOn(20)));
-    said = '';
-    startAgent();
-    await eventually(() => said.match(/session established[^]*session established/), {
-      reason: 'both are back',
-      within: 60_000,
+    const seen = await seenWhile(async (goOn) => {
+      await agent.end(signal);
+      await goOn(20);
+      agent.start();
+      await eventually(() => agent.said.match(/session established[^]*session established/), {
+        reason: 'both are back',
+        within: 60_000,
+      });
+      await eventually(() => bird.show('protocols all node').includes('Established'), { reason: 'BIRD, too' });
+      await goOn(30);
     });
-    await eventually(() => bird.show('protocols all node').includes('Established'), { reason: 'BIRD, too' });
-    await Promise.all(pings.map((each) => each.goOn(50)));
     expect(gateways()).toEqual(both());
-    const lost = await Promise.all(pings.map((each) => each.end()));
-    expect(lost.filter((count) => count > 0)).toEqual([]);
-    expect(watch.end()).toEqual([]);
+    expect(seen).toEqual({ lost: 0, deleted: [] });
   },
   90_000,
 );
@@ -266,51 +229,21 @@ test('a link that fails takes its next hop along long before the hold time, and 
   await eventually(() => expect(gateways()).toEqual(both()), { reason: 'both again', within: 60_000 });
 }, 90_000);
 
-/** What the kernel tells of deletions of the route. */
-class RouteWatch {
-  readonly #child = spawn('ip', ['-n', node.name, 'monitor', 'route'], { stdio: ['ignore', 'pipe', 'ignore'] });
-  readonly #deleted: string[] = [];
-
-  constructor() {
-    createInterface({ input: this.#child.stdout }).on('line', (line) => {
-      const isOurs = line.includes(prefix) || line.includes(prefix6);
-      if (line.startsWith('Deleted') && isOurs) this.#deleted.push(line);
-    });
-  }
-
-  end(): readonly string[] {
-    this.#child.kill();
-    return this.#deleted;
-  }
-}
-
-/** Requests from the pod to one address, fifty a second. */
-class Pings {
-  readonly #child: ChildProcess;
-  readonly #answered = new Set<number>();
-  #highest = 0;
-
-  constructor(address: string) {
-    const words = ['netns', 'exec', node.name, 'ping', '-n', '-i', '0.02', '-I', sourceOf(address), address];
-    this.#child = spawn('ip', words, { stdio: ['ignore', 'pipe', 'ignore'] });
-    createInterface({ input: this.#child.stdout! }).on('line', (line) => {
-      const sequence = Number(/icmp_seq=(\d+) /.exec(line)?.[1] ?? 0);
-      if (sequence === 0 || !line.includes('bytes from')) return;
-      this.#answered.add(sequence);
-      this.#highest = Math.max(this.#highest, sequence);
-    });
-  }
-
-  async goOn(count: number): Promise<void> {
-    const goal = this.#highest + count;
-    await eventually(() => this.#highest >= goal, { reason: 'pings are answered', within: 30_000 });
-  }
-
-  /** @returns how many requests before the last answer had none. */
-  async end(): Promise<number> {
-    const ended = once(this.#child, 'exit');
-    this.#child.kill('SIGINT');
-    await ended;
-    return this.#highest - this.#answered.size;
+/** Pings from the pod to everything outside before, during and after the work. @returns how many were lost, and deletions of our routes. */
+async function seenWhile(work: (goOn: (count: number) => Promise<unknown>) => Promise<void>) {
+  const monitor = new RouteMonitor(node.name);
+  const pings = outside.map((to) => new Pings({ namespace: node.name, from: sourceOf(to), to }));
+  const goOn = (count: number) => Promise.all(pings.map((each) => each.goOn(count)));
+  try {
+    await monitor.ready();
+    await goOn(20);
+    await work(goOn);
+    await goOn(20);
+    const lost = (await Promise.all(pings.map((each) => each.end()))).reduce((sum, each) => sum + each.lost, 0);
+    const isOurs = (line: string) => line.includes(prefix) || line.includes(prefix6);
+    return { lost, deleted: (await monitor.changes()).filter((line) => line.includes('Deleted') && isOurs(line)) };
+  } finally {
+    monitor.end();
+    await Promise.all(pings.map((each) => each.end()));
   }
 }

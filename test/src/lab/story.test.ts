@@ -1,15 +1,13 @@
 /** The lab as its users see it: everything reaches everything, and nobody notices when an agent or a reflector dies. */
 
-import { spawn } from 'node:child_process';
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { killAgent, startAgent } from '../../../src/lab/agents.ts';
 import { checkLab } from '../../../src/lab/check/check.ts';
 import { observe } from '../../../src/lab/check/observe.ts';
-import { inNamespace, run } from '../../../src/lab/command.ts';
+import { run } from '../../../src/lab/command.ts';
 import { takeDown } from '../../../src/lab/down.ts';
 import { endpointsOf, flowsBetween, flowText } from '../../../src/lab/endpoints.ts';
 import type { Flow } from '../../../src/lab/endpoints.ts';
@@ -25,6 +23,7 @@ import { bringUp } from '../../../src/lab/up.ts';
 import { WireCapture } from '../../../src/lab/wire.ts';
 import type { IpPool } from '../../../src/resources/ip-pool.ts';
 import { eventually } from '../../kit/eventually.ts';
+import { RouteMonitor } from '../../kit/route-monitor.ts';
 import { bundledLab } from './bundled.ts';
 import { PingStreams } from './ping-stream.ts';
 
@@ -83,7 +82,7 @@ test.each([
   { timeout: 120_000 },
   async ({ node, tor, address, asPath }) => {
     const routesBefore = await kernelRoutes(node);
-    const monitor = new RouteMonitor(node);
+    const monitor = new RouteMonitor(namespaceOf(lab.topology.name, node));
     try {
       await monitor.ready();
       const lost = await packetsLostWhile(async (streams) => {
@@ -116,7 +115,7 @@ test.each([
   async ({ tor, daemon, words, node, address, seamless }) => {
     await converged();
     const routesBefore = await kernelRoutes(node);
-    const monitor = new RouteMonitor(node);
+    const monitor = new RouteMonitor(namespaceOf(lab.topology.name, node));
     try {
       await monitor.ready();
       const lost = await packetsLostWhile(async (streams) => {
@@ -161,7 +160,7 @@ test.each(['10.244.2.0/24', '10.244.3.0/24', 'fd00:10:244:2::/64', 'fd00:10:244:
   'a learned route that is deleted by hand is back in under 100 ms: %s',
   async (prefix) => {
     const namespace = namespaceOf(lab.topology.name, 'node-1');
-    const monitor = new RouteMonitor('node-1');
+    const monitor = new RouteMonitor(namespace);
     try {
       await monitor.ready();
       // The quickest of a few: a stall of a loaded machine is not the agent's.
@@ -249,60 +248,3 @@ async function kernelRoutes(node: string): Promise<string[]> {
   const tables = await Promise.all(['-4', '-6'].map((family) => run(['ip', '-n', namespace, family, 'route', 'show'])));
   return tables.join('').trim().split('\n').sort();
 }
-
-/** `ip -ts monitor route` on a node: what the kernel says of its routing table, with the time. */
-class RouteMonitor {
-  private readonly child;
-  private readonly lines: string[] = [];
-  private readonly namespace: string;
-
-  constructor(node: string) {
-    this.namespace = namespaceOf(lab.topology.name, node);
-    const [file, ...args] = inNamespace(this.namespace, ['ip', '-ts', 'monitor', 'route']);
-    this.child = spawn(file, args, { stdio: ['ignore', 'pipe', 'ignore'] });
-    createInterface({ input: this.child.stdout }).on('line', (line) => this.lines.push(line));
-  }
-
-  /** Returns when a route of the test's own making has been seen to come and go: from then on nothing is missed. */
-  async ready(): Promise<void> {
-    const before = this.lines.length;
-    await eventually(
-      async () => {
-        await run(['ip', '-n', this.namespace, 'route', 'add', 'blackhole', marker]);
-        await run(['ip', '-n', this.namespace, 'route', 'del', 'blackhole', marker]);
-        return this.lines.slice(before).some((line) => line.includes(marker) && line.includes('Deleted'));
-      },
-      { reason: 'ip monitor tells' },
-    );
-  }
-
-  /** Everything that was told until now, but for the marker's coming and going. */
-  async changes(): Promise<string[]> {
-    // Whatever was told before the marker has been read when that is read.
-    await this.ready();
-    return this.lines.filter((line) => !line.includes(marker));
-  }
-
-  /** Milliseconds from each deletion of the prefix to its return. */
-  returns(prefix: string): number[] {
-    const times: number[] = [];
-    let deletedAt: number | undefined;
-    for (const line of this.lines) {
-      const match = /^\[(.+?)\] (Deleted )?(\S+) /.exec(line);
-      if (!match || match[3] !== prefix) continue;
-      const at = Date.parse(`${match[1]}Z`);
-      if (match[2] !== undefined) deletedAt = at;
-      else if (deletedAt !== undefined) {
-        times.push(at - deletedAt);
-        deletedAt = undefined;
-      }
-    }
-    return times;
-  }
-
-  end(): void {
-    this.child.kill('SIGTERM');
-  }
-}
-
-const marker = '192.0.2.77';
