@@ -113,6 +113,9 @@ export interface SignatureDrops {
 /** What a handler hears with `closed` where nobody answered. */
 export const connectionTimedOut = 'connection timed out';
 
+/** What a handler hears with `closed` where the host answered that nobody listens. */
+export const connectionRefused = 'connection refused';
+
 /** How far packets of a session may travel. */
 export interface HopLimit {
   /** IP TTL of what we send; undefined: the system's. */

@@ -247,6 +247,7 @@ export class Speaker {
       outputDrained: (peer) => this.outputArrived(peer),
       sessionEstablished: (peer, negotiated) => this.peerRoutes.sessionEstablished(peer, negotiated),
       sessionLeft: (peer, negotiated, cause) => this.peerRoutes.sessionLeft(peer, negotiated, cause),
+      attemptRefused: (peer) => this.deferral?.peerRefused(peer.name),
       attemptFailed: (peer) => {
         this.deferral?.peerUnavailable(peer.name);
         this.checkDeferral();

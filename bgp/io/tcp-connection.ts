@@ -5,7 +5,7 @@
 
 import type { OnReadOpts, Socket } from 'node:net';
 import type { Connection, ConnectionHandler, HopLimit, SharedLink } from '../driver.ts';
-import { connectionTimedOut } from '../driver.ts';
+import { connectionRefused, connectionTimedOut } from '../driver.ts';
 import { canonicalScopedAddress, familyOfText } from '../ip.ts';
 import { setSignatureKey } from './md5-signature.ts';
 import { sharedLink } from './shared-link.ts';
@@ -185,7 +185,7 @@ export function descriptorOf(owner: object): number | undefined {
 
 /** Words for what a person can do something about; the code itself for the rest. */
 const reasons: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'connection refused',
+  ECONNREFUSED: connectionRefused,
   ECONNRESET: 'connection reset by the peer',
   EPIPE: 'connection closed by the peer',
   EHOSTUNREACH: 'host unreachable',

@@ -1,8 +1,8 @@
 /**
  * The restarting speaker of graceful restart: how long it holds its own decisions back.
  * Implements: RFC 4724 §4.1 (deferral of route selection).
- * Holds: a peer that will not come holds nothing up: a refused or unanswered connection, an OPEN error, one without graceful
- * restart, one that is removed; one that restarts itself only for seconds. One minute is the longest in any case.
+ * Holds: a peer that will not come holds nothing up: one that cannot be reached, an OPEN error, one without graceful restart, one
+ * that is removed; one that does not answer, or refuses, or restarts itself, only for seconds. One minute is the longest in any case.
  */
 
 import type { Family } from '../ip.ts';
@@ -12,7 +12,7 @@ import type { Negotiated } from './negotiate.ts';
 export const longestDeferralSeconds = 60;
 /** A connection attempt without any answer for so long: the peer is not there. */
 export const silentAttemptSeconds = 10;
-/** A peer that has to come by itself has not come for so long; also the quiet after the last member of a range. */
+/** A peer that has to come by itself (we are passive, or it refuses ours) has not come for so long; also the quiet after the last member of a range. */
 export const passiveWaitSeconds = 20;
 /**
  * A peer with the R bit may wait for our End-of-RIB as we for its own, so RFC 4724 §4.1 does not wait at all. But FRR sets the
@@ -21,6 +21,7 @@ export const passiveWaitSeconds = 20;
 export const restartingPeerWaitSeconds = 5;
 
 interface Waiting {
+  readonly since: number;
   readonly until: number;
   /** Where its session is up: what has not had its End-of-RIB. */
   readonly families?: Set<Family>;
@@ -45,7 +46,7 @@ export class RestartDeferral {
   /** A configured peer; said again when its session ends before its End-of-RIB. */
   peerExpected(name: string, passive: boolean, now: number): void {
     const seconds = passive ? passiveWaitSeconds : silentAttemptSeconds;
-    this.waiting.set(name, { until: now + seconds * 1000 });
+    this.waiting.set(name, { since: now, until: now + seconds * 1000 });
   }
 
   /** There is a range, or a member of it has just come: more may follow. */
@@ -56,6 +57,14 @@ export class RestartDeferral {
   /** The last range is gone. */
   noMemberExpected(): void {
     this.rangesUntil = -Infinity;
+  }
+
+  /** It does not listen: it may be gone, or come by itself, as ExaBGP does. */
+  peerRefused(name: string): void {
+    const waiting = this.waiting.get(name);
+    if (waiting === undefined || waiting.families !== undefined) return;
+    const { since } = waiting;
+    this.waiting.set(name, { since, until: since + passiveWaitSeconds * 1000 });
   }
 
   /** Evidence that the peer will not come soon, or it is not to come any more. */
@@ -72,7 +81,7 @@ export class RestartDeferral {
       return;
     }
     const until = gracefulRestart.restarting ? now + restartingPeerWaitSeconds * 1000 : Infinity;
-    this.waiting.set(name, { until, families: new Set(families) });
+    this.waiting.set(name, { since: now, until, families: new Set(families) });
   }
 
   endOfRibReceived(name: string, family: Family): void {

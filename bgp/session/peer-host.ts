@@ -22,6 +22,8 @@ export interface PeerHost {
   sessionLeft(peer: Peer, negotiated: Negotiated, cause: LeaveCause): void;
   /** No connection could be had, or a NOTIFICATION ended it: the peer is not to be expected at once. */
   attemptFailed(peer: Peer): void;
+  /** Nobody listens there: where the peer comes, it comes by itself. */
+  attemptRefused(peer: Peer): void;
   /** @throws ProtocolError */
   deliverUpdate(peer: Peer, body: Uint8Array): void;
   deliverRouteRefresh(peer: Peer, message: RouteRefresh): void;

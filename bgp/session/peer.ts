@@ -6,7 +6,7 @@
  */
 
 import type { Connection, HopLimit, SignatureDrops } from '../driver.ts';
-import { connectionTimedOut } from '../driver.ts';
+import { connectionRefused, connectionTimedOut } from '../driver.ts';
 import type { Family } from '../ip.ts';
 import { Cease, MessageType } from '../registry.ts';
 import type { NeighborSettings } from '../settings.ts';
@@ -371,8 +371,10 @@ export class Peer implements Sleeper, LinkOwner {
         if (link.quiet || (link !== this.main && isOpen(this.state))) return;
         this.lastError = action.reason + this.signatureHint(action.reason);
         if (action.notified) this.lastNotification = action.reason;
+        if (this.hasOther(link)) return;
+        if (action.reason === connectionRefused) this.host.attemptRefused(this);
         // Who takes a connection and closes it without a word is there: GoBGP and FRR do so while they hold a lost session back.
-        if (!this.hasOther(link) && (action.notified || link.begunAt === Infinity)) this.host.attemptFailed(this);
+        else if (action.notified || link.begunAt === Infinity) this.host.attemptFailed(this);
         return;
       default:
         unreachable(action);

@@ -19,6 +19,7 @@ import type {
   SharedLink,
   SignatureDrops,
 } from '../../../bgp/driver.ts';
+import { connectionRefused } from '../../../bgp/driver.ts';
 
 interface Task {
   readonly at: number;
@@ -220,7 +221,7 @@ export class VirtualDriver implements Driver {
       if (!near.isOpen) return;
       const remote = world.hosts.get(request.address);
       if (remote === undefined || !remote.listening) {
-        near.end(remote === undefined ? 'host unreachable' : 'connection refused');
+        near.end(remote === undefined ? 'host unreachable' : connectionRefused);
         return;
       }
       const far = new VirtualConnection(world, 'incoming', request.address, address);
