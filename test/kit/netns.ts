@@ -42,6 +42,11 @@ export class TestNamespace {
     execFileSync('ip', ['-n', this.name, '-batch', '-'], { input: lines.join('\n'), stdio: ['pipe', 'pipe', 'pipe'] });
   }
 
+  /** @param addresses with their lengths; those of IPv6 are used at once, without a look whether others have them. */
+  addAddresses(link: string, ...addresses: readonly string[]): void {
+    this.ipBatch(addresses.map((each) => `addr add ${each} dev ${link}${each.includes(':') ? ' nodad' : ''}`));
+  }
+
   exec(program: string, ...words: string[]): string {
     return run('ip', ['netns', 'exec', this.name, program, ...words]);
   }

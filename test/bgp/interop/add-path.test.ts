@@ -5,15 +5,12 @@
  */
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { systemClock, TcpDriver } from '../../../bgp/io/tcp-driver.ts';
 import type { NeighborSettings, SpeakerSettings } from '../../../bgp/settings.ts';
-import { Speaker } from '../../../bgp/speaker.ts';
+import type { Speaker } from '../../../bgp/speaker.ts';
 import { eventually } from '../../kit/eventually.ts';
-import { connectNamespaces, TestNamespace } from '../../kit/netns.ts';
-import { Capture } from '../kit/capture.ts';
 import { Bird, Frr } from '../kit/daemons.ts';
-import { enterNamespace } from '../kit/enter-namespace.ts';
 import { GoBgp, OpenBgpd } from '../kit/more-daemons.ts';
+import { SpeakerLab } from '../kit/speaker-lab.ts';
 import { neighbor, originated, settings } from '../kit/speakers.ts';
 
 const we = '10.99.0.1';
@@ -25,17 +22,16 @@ const prefixes = ['10.50.0.0/24', 'fd50::/64'] as const;
 const ipv6Of = (address: string) => `fd99::${address.split('.')[3]}`;
 const sourceAs = (address: string) => 65_000 + Number(address.split('.')[3]);
 
-const ours = new TestNamespace();
-const theirs = new TestNamespace();
-const bird = new Bird(theirs.name);
-const frr = new Frr(theirs.name);
-const gobgp = new GoBgp(theirs.name);
-const openbgpd = new OpenBgpd(theirs.name);
+const lab = new SpeakerLab();
+const theirs = lab.neighbor();
+const bird = lab.use(new Bird(theirs.name));
+const frr = lab.use(new Frr(theirs.name));
+const gobgp = lab.use(new GoBgp(theirs.name));
+const openbgpd = lab.use(new OpenBgpd(theirs.name));
 const routers = { bird, frr, gobgp, openbgpd };
+/** At the sources. */
 const running: Speaker[] = [];
-let capture: Capture;
 let speaker: Speaker;
-let leave: (() => void) | undefined;
 
 const birdConfiguration = `
 router id ${daemons.bird};
@@ -134,18 +130,8 @@ allow to any
 const all = { receive: true, sendMaximum: Infinity };
 const bestTwo = { receive: true, sendMaximum: 2 };
 
-async function start(address: string, asNumber: number, neighbors: NeighborSettings[], more: Partial<SpeakerSettings>) {
-  const started = new Speaker({
-    settings: settings(address, asNumber, neighbors, more),
-    driver: new TcpDriver({ listenAddresses: [address] }),
-    clock: systemClock,
-    restarting: false,
-    forwardingPreserved: false,
-  });
-  running.push(started);
-  await started.start();
-  return started;
-}
+const start = (address: string, asNumber: number, neighbors: NeighborSettings[], more: Partial<SpeakerSettings>) =>
+  lab.startSpeaker(settings(address, asNumber, neighbors, more), { listenAddresses: [address] });
 
 /** A neighbour of the speaker at `address`. */
 function session(address: string, name: Name, asNumber: number, changes: Partial<NeighborSettings> = {}) {
@@ -161,28 +147,19 @@ function session(address: string, name: Name, asNumber: number, changes: Partial
 }
 
 beforeAll(async () => {
-  connectNamespaces(ours, 'eth0', theirs, 'eth0');
-  for (const [namespace, those] of [
-    [ours, [we, ...sources]],
-    [theirs, Object.values(daemons)],
-  ] as const) {
-    for (const address of those) {
-      namespace.ip(`addr add ${address}/24 dev eth0`);
-      namespace.ip(`-6 addr add ${ipv6Of(address)}/64 dev eth0 nodad`);
-    }
-  }
-  leave = enterNamespace(ours.path);
-  capture = new Capture(ours.name);
+  const withLengths = (those: readonly string[]) => those.flatMap((each) => [`${each}/24`, `${ipv6Of(each)}/64`]);
+  lab.home.addAddresses('eth0', ...withLengths([we, ...sources]));
+  theirs.addAddresses('eth0', ...withLengths(Object.values(daemons)));
+  await lab.enter();
   await Promise.all([
-    capture.started(),
     bird.start(birdConfiguration),
     frr.start(frrConfiguration, undefined, '-l', daemons.frr),
     gobgp.start(gobgpConfiguration),
     openbgpd.start(openbgpdConfiguration),
   ]);
-  for (const source of sources) {
+  for (const [i, source] of sources.entries()) {
     const sessions = names.map((name) => session(source, name, 65000));
-    await start(source, sourceAs(source), sessions, { originated: originated(...prefixes) });
+    running[i] = await start(source, sourceAs(source), sessions, { originated: originated(...prefixes) });
   }
   const clients = names.map((name) =>
     session(we, name, 65000, { reflectorClient: true, addPaths: name === 'frr' ? bestTwo : all }),
@@ -190,15 +167,7 @@ beforeAll(async () => {
   speaker = await start(we, 65000, clients, { clusterId: '1.1.1.1', maximumPaths: 4 });
 });
 
-afterAll(async () => {
-  for (const started of running) await started.stop('shutdown');
-  for (const router of Object.values(routers)) await router.stop();
-  await capture?.end();
-  capture?.remove();
-  leave?.();
-  ours.remove();
-  theirs.remove();
-});
+afterAll(() => lab.remove());
 
 /** Next hops of what we have from the daemon. */
 const received = (name: Name, prefix: string) =>
@@ -298,6 +267,6 @@ test('the sessions begin anew: everything is there again', async () => {
 });
 
 test('tshark finds no malformed packet in all this', async () => {
-  await capture.end();
-  expect(capture.problems()).toEqual([]);
+  await lab.capture.end();
+  expect(lab.capture.problems()).toEqual([]);
 });

@@ -1,15 +1,11 @@
 /** What takes a direct eBGP session: GTSM and long messages with BIRD, FRR and ExaBGP (GoBGP and OpenBGPD do not know RFC 8654). */
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { systemClock, TcpDriver } from '../../../bgp/io/tcp-driver.ts';
 import type { NeighborSettings } from '../../../bgp/settings.ts';
-import { Speaker } from '../../../bgp/speaker.ts';
 import { eventually } from '../../kit/eventually.ts';
-import { connectNamespaces, TestNamespace } from '../../kit/netns.ts';
-import { Capture } from '../kit/capture.ts';
 import { Bird, Frr } from '../kit/daemons.ts';
-import { enterNamespace } from '../kit/enter-namespace.ts';
 import { ExaBgp } from '../kit/more-daemons.ts';
+import { SpeakerLab } from '../kit/speaker-lab.ts';
 import { neighbor, originated, settings } from '../kit/speakers.ts';
 
 const we = '10.99.0.1';
@@ -17,14 +13,11 @@ const birdAddress = '10.99.0.2';
 const frrAddress = '10.99.0.3';
 const exabgpAddress = '10.99.0.4';
 
-const ours = new TestNamespace();
-const theirs = new TestNamespace();
-const bird = new Bird(theirs.name);
-const frr = new Frr(theirs.name);
-const exabgp = new ExaBgp(theirs.name);
-let capture: Capture;
-let speaker: Speaker;
-let leave: (() => void) | undefined;
+const lab = new SpeakerLab();
+const theirs = lab.neighbor();
+const bird = lab.use(new Bird(theirs.name));
+const frr = lab.use(new Frr(theirs.name));
+const exabgp = lab.use(new ExaBgp(theirs.name));
 
 /** 3,000 prefixes of 4 bytes each: three messages of the old length. */
 const many = (second: number) => Array.from({ length: 3000 }, (_, i) => `10.${second + (i >> 8)}.${i & 255}.0/24`);
@@ -79,13 +72,10 @@ const direct: Partial<NeighborSettings> = {
 };
 
 beforeAll(async () => {
-  connectNamespaces(ours, 'eth0', theirs, 'eth0');
-  ours.ip(`addr add ${we}/24 dev eth0`);
-  for (const address of [birdAddress, frrAddress, exabgpAddress]) theirs.ip(`addr add ${address}/24 dev eth0`);
-  leave = enterNamespace(ours.path);
-  capture = new Capture(ours.name);
+  lab.home.addAddresses('eth0', `${we}/24`);
+  theirs.addAddresses('eth0', ...[birdAddress, frrAddress, exabgpAddress].map((address) => `${address}/24`));
+  await lab.enter();
   await Promise.all([
-    capture.started(),
     bird.start(birdConfiguration),
     frr.start(frrConfiguration, undefined, '-l', frrAddress),
     exabgp.start(exabgpConfiguration),
@@ -95,34 +85,15 @@ beforeAll(async () => {
     neighbor(frrAddress, 65003, { ...direct, name: 'frr' }),
     neighbor(exabgpAddress, 65004, { ...direct, name: 'exabgp' }),
   ];
-  speaker = new Speaker({
-    settings: settings(we, 65001, neighbors, { originated: originated(...many(200)) }),
-    driver: new TcpDriver({ listenAddresses: [we] }),
-    clock: systemClock,
-    restarting: false,
-    forwardingPreserved: false,
+  await lab.startSpeaker(settings(we, 65001, neighbors, { originated: originated(...many(200)) }), {
+    listenAddresses: [we],
   });
-  await speaker.start();
 });
 
-afterAll(async () => {
-  await speaker?.stop('shutdown');
-  await bird.stop();
-  await frr.stop();
-  await exabgp.stop();
-  await capture?.end();
-  capture?.remove();
-  leave?.();
-  ours.remove();
-  theirs.remove();
-});
-
-function countFrom(name: string): number {
-  return [...speaker.routes({ family: 'ipv4', peer: name })].length;
-}
+afterAll(() => lab.remove());
 
 test('RFC 8654: BIRD, FRR and ExaBGP take our long messages, and we take those of FRR', async () => {
-  await eventually(() => expect(countFrom('bird')).toBe(3000), { reason: 'the routes of BIRD' });
+  await eventually(() => expect(lab.prefixesFrom('bird')).toHaveLength(3000), { reason: 'the routes of BIRD' });
   await eventually(() => expect(bird.show('route protocol godwit count')).toMatch(/^3001 of 6001 /m), {
     reason: 'our routes, and those of FRR, at BIRD',
   });
@@ -134,12 +105,12 @@ test('RFC 8654: BIRD, FRR and ExaBGP take our long messages, and we take those o
 });
 
 test('RFC 9003: BIRD shows the word that we end a session with, and we the one that it does', async () => {
-  speaker.peerAction('bird', 'disable', 'new cables, back at noon');
+  lab.speaker.peerAction('bird', 'disable', 'new cables, back at noon');
   await eventually(() => expect(bird.show('protocols all godwit')).toContain('new cables, back at noon'), {
     reason: 'our text at BIRD',
   });
-  speaker.peerAction('bird', 'enable');
-  const peer = () => speaker.peers()[0];
+  lab.speaker.peerAction('bird', 'enable');
+  const peer = () => lab.peer('bird');
   await eventually(() => peer().state === 'established', { reason: 'the session is up again' });
   bird.command('disable godwit "Grüße, 10 Minuten"');
   await eventually(() => expect(peer().lastNotification).toContain('Grüße, 10 Minuten'), { reason: 'its text' });
@@ -148,18 +119,18 @@ test('RFC 9003: BIRD shows the word that we end a session with, and we the one t
 });
 
 test('RFC 5082: sessions with BIRD, FRR and ExaBGP come up, and every packet of either side has TTL 255', async () => {
-  expect(speaker.peers().map(({ state }) => state)).toEqual(['established', 'established', 'established']);
-  await capture.end();
+  expect(lab.speaker.peers().map(({ state }) => state)).toEqual(['established', 'established', 'established']);
+  await lab.capture.end();
   for (const address of [we, birdAddress, frrAddress, exabgpAddress]) {
-    expect(new Set(capture.find(`bgp && ip.src == ${address}`, 'ip.ttl'))).toEqual(new Set(['255']));
+    expect(new Set(lab.capture.find(`bgp && ip.src == ${address}`, 'ip.ttl'))).toEqual(new Set(['255']));
   }
 });
 
 test('tshark finds no malformed packet, and names the long messages of all who sent some', () => {
   // This tshark (4.0) does not know RFC 8654, and so names each long message for us.
   const long = (line: string) => /Length is invalid/.test(line);
-  expect(capture.problems().filter((line) => !long(line))).toEqual([]);
-  const found = capture.find('_ws.expert.message contains "Length is invalid"', 'ip.src', 'ip.dst');
+  expect(lab.capture.problems().filter((line) => !long(line))).toEqual([]);
+  const found = lab.capture.find('_ws.expert.message contains "Length is invalid"', 'ip.src', 'ip.dst');
   const pairs = [`${we}\t${birdAddress}`, `${we}\t${frrAddress}`, `${we}\t${exabgpAddress}`, `${frrAddress}\t${we}`];
   expect([...new Set(found)].sort()).toEqual(pairs);
 });

@@ -7,25 +7,19 @@
  */
 
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { systemClock, TcpDriver } from '../../../bgp/io/tcp-driver.ts';
 import type { NeighborSettings, SpeakerSettings } from '../../../bgp/settings.ts';
-import { Speaker } from '../../../bgp/speaker.ts';
-import type { PeerStatus } from '../../../bgp/status.ts';
+import type { Speaker } from '../../../bgp/speaker.ts';
 import { eventually } from '../../kit/eventually.ts';
-import { connectNamespaces, TestNamespace } from '../../kit/netns.ts';
-import { Capture } from '../kit/capture.ts';
 import { Bird, Frr } from '../kit/daemons.ts';
-import { enterNamespace } from '../kit/enter-namespace.ts';
+import { SpeakerLab } from '../kit/speaker-lab.ts';
 import { neighbor, originated, settings } from '../kit/speakers.ts';
 
-const ours = new TestNamespace();
-const birdNamespace = new TestNamespace();
-const frrNamespace = new TestNamespace();
-const bird = new Bird(birdNamespace.name);
-const frr = new Frr(frrNamespace.name);
-let capture: Capture;
-let leave: (() => void) | undefined;
-let speaker: Speaker | undefined;
+const lab = new SpeakerLab();
+const birdNamespace = lab.neighbor('eth0');
+const frrNamespace = lab.neighbor('eth1');
+const bird = lab.use(new Bird(birdNamespace.name));
+const frr = lab.use(new Frr(frrNamespace.name));
+let speaker: Speaker;
 
 const keys = { bird: 'a key for BIRD', frr: 'a key for FRR' };
 
@@ -94,65 +88,34 @@ function toSettings(changes: Partial<NeighborSettings> = {}, frrChanges = change
 }
 
 beforeAll(async () => {
-  connectNamespaces(ours, 'eth0', birdNamespace, 'eth0');
-  connectNamespaces(ours, 'eth1', frrNamespace, 'eth1');
   for (const [namespace, name, address] of [
-    [ours, 'eth0', 'fe80::1'],
-    [ours, 'eth1', 'fe80::1'],
+    [lab.home, 'eth0', 'fe80::1'],
+    [lab.home, 'eth1', 'fe80::1'],
     [birdNamespace, 'eth0', 'fe80::2'],
     [frrNamespace, 'eth1', 'fe80::2'],
   ] as const) {
     namespace.ip(`addr flush dev ${name} scope link`);
-    namespace.ip(`addr add ${address}/64 dev ${name} nodad`);
+    namespace.addAddresses(name, `${address}/64`);
   }
-  ours.ip('addr add fd99::1/64 dev eth0 nodad');
-  birdNamespace.ip('addr add fd99::2/64 dev eth0 nodad');
-  leave = enterNamespace(ours.path);
-  capture = new Capture(ours.name);
-  await capture.started();
+  lab.home.addAddresses('eth0', 'fd99::1/64');
+  birdNamespace.addAddresses('eth0', 'fd99::2/64');
+  await lab.enter();
   await Promise.all([bird.start(birdConfiguration()), frr.start(frrConfiguration, bfddConfiguration)]);
-  speaker = new Speaker({
-    settings: toSettings(),
-    driver: new TcpDriver(),
-    clock: systemClock,
-    restarting: false,
-    forwardingPreserved: false,
-  });
-  await speaker.start();
-  await established();
+  speaker = await lab.startSpeaker(toSettings());
+  await lab.established();
 });
 
 beforeEach(({ onTestFailed }) => {
   onTestFailed(() => console.error(`BIRD:\n${bird.show('protocols all')}\nFRR:\n${frr.log.slice(-3000)}`));
 });
 
-afterAll(async () => {
-  await speaker?.stop('shutdown');
-  await capture?.end();
-  capture?.remove();
-  await bird.stop();
-  await frr.stop();
-  leave?.();
-  for (const each of [ours, birdNamespace, frrNamespace]) each.remove();
-});
+afterAll(() => lab.remove());
 
-function peer(name: string): PeerStatus {
-  const found = speaker!.peers().find((entry) => entry.name === name);
-  if (found === undefined) throw new Error(`no peer ${name}`);
-  return found;
-}
-
-async function established(): Promise<void> {
-  const down = () => speaker!.peers().filter(({ state }) => state !== 'established');
-  const inWords = () => down().map(({ name, state, lastError }) => `${name} is ${state}: ${lastError}`);
-  await eventually(() => down().length === 0 || Promise.reject(new Error(inWords().join('\n'))), {
-    reason: 'both sessions are up',
-  });
-}
+const peer = (name: string) => lab.peer(name);
 
 /** What the kernel would be told: next hops of the best paths. */
 function nextHops(prefix: string): string[] {
-  const reader = speaker!.bestPathReader(() => {});
+  const reader = speaker.bestPathReader(() => {});
   const found = reader.read(1000).find((change) => change.prefix === prefix);
   reader.close();
   return found?.paths.map(({ nextHop }) => nextHop).sort() ?? [];
@@ -160,7 +123,7 @@ function nextHops(prefix: string): string[] {
 
 test('the peer is known by address and interface: two with one address, each on its link', () => {
   expect(
-    speaker!.peers().map(({ name, address, remoteAs, localAddress }) => [name, address, remoteAs, localAddress]),
+    speaker.peers().map(({ name, address, remoteAs, localAddress }) => [name, address, remoteAs, localAddress]),
   ).toEqual([
     ['bird', 'fe80::2%eth0', 65002, 'fe80::1%eth0'],
     ['frr', 'fe80::2%eth1', 65003, 'fe80::1%eth1'],
@@ -206,33 +169,33 @@ test('RFC 5881: BFD runs over each link', async () => {
 
 // FRR 8.4 calls no link-local neighbour that it knows by address: BIRD alone can show what is accepted.
 test('an accepted connection belongs to the peer of its interface', async () => {
-  speaker!.configure(toSettings({ passive: true }, {}));
-  speaker!.peerAction('bird', 'restart');
+  speaker.configure(toSettings({ passive: true }, {}));
+  speaker.peerAction('bird', 'restart');
   await eventually(() => peer('bird').counters.flaps === 1, { reason: 'the session was ended' });
-  await established();
+  await lab.established();
   await eventually(() => expect(nextHops('10.20.0.0/24')).toEqual(['fe80::2%eth0']), { reason: 'of BIRD' });
 });
 
 test('any AS but ours: external', async () => {
-  speaker!.configure(toSettings({ remoteAs: 'external' }));
-  await established();
-  expect(speaker!.peers().map(({ remoteAs }) => remoteAs)).toEqual([65002, 65003]);
+  speaker.configure(toSettings({ remoteAs: 'external' }));
+  await lab.established();
+  expect(speaker.peers().map(({ remoteAs }) => remoteAs)).toEqual([65002, 65003]);
 });
 
 test('a range of an interface takes who comes there, and nobody else', async () => {
   const range = (interfaceName: string) => ({ kind: 'range', prefix: 'fe80::/10', interfaceName }) as const;
-  const members = () => speaker!.peers().map(({ name, state, range: from }) => `${name} of ${from} ${state}`);
-  speaker!.configure(toSettings({ passive: true, remote: range('eth1') }, {}));
+  const members = () => speaker.peers().map(({ name, state, range: from }) => `${name} of ${from} ${state}`);
+  speaker.configure(toSettings({ passive: true, remote: range('eth1') }, {}));
   await eventually(() => bird.show('protocols').match(/godwit.*(Connect|Active)/), { reason: 'BIRD is refused' });
   expect(members().filter((text) => text.startsWith('bird'))).toEqual([]);
-  speaker!.configure(toSettings({ passive: true, remote: range('eth0') }, {}));
+  speaker.configure(toSettings({ passive: true, remote: range('eth0') }, {}));
   await eventually(() => expect(members()).toContain('bird_fe80::2_eth0 of bird established'), { reason: 'it came' });
 });
 
 test('RFC 2545 §3: on a session between global addresses of one subnet the link-local one goes along, both ways', async () => {
   const changes = { name: 'global', remoteAs: 65002, localAddress: 'fd99::1' } as const;
   const { neighbors, ...rest } = toSettings({}, {});
-  speaker!.configure({
+  speaker.configure({
     ...rest,
     neighbors: [
       ...neighbors,
@@ -251,7 +214,7 @@ protocol bgp wide {
   ipv4 { table t4; import all; export all; extended next hop; };
   ipv6 { table t6; import all; export all; };
 }`);
-  await established();
+  await lab.established();
   for (const [prefix, table] of [
     ['fd10::/64', 't6'],
     ['10.10.0.0/24', 't4'],
@@ -260,7 +223,7 @@ protocol bgp wide {
     await eventually(() => expect(text()).toMatch(/BGP\.next_hop: fd99::1 fe80::1/), { reason: `${prefix} at BIRD` });
   }
   for (const prefix of ['fd20::/64', '10.20.0.0/24']) {
-    const told = () => [...speaker!.routes({ prefix, peer: 'global' })];
+    const told = () => [...speaker.routes({ prefix, peer: 'global' })];
     await eventually(() => expect(told()).toMatchObject([{ nextHop: 'fd99::2', linkLocalNextHop: 'fe80::2%eth0' }]), {
       reason: `${prefix} of BIRD`,
     });
@@ -275,14 +238,14 @@ test('RFC 2385, RFC 5082: keys and GTSM; one key for one address, whatever the i
     `neighbor fe80::1 password ${keys.bird.replaceAll(' ', '')}`,
     'neighbor fe80::1 ttl-security hops 1',
   );
-  speaker!.configure(toSettings(changes, { ...changes, password: keys.bird.replaceAll(' ', '') }));
+  speaker.configure(toSettings(changes, { ...changes, password: keys.bird.replaceAll(' ', '') }));
   await eventually(() => peer('bird').state === 'established', { reason: 'with BIRD' });
   // FRR is called with its own key, on our connection; only what it calls itself meets the listener's.
-  await established();
+  await lab.established();
   await eventually(() => expect(nextHops('10.20.0.0/24')).toEqual(['fe80::2%eth0']), { reason: 'of BIRD' });
 });
 
 test('tshark finds no malformed packet in all this', async () => {
-  await capture.end();
-  expect(capture.problems()).toEqual([]);
+  await lab.capture.end();
+  expect(lab.capture.problems()).toEqual([]);
 });

@@ -1,28 +1,24 @@
 /** eBGP over a router, with BIRD and FRR: the TTL that it takes, and GTSM for two hops. */
 
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { systemClock, TcpDriver } from '../../../bgp/io/tcp-driver.ts';
 import type { NeighborSettings } from '../../../bgp/settings.ts';
-import { Speaker } from '../../../bgp/speaker.ts';
+import type { Speaker } from '../../../bgp/speaker.ts';
 import { eventually } from '../../kit/eventually.ts';
 import { connectNamespaces, TestNamespace } from '../../kit/netns.ts';
-import { Capture } from '../kit/capture.ts';
 import { Bird, Frr } from '../kit/daemons.ts';
-import { enterNamespace } from '../kit/enter-namespace.ts';
+import { SpeakerLab } from '../kit/speaker-lab.ts';
 import { neighbor, originated, settings } from '../kit/speakers.ts';
 
 const we = '10.97.1.1';
 const birdAddress = '10.97.2.2';
 const frrAddress = '10.97.2.3';
 
-const ours = new TestNamespace();
-const router = new TestNamespace();
-const theirs = new TestNamespace();
-const bird = new Bird(theirs.name);
-const frr = new Frr(theirs.name);
-let capture: Capture;
+const lab = new SpeakerLab();
+const router = lab.neighbor('eth0', 'left');
+const theirs = lab.use(new TestNamespace());
+const bird = lab.use(new Bird(theirs.name));
+const frr = lab.use(new Frr(theirs.name));
 let speaker: Speaker;
-let leave: (() => void) | undefined;
 
 const birdConfiguration = (words: string) => `
 router id ${birdAddress};
@@ -60,42 +56,24 @@ function toSettings(changes: Partial<NeighborSettings>) {
 }
 
 beforeAll(async () => {
-  connectNamespaces(ours, 'eth0', router, 'left');
   connectNamespaces(theirs, 'eth0', router, 'right');
-  ours.ip(`addr add ${we}/24 dev eth0`);
-  ours.ip('route add default via 10.97.1.254');
-  router.ip('addr add 10.97.1.254/24 dev left');
-  router.ip('addr add 10.97.2.254/24 dev right');
+  lab.home.addAddresses('eth0', `${we}/24`);
+  lab.home.ip('route add default via 10.97.1.254');
+  router.addAddresses('left', '10.97.1.254/24');
+  router.addAddresses('right', '10.97.2.254/24');
   router.exec('sysctl', '-qw', 'net.ipv4.ip_forward=1');
-  for (const address of [birdAddress, frrAddress]) theirs.ip(`addr add ${address}/24 dev eth0`);
+  theirs.addAddresses('eth0', `${birdAddress}/24`, `${frrAddress}/24`);
   theirs.ip('route add 10.97.1.0/24 via 10.97.2.254');
-  leave = enterNamespace(ours.path);
-  capture = new Capture(ours.name);
-  await capture.started();
+  await lab.enter();
   await Promise.all([bird.start(birdConfiguration('multihop 2; ttl security on;')), frr.start(frrConfiguration)]);
-  speaker = new Speaker({
-    settings: toSettings({ ttlSecurityHops: 2 }),
-    driver: new TcpDriver({ listenAddresses: [we] }),
-    clock: systemClock,
-    restarting: false,
-    forwardingPreserved: false,
-  });
-  await speaker.start();
+  speaker = await lab.startSpeaker(toSettings({ ttlSecurityHops: 2 }), { listenAddresses: [we] });
 });
 
 beforeEach(({ onTestFailed }) => {
   onTestFailed(() => console.error(`${bird.show('protocols all godwit')}\n${frr.show('bgp neighbors')}`));
 });
 
-afterAll(async () => {
-  await speaker?.stop('shutdown');
-  await capture?.end();
-  capture?.remove();
-  await bird.stop();
-  await frr.stop();
-  leave?.();
-  for (const each of [ours, router, theirs]) each.remove();
-});
+afterAll(() => lab.remove());
 
 const states = () => Object.fromEntries(speaker.peers().map(({ name, state }) => [name, state]));
 
@@ -127,9 +105,9 @@ test('without GTSM: with the TTL that it takes a session, with one hop less none
 }, 90_000);
 
 test('tshark: with GTSM ours have TTL 255, theirs 254 behind the router; no packet is malformed', async () => {
-  await capture.end();
-  expect(capture.problems()).toEqual([]);
-  const ttls = (filter: string) => [...new Set(capture.find(filter, 'ip.ttl'))].sort();
+  await lab.capture.end();
+  expect(lab.capture.problems()).toEqual([]);
+  const ttls = (filter: string) => [...new Set(lab.capture.find(filter, 'ip.ttl'))].sort();
   expect(ttls(`ip.src == ${frrAddress} && bgp`)).toEqual(['254']);
   expect(ttls(`ip.dst == ${frrAddress} && bgp.type == 2`)).toEqual(['255']);
 });

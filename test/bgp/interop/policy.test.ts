@@ -1,14 +1,11 @@
 /** What operators ask of sessions beyond filters, with BIRD (AS 65002) and FRR (65003) as eBGP peers of ours (65001). */
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { systemClock, TcpDriver } from '../../../bgp/io/tcp-driver.ts';
 import type { NeighborSettings, PrefixLimit } from '../../../bgp/settings.ts';
-import { Speaker } from '../../../bgp/speaker.ts';
+import type { Speaker } from '../../../bgp/speaker.ts';
 import { eventually } from '../../kit/eventually.ts';
-import { connectNamespaces, TestNamespace } from '../../kit/netns.ts';
-import { Capture } from '../kit/capture.ts';
 import { Bird, Frr } from '../kit/daemons.ts';
-import { enterNamespace } from '../kit/enter-namespace.ts';
+import { SpeakerLab } from '../kit/speaker-lab.ts';
 import { neighbor, originated, settings } from '../kit/speakers.ts';
 
 const we = '10.99.0.1';
@@ -18,13 +15,11 @@ const fromUs = '10.10.0.0/24';
 const fromBird = ['10.20.0.0/24', '10.20.1.0/24', '10.20.2.0/24'];
 const fromFrr = ['10.30.0.0/24', '10.30.1.0/24', '10.30.2.0/24'];
 
-const ours = new TestNamespace();
-const theirs = new TestNamespace();
-const bird = new Bird(theirs.name);
-const frr = new Frr(theirs.name);
-let capture: Capture;
+const lab = new SpeakerLab();
+const theirs = lab.neighbor();
+const bird = lab.use(new Bird(theirs.name));
+const frr = lab.use(new Frr(theirs.name));
 let speaker: Speaker;
-let leave: (() => void) | undefined;
 
 /** @param ourAs as BIRD knows us; @param session more of the protocol; @param exports of its export filter */
 function birdConfiguration({ ourAs = 65001, session = '', channel = '', exports = '' } = {}): string {
@@ -70,57 +65,28 @@ function settingsOf(ofBird: Partial<NeighborSettings>, ofFrr: Partial<NeighborSe
 }
 
 beforeAll(async () => {
-  connectNamespaces(ours, 'eth0', theirs, 'eth0');
-  ours.ip(`addr add ${we}/24 dev eth0`);
-  for (const address of [birdAddress, frrAddress]) theirs.ip(`addr add ${address}/24 dev eth0`);
-  leave = enterNamespace(ours.path);
-  capture = new Capture(ours.name);
-  await Promise.all([
-    capture.started(),
-    bird.start(birdConfiguration()),
-    frr.start(frrConfiguration, undefined, '-l', frrAddress),
-  ]);
-  speaker = new Speaker({
-    settings: settingsOf({}, {}),
-    driver: new TcpDriver({ listenAddresses: [we] }),
-    clock: systemClock,
-    restarting: false,
-    forwardingPreserved: false,
-  });
-  await speaker.start();
+  lab.home.addAddresses('eth0', `${we}/24`);
+  theirs.addAddresses('eth0', `${birdAddress}/24`, `${frrAddress}/24`);
+  await lab.enter();
+  await Promise.all([bird.start(birdConfiguration()), frr.start(frrConfiguration, undefined, '-l', frrAddress)]);
+  speaker = await lab.startSpeaker(settingsOf({}, {}), { listenAddresses: [we] });
 });
 
 beforeEach(({ onTestFailed }) => {
   onTestFailed(() => console.error(`what FRR said last:\n${frr.log.slice(-2000)}\n${JSON.stringify(speaker.peers())}`));
 });
 
-afterAll(async () => {
-  await speaker?.stop('shutdown');
-  await bird.stop();
-  await frr.stop();
-  await capture?.end();
-  capture?.remove();
-  leave?.();
-  ours.remove();
-  theirs.remove();
-});
+afterAll(() => lab.remove());
 
-function peer(name: string) {
-  return speaker.peers().find((entry) => entry.name === name)!;
-}
+const peer = (name: string) => lab.peer(name);
+const prefixesFrom = (name: string) => lab.prefixesFrom(name);
 
 /** Settings of the two, and sessions that are up and have told everything. */
 async function between(ofBird: Partial<NeighborSettings>, ofFrr: Partial<NeighborSettings>): Promise<void> {
   speaker.configure(settingsOf(ofBird, ofFrr));
-  await eventually(() => expect(speaker.peers().map(({ state }) => state)).toEqual(['established', 'established']), {
-    reason: 'both sessions are up',
-  });
+  await lab.established();
   await eventually(() => expect(prefixesFrom('bird')).toHaveLength(3), { reason: 'the routes of BIRD' });
   await eventually(() => expect(prefixesFrom('frr')).toHaveLength(3), { reason: 'the routes of FRR' });
-}
-
-function prefixesFrom(name: string): string[] {
-  return [...speaker.routes({ peer: name })].map(({ prefix }) => prefix).sort();
 }
 
 const atBird = (prefix: string) => bird.show(`route ${prefix} all protocol godwit`);
@@ -344,6 +310,6 @@ describe('AS numbers in paths', () => {
 });
 
 test('tshark finds no malformed packet in all this', async () => {
-  await capture.end();
-  expect(capture.problems()).toEqual([]);
+  await lab.capture.end();
+  expect(lab.capture.problems()).toEqual([]);
 });

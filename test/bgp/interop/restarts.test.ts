@@ -1,17 +1,13 @@
 /** Restarts of every kind with BIRD and FRR, both ways: long-lived ones, NOTIFICATIONs with the N bit, refreshes with markers. */
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { systemClock, TcpDriver } from '../../../bgp/io/tcp-driver.ts';
 import type { NeighborSettings, SpeakerSettings } from '../../../bgp/settings.ts';
 import type { Peer } from '../../../bgp/session/peer.ts';
-import { Speaker } from '../../../bgp/speaker.ts';
-import type { PeerStatus, RouteStatus } from '../../../bgp/status.ts';
 import { encodeMessage } from '../../../bgp/wire/message.ts';
 import { eventually } from '../../kit/eventually.ts';
-import { connectNamespaces, TestNamespace } from '../../kit/netns.ts';
-import { Capture } from '../kit/capture.ts';
+import { missedWhile } from '../../kit/missed-while.ts';
 import { Bird, Frr } from '../kit/daemons.ts';
-import { enterNamespace } from '../kit/enter-namespace.ts';
+import { SpeakerLab } from '../kit/speaker-lab.ts';
 import { neighbor, originated, settings } from '../kit/speakers.ts';
 import { announce } from '../rib/kit.ts';
 
@@ -23,15 +19,11 @@ const ofBird = '10.20.0.0/24';
 const ofFrr = '10.30.0.0/24';
 const stale = '65535:6';
 
-const ours = new TestNamespace();
-const theirs = new TestNamespace();
+const lab = new SpeakerLab();
+const theirs = lab.neighbor();
 /** Beside us: FRR takes no next hop that is an address of its own host. */
-const bird = new Bird(ours.name);
-const frr = new Frr(theirs.name);
-let capture: Capture;
-let running: Speaker | undefined;
-let leave: (() => void) | undefined;
-const events: string[] = [];
+const bird = lab.use(new Bird(lab.home.name));
+const frr = lab.use(new Frr(theirs.name));
 
 /** The restart time is 3 s everywhere, the long-lived stale time a minute. */
 const birdConfiguration = `
@@ -86,35 +78,9 @@ function ourSettings(toFrr: Partial<NeighborSettings> = {}): SpeakerSettings {
   });
 }
 
-async function startSpeaker(restarting: boolean): Promise<void> {
-  running = new Speaker({
-    settings: ourSettings(),
-    driver: new TcpDriver({ listenAddresses: [we] }),
-    clock: systemClock,
-    restarting,
-    forwardingPreserved: restarting,
-    onEvent: (event) => events.push(event.kind),
-  });
-  await running.start();
-}
-
-function speaker(): Speaker {
-  if (running === undefined) throw new Error('the speaker does not run');
-  return running;
-}
-
-function peer(name: 'bird' | 'frr'): PeerStatus {
-  const found = speaker()
-    .peers()
-    .find((entry) => entry.name === name);
-  if (found === undefined) throw new Error(`no peer ${name}`);
-  return found;
-}
-
-function route(name: 'bird' | 'frr', prefix: string): RouteStatus | undefined {
-  return [...speaker().routes({ peer: name, prefix })][0];
-}
-
+const startSpeaker = (restarting: boolean) => lab.startSpeaker(ourSettings(), { restarting, listenAddresses: [we] });
+const peer = (name: 'bird' | 'frr') => lab.peer(name);
+const route = (name: 'bird' | 'frr', prefix: string) => lab.routeFrom(name, prefix);
 const atFrr = (prefix: string) => frr.route(prefix);
 const atBird = (prefix: string) => bird.route(prefix, 'master4');
 
@@ -132,33 +98,11 @@ async function allUp(): Promise<void> {
   });
 }
 
-/** Which of the questions was ever answered with no, while the work went on. */
-async function missedWhile(questions: Record<string, () => boolean>, work: () => Promise<void>): Promise<string[]> {
-  const missed = new Set<string>();
-  const look = () => {
-    for (const [name, isThere] of Object.entries(questions)) if (!isThere()) missed.add(name);
-  };
-  const watch = setInterval(look, 100);
-  try {
-    await work();
-  } finally {
-    clearInterval(watch);
-  }
-  look();
-  return [...missed];
-}
-
 beforeAll(async () => {
-  connectNamespaces(ours, 'eth0', theirs, 'eth0');
-  for (const address of [we, birdAddress]) ours.ip(`addr add ${address}/24 dev eth0`);
-  theirs.ip(`addr add ${frrAddress}/24 dev eth0`);
-  leave = enterNamespace(ours.path);
-  capture = new Capture(ours.name);
-  await Promise.all([
-    capture.started(),
-    bird.start(birdConfiguration),
-    frr.start(frrConfiguration, undefined, '-l', frrAddress),
-  ]);
+  lab.home.addAddresses('eth0', `${we}/24`, `${birdAddress}/24`);
+  theirs.addAddresses('eth0', `${frrAddress}/24`);
+  await lab.enter();
+  await Promise.all([bird.start(birdConfiguration), frr.start(frrConfiguration, undefined, '-l', frrAddress)]);
   await startSpeaker(false);
 });
 
@@ -166,16 +110,7 @@ beforeEach(({ onTestFailed }) => {
   onTestFailed(() => console.error(`BIRD:\n${bird.log.slice(-2000)}\nFRR:\n${frr.log.slice(-3000)}`));
 });
 
-afterAll(async () => {
-  await running?.stop('shutdown');
-  await bird.stop();
-  await frr.stop();
-  await capture?.end();
-  capture?.remove();
-  leave?.();
-  ours.remove();
-  theirs.remove();
-});
+afterAll(() => lab.remove());
 
 test('RFC 9494 §3.1, RFC 8538 §2: what BIRD and FRR offer', async () => {
   await allUp();
@@ -196,7 +131,7 @@ test('RFC 9494 §3.1, RFC 8538 §2: what BIRD and FRR offer', async () => {
 
 describe('RFC 7313', () => {
   const bogus = '10.66.0.0/24';
-  const insideOf = (name: string): Peer => Reflect.get(speaker(), 'peersByName').get(name);
+  const insideOf = (name: string): Peer => Reflect.get(lab.speaker, 'peersByName').get(name);
 
   test.each([
     ['bird', ofBird, birdAddress],
@@ -206,10 +141,10 @@ describe('RFC 7313', () => {
     async (name, prefix, nextHop) => {
       await allUp();
       // As if its withdrawal had been lost.
-      Reflect.get(speaker(), 'rib').receiveUpdate(insideOf(name).ribId, announce([bogus], { nextHop }));
+      Reflect.get(lab.speaker, 'rib').receiveUpdate(insideOf(name).ribId, announce([bogus], { nextHop }));
       expect(route(name, bogus)?.stale).toBe(false);
       const missed = await missedWhile({ [prefix]: () => route(name, prefix) !== undefined }, async () => {
-        speaker().peerAction(name, 'refreshIn');
+        lab.speaker.peerAction(name, 'refreshIn');
         await eventually(() => route(name, bogus) === undefined, { reason: 'EoRR' });
         expect(route(name, prefix)?.stale).toBe(false);
       });
@@ -222,7 +157,7 @@ describe('RFC 7313', () => {
     ['frr', atFrr, () => frr.command(`clear bgp ipv4 unicast ${we} in`)],
   ])('we tell ours to %s, asked or not: what it should not have is gone', async (name, at, ask) => {
     await allUp();
-    for (const begin of [ask, () => speaker().peerAction(name, 'refreshOut')]) {
+    for (const begin of [ask, () => lab.speaker.peerAction(name, 'refreshOut')]) {
       insideOf(name).sendUpdates(
         [encodeMessage(2, announce([bogus], { nextHop: we, localPref: 100 }))],
         performance.now(),
@@ -274,12 +209,11 @@ test('RFC 9494: we are gone for longer than the restart time; both keep our rout
   await allUp();
   const questions = { bird: () => atBird(own).includes(own), frr: () => atFrr(own).includes(own) };
   const missed = await missedWhile(questions, async () => {
-    await speaker().stop('restart');
+    await lab.stopSpeaker('restart');
     await eventually(() => /\(65535, ?6\)/.test(atBird(own)), { reason: 'BIRD: the restart time is over' });
     await eventually(() => /llgr-stale/.test(atFrr(own)), { reason: 'FRR: the restart time is over' });
-    events.length = 0;
     await startSpeaker(true);
-    await eventually(() => events.includes('restartComplete'), { reason: 'the restart is complete' });
+    await eventually(() => lab.count('restartComplete') === 1, { reason: 'the restart is complete' });
     await allUp();
     await eventually(() => !/\(65535, ?6\)/.test(atBird(own)), { reason: 'BIRD has it fresh' });
     await eventually(() => !/llgr-stale/.test(atFrr(own)), { reason: 'FRR has it fresh' });
@@ -293,7 +227,7 @@ describe('RFC 8538 with FRR', () => {
     const questions = { here: () => route('frr', ofFrr) !== undefined, there: () => atFrr(own).includes(own) };
     const { flaps } = peer('frr').counters;
     const missed = await missedWhile(questions, async () => {
-      speaker().configure(ourSettings({ holdTimeSeconds: 12 }));
+      lab.speaker.configure(ourSettings({ holdTimeSeconds: 12 }));
       await eventually(() => peer('frr').counters.flaps > flaps, { reason: 'the session ends' });
       await allUp();
     });
@@ -302,7 +236,7 @@ describe('RFC 8538 with FRR', () => {
 
   test('a shutdown of ours is a Hard Reset: it keeps nothing', async () => {
     await allUp();
-    speaker().peerAction('frr', 'disable', 'new cables');
+    lab.speaker.peerAction('frr', 'disable', 'new cables');
     expect(peer('frr').lastNotification).toBe(
       'cease: hard reset (6/9) with cease: administrative shutdown (6/2), sent: new cables',
     );
@@ -310,7 +244,7 @@ describe('RFC 8538 with FRR', () => {
     await eventually(() => /[Hh]ard [Rr]eset/.test(frr.log + frr.show(`bgp neighbors ${we}`)), {
       reason: 'it says so',
     });
-    speaker().peerAction('frr', 'enable');
+    lab.speaker.peerAction('frr', 'enable');
     await allUp();
   });
 
@@ -331,17 +265,17 @@ describe('RFC 8538 with FRR', () => {
     await allUp();
     frr.command(`clear bgp ${we}`);
     const wanted = 'cease: hard reset (6/9) with cease: administrative reset (6/4), received';
-    const down = events.length;
-    await eventually(() => events.slice(down).includes('peerDown') || peer('frr').lastNotification === wanted, {
+    const downs = lab.count('peerDown');
+    await eventually(() => lab.count('peerDown') > downs || peer('frr').lastNotification === wanted, {
       reason: 'the session ends',
     });
     await allUp();
-    await capture.end();
-    const carried = capture.find(`ip.src == ${frrAddress} && bgp.type == 3`, 'tcp.payload');
+    await lab.capture.end();
+    const carried = lab.capture.find(`ip.src == ${frrAddress} && bgp.type == 3`, 'tcp.payload');
     expect(carried.some((payload) => payload.includes('06090604'))).toBe(true);
   });
 });
 
 test('tshark finds no malformed packet in all this', () => {
-  expect(capture.problems()).toEqual([]);
+  expect(lab.capture.problems()).toEqual([]);
 });

@@ -2,6 +2,7 @@
 
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { eventually } from '../../kit/eventually.ts';
+import { missedWhile } from '../../kit/missed-while.ts';
 import { addresses, externalAs, InteropLab, ourAs, prefixes } from '../kit/interop-lab.ts';
 import type { InteropLabOptions } from '../kit/interop-lab.ts';
 import type { Subject } from '../kit/subject.ts';
@@ -16,7 +17,8 @@ export function tellRouterStories(
 
   beforeAll(async () => {
     lab = new InteropLab(options);
-    daemon = make(lab);
+    daemon = lab.use(make(lab));
+    await lab.enter();
     await Promise.all([daemon.start(), lab.start()]);
     await lab.established();
   });
@@ -25,10 +27,7 @@ export function tellRouterStories(
     onTestFailed(() => console.error(`what the daemon said last:\n${daemon.log.slice(-4000)}`));
   });
 
-  afterAll(async () => {
-    await daemon?.stop();
-    await lab?.remove();
-  });
+  afterAll(() => lab?.remove());
 
   test('one session carries both families both ways, with 4-octet AS numbers', async () => {
     await eventually(() => expect(lab.fromDaemon()).toEqual(prefixes.daemon), { reason: 'its routes' });
@@ -102,31 +101,30 @@ export function tellRouterStories(
     await eventually(() => expect(lab.fromDaemon()).toEqual(daemon.restart === undefined ? [] : stale), {
       reason: 'its routes are stale, or gone',
     });
-    const lost = new Set<string>();
-    const watch = setInterval(() => {
-      for (const prefix of prefixes.daemon) if (lab.route(prefix) === undefined) lost.add(prefix);
-    }, 5);
-    if (daemon.restart === undefined) await daemon.start();
-    else await daemon.restart();
-    await eventually(() => expect(lab.fromDaemon()).toEqual(prefixes.daemon), { reason: 'its fresh routes' });
-    clearInterval(watch);
-    expect([...lost]).toEqual(daemon.restart === undefined ? prefixes.daemon : []);
+    const here = prefixes.daemon.map((prefix) => [prefix, () => lab.route(prefix) !== undefined]);
+    const missed = await missedWhile(
+      Object.fromEntries(here),
+      async () => {
+        await (daemon.restart?.() ?? daemon.start());
+        await eventually(() => expect(lab.fromDaemon()).toEqual(prefixes.daemon), { reason: 'its fresh routes' });
+      },
+      { everyMilliseconds: 5 },
+    );
+    expect(missed).toEqual(daemon.restart === undefined ? prefixes.daemon : []);
     expect(lab.peer().counters.flaps).toBe(flaps + 1);
   });
 
   test('RFC 4724: we restart; a helper keeps our routes all the time, and hears End-of-RIB', async () => {
     const held = () => prefixes.we.filter((prefix) => daemon.route(prefix).includes(prefix));
     await eventually(() => expect(held()).toEqual(prefixes.we), { reason: 'our routes are there' });
-    await lab.speaker.stop('restart');
-    const lost = new Set<string>();
-    const look = () => prefixes.we.filter((prefix) => !held().includes(prefix)).forEach((prefix) => lost.add(prefix));
-    const watch = setInterval(look, 100);
-    await lab.startSpeaker(true);
-    await eventually(() => lab.events.includes('restartComplete'), { reason: 'the restart is complete' });
-    await eventually(() => lab.peer().families.every(({ endOfRibSent }) => endOfRibSent), { reason: 'End-of-RIB' });
-    clearInterval(watch);
-    look();
-    if (daemon.helps) expect([...lost]).toEqual([]);
+    await lab.stopSpeaker('restart');
+    const there = prefixes.we.map((prefix) => [prefix, () => daemon.route(prefix).includes(prefix)]);
+    const missed = await missedWhile(Object.fromEntries(there), async () => {
+      await lab.startOurs({ restarting: true });
+      await eventually(() => lab.count('restartComplete') === 1, { reason: 'the restart is complete' });
+      await eventually(() => lab.peer().families.every(({ endOfRibSent }) => endOfRibSent), { reason: 'End-of-RIB' });
+    });
+    if (daemon.helps) expect(missed).toEqual([]);
     await eventually(() => expect(held()).toEqual(prefixes.we), { reason: 'our routes are there after it' });
     expect(lab.fromDaemon()).toEqual(prefixes.daemon);
   });

@@ -1,29 +1,20 @@
+import { systemClock } from '../../../bgp/io/tcp-driver.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { systemClock, TcpDriver } from '../../../bgp/io/tcp-driver.ts';
 import type { BfdSettings, NeighborSettings, SpeakerSettings } from '../../../bgp/settings.ts';
-import { Speaker } from '../../../bgp/speaker.ts';
-import type { PeerStatus } from '../../../bgp/status.ts';
 import { eventually } from '../../kit/eventually.ts';
-import { connectNamespaces, TestNamespace } from '../../kit/netns.ts';
-import { Capture } from '../kit/capture.ts';
 import { Bird, Frr } from '../kit/daemons.ts';
-import { enterNamespace } from '../kit/enter-namespace.ts';
+import { SpeakerLab } from '../kit/speaker-lab.ts';
 import { neighbor, originated, settings } from '../kit/speakers.ts';
 
 /** Three hosts in a row: BIRD (10.98.1.2), we (10.98.1.1 and 10.98.2.1), FRR (10.98.2.2). fd98:1:: alike on BIRD's link. */
 const toBird = { we: '10.98.1.1', peer: '10.98.1.2', peer6: 'fd98:1::2', we6: 'fd98:1::1' };
 const toFrr = { we: '10.98.2.1', peer: '10.98.2.2' };
 
-const home = new TestNamespace();
-const birdNamespace = new TestNamespace();
-const frrNamespace = new TestNamespace();
-const bird = new Bird(birdNamespace.name);
-const frr = new Frr(frrNamespace.name);
-let capture: Capture;
-let leave: (() => void) | undefined;
-let speaker: Speaker | undefined;
-/** `NAME kind` with the time of the system's clock. */
-const events: { readonly text: string; readonly at: number; readonly reason: string | undefined }[] = [];
+const lab = new SpeakerLab();
+const birdNamespace = lab.neighbor('eth0');
+const frrNamespace = lab.neighbor('eth1', 'eth0');
+const bird = lab.use(new Bird(birdNamespace.name));
+const frr = lab.use(new Frr(frrNamespace.name));
 
 const birdConfiguration = `
 router id ${toBird.peer};
@@ -98,57 +89,21 @@ function ours(changes: Partial<BfdSettings> = {}): SpeakerSettings {
 }
 
 beforeAll(async () => {
-  connectNamespaces(home, 'eth0', birdNamespace, 'eth0');
-  connectNamespaces(home, 'eth1', frrNamespace, 'eth0');
-  home.ip(`addr add ${toBird.we}/24 dev eth0`);
-  home.ip(`-6 addr add ${toBird.we6}/64 dev eth0 nodad`);
-  home.ip(`addr add ${toFrr.we}/24 dev eth1`);
-  birdNamespace.ip(`addr add ${toBird.peer}/24 dev eth0`);
-  birdNamespace.ip(`-6 addr add ${toBird.peer6}/64 dev eth0 nodad`);
-  frrNamespace.ip(`addr add ${toFrr.peer}/24 dev eth0`);
+  lab.home.addAddresses('eth0', `${toBird.we}/24`, `${toBird.we6}/64`);
+  lab.home.addAddresses('eth1', `${toFrr.we}/24`);
+  birdNamespace.addAddresses('eth0', `${toBird.peer}/24`, `${toBird.peer6}/64`);
+  frrNamespace.addAddresses('eth0', `${toFrr.peer}/24`);
   frrNamespace.ip('route add blackhole 10.30.0.0/24');
-  leave = enterNamespace(home.path);
-  capture = new Capture(home.name);
-  await capture.started();
+  await lab.enter();
   await bird.start(birdConfiguration);
   await frr.start(frrConfiguration, bfddConfiguration);
-  speaker = new Speaker({
-    settings: ours(),
-    driver: new TcpDriver(),
-    clock: systemClock,
-    restarting: false,
-    forwardingPreserved: false,
-    onEvent: (event) => {
-      const text = 'peer' in event ? `${event.peer} ${event.kind}` : event.kind;
-      events.push({ text, at: systemClock.now(), reason: event.kind === 'peerDown' ? event.reason : undefined });
-    },
-  });
-  await speaker.start();
+  await lab.startSpeaker(ours());
 });
 
-afterAll(async () => {
-  bird.freeze(false);
-  await speaker?.stop('shutdown');
-  await bird.stop();
-  await frr.stop();
-  await capture?.end();
-  capture?.remove();
-  leave?.();
-  for (const namespace of [home, birdNamespace, frrNamespace]) namespace.remove();
-});
+afterAll(() => lab.remove());
 
-function running(): Speaker {
-  if (speaker === undefined) throw new Error('the speaker was not started');
-  return speaker;
-}
-
-function peer(name: string): PeerStatus {
-  const found = running()
-    .peers()
-    .find((entry) => entry.name === name);
-  if (found === undefined) throw new Error(`no peer ${name}`);
-  return found;
-}
+const peer = (name: string) => lab.peer(name);
+const routesFrom = (name: string) => lab.prefixesFrom(name);
 
 async function allUp(...names: string[]): Promise<void> {
   for (const name of names) {
@@ -158,20 +113,16 @@ async function allUp(...names: string[]): Promise<void> {
   }
 }
 
-/** When the event came last, on the system's clock. */
-function timeOf(text: string): number {
-  const found = events.findLast((event) => event.text === text);
-  if (found === undefined) throw new Error(`no ${text} yet`);
+/** When its session ended last, on the system's clock. */
+function timeOfLoss(name: string): number {
+  const found = lab.events.findLast((event) => event.kind === 'peerDown' && event.peer === name);
+  if (found === undefined) throw new Error(`${name} was never lost`);
   return found.at;
-}
-
-function routesFrom(name: string): string[] {
-  return [...running().routes({ peer: name })].map(({ prefix, stale }) => prefix + (stale ? ' stale' : ''));
 }
 
 /** Sessions that have ended, and why. */
 function downs(): string[] {
-  return events.flatMap(({ text, reason }) => (reason === undefined ? [] : [`${text}: ${reason}`]));
+  return lab.events.flatMap((event) => (event.kind === 'peerDown' ? [`${event.peer}: ${event.reason}`] : []));
 }
 
 test('RFC 5880 §6.8.2: BIRD (single hop, multihop over IPv6) and FRR come up; each side takes the slower of both wishes', async () => {
@@ -189,7 +140,7 @@ test('RFC 5880 §6.8.2: BIRD (single hop, multihop over IPv6) and FRR come up; e
   await eventually(() => birdSession(toBird.we6).includes('0.120 1.800'), { reason: "BIRD's poll sequence is over" });
   await eventually(() => frr.bfdPeer(toFrr.we)['remote-transmit-interval'] === 100, { reason: 'FRR knows our wish' });
   expect(frr.bfdPeer(toFrr.we)).toMatchObject({ status: 'up', 'remote-detect-multiplier': 12, multihop: false });
-  expect(Object.values(running().bfdDiscards())).toEqual(Object.values(running().bfdDiscards()).map(() => 0));
+  expect(Object.values(lab.speaker.bfdDiscards())).toEqual(Object.values(lab.speaker.bfdDiscards()).map(() => 0));
 });
 
 function birdSession(address: string): string {
@@ -203,20 +154,16 @@ function birdSession(address: string): string {
 
 test('RFC 5880 §6.8.3: new timers come into force by a poll sequence, and no session notices', async () => {
   const before = downs();
-  running().configure(ours({ minimumTransmitMilliseconds: 400, minimumReceiveMilliseconds: 300 }));
+  lab.speaker.configure(ours({ minimumTransmitMilliseconds: 400, minimumReceiveMilliseconds: 300 }));
   await eventually(() => birdSession(toBird.we).includes('0.300 4.800'), { reason: 'BIRD has taken them over' });
   await eventually(() => frr.bfdPeer(toFrr.we)['remote-receive-interval'] === 300, { reason: 'FRR has' });
   await eventually(() => peer('bird4').bfd?.transmitIntervalMilliseconds === 400, { reason: 'the poll is answered' });
   expect(peer('bird4').bfd?.detectionTimeMilliseconds).toBe(10 * 300);
   expect(peer('frr').bfd).toMatchObject({ transmitIntervalMilliseconds: 400, detectionTimeMilliseconds: 9 * 300 });
-  running().configure(ours());
+  lab.speaker.configure(ours());
   await eventually(() => birdSession(toBird.we).includes('0.120 1.800'), { reason: 'and back' });
   await eventually(() => peer('frr').bfd?.detectionTimeMilliseconds === 1620, { reason: 'and back' });
-  expect(
-    running()
-      .peers()
-      .map(({ bfd }) => bfd?.state),
-  ).toEqual(['up', 'up', 'up']);
+  expect(lab.speaker.peers().map(({ bfd }) => bfd?.state)).toEqual(['up', 'up', 'up']);
   expect(downs()).toEqual(before);
 });
 
@@ -243,7 +190,7 @@ test('a peer that is frozen: its BGP sessions end within the detection time, and
   expect(peer('bird4').gracefulRestart).toBe('none');
   await eventually(() => routesFrom('bird4').length === 0, { reason: 'its routes are gone' });
   // 1.2 s by agreement; the hold time would be 180 s.
-  for (const name of ['bird4', 'bird6']) expect(timeOf(`${name} peerDown`) - at).toBeLessThan(10_000);
+  for (const name of ['bird4', 'bird6']) expect(timeOfLoss(name) - at).toBeLessThan(10_000);
   bird.freeze(false);
   await allUp('bird4', 'bird6');
 });
@@ -255,7 +202,7 @@ test('a cut link: the same with FRR, and back again', async () => {
   await eventually(() => peer('frr').state !== 'established', { reason: 'the session is down' });
   // RFC 8538: FRR knows the N bit, BIRD does not.
   expect(peer('frr').lastNotification).toBe('cease: hard reset (6/9) with cease: BFD down (6/10), sent');
-  expect(timeOf('frr peerDown') - at).toBeLessThan(10_000);
+  expect(timeOfLoss('frr') - at).toBeLessThan(10_000);
   frrNamespace.ip('link set eth0 up');
   frrNamespace.ip('route replace blackhole 10.30.0.0/24');
   await allUp('frr');
@@ -280,8 +227,7 @@ test('RFC 5882 §4.3.2: we restart; AdminDown comes after the end of the connect
   await eventually(() => atFrr() && atBird() && peer('frr').families[0].endOfRibReceived, {
     reason: 'our route is there',
   });
-  await speaker?.stop('restart');
-  speaker = undefined;
+  await lab.stopSpeaker('restart');
   await eventually(() => frr.bfdPeer(toFrr.we).status === 'down', { reason: 'FRR hears AdminDown' });
   await eventually(() => birdSession(toBird.we).includes(' Down '), { reason: 'BIRD hears AdminDown' });
   expect([frr.bfdPeer(toFrr.we)['remote-diagnostic'], atFrr(), atBird()]).toEqual([
@@ -292,9 +238,9 @@ test('RFC 5882 §4.3.2: we restart; AdminDown comes after the end of the connect
 });
 
 test('tshark finds no malformed packet, and BFD of both kinds and all states', async () => {
-  await capture.end();
-  expect(capture.problems()).toEqual([]);
-  const seen = capture.find('bfd', 'ip.src', 'ipv6.src', 'udp.dstport', 'bfd.sta').map((line) => line.split('\t'));
+  await lab.capture.end();
+  expect(lab.capture.problems()).toEqual([]);
+  const seen = lab.capture.find('bfd', 'ip.src', 'ipv6.src', 'udp.dstport', 'bfd.sta').map((line) => line.split('\t'));
   const from = (source: string) => seen.filter(([v4, v6]) => v4 === source || v6 === source);
   expect(new Set(from(toBird.we).map(([, , port]) => port))).toEqual(new Set(['3784']));
   expect(new Set(from(toBird.we6).map(([, , port]) => port))).toEqual(new Set(['4784']));

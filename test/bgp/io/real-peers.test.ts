@@ -1,13 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Family } from '../../../bgp/ip.ts';
-import { systemClock, TcpDriver } from '../../../bgp/io/tcp-driver.ts';
 import type { NeighborSettings } from '../../../bgp/settings.ts';
-import { Speaker } from '../../../bgp/speaker.ts';
 import { eventually } from '../../kit/eventually.ts';
-import { connectNamespaces, TestNamespace } from '../../kit/netns.ts';
-import { Capture } from '../kit/capture.ts';
+import { missedWhile } from '../../kit/missed-while.ts';
 import { Bird, Frr } from '../kit/daemons.ts';
-import { enterNamespace } from '../kit/enter-namespace.ts';
+import { SpeakerLab } from '../kit/speaker-lab.ts';
 import { neighbor, originated, settings } from '../kit/speakers.ts';
 
 /** We and BIRD are on one host (10.99.0.1 and .2), FRR is on its neighbour (.3); fd99::/64 alike. */
@@ -15,14 +12,10 @@ const we = '10.99.0.1';
 const birdAddress = '10.99.0.2';
 const frrAddress = '10.99.0.3';
 
-const namespace = new TestNamespace();
-const neighbourNamespace = new TestNamespace();
-const bird = new Bird();
-const frr = new Frr(neighbourNamespace.name);
-let capture: Capture;
-let leave: (() => void) | undefined;
-let speaker: Speaker | undefined;
-const events: string[] = [];
+const lab = new SpeakerLab();
+const neighbourNamespace = lab.neighbor();
+const bird = lab.use(new Bird(lab.home.name));
+const frr = lab.use(new Frr(neighbourNamespace.name));
 
 const both: Partial<NeighborSettings> = {
   families: ['ipv4', 'ipv6'],
@@ -66,67 +59,29 @@ router bgp 65001
 `;
 
 beforeAll(async () => {
-  connectNamespaces(namespace, 'eth0', neighbourNamespace, 'eth0');
-  for (const host of [1, 2]) {
-    namespace.ip(`addr add 10.99.0.${host}/24 dev eth0`);
-    namespace.ip(`-6 addr add fd99::${host}/64 dev eth0 nodad`);
-  }
-  neighbourNamespace.ip(`addr add ${frrAddress}/24 dev eth0`);
-  neighbourNamespace.ip('-6 addr add fd99::3/64 dev eth0 nodad');
+  lab.home.addAddresses('eth0', `${we}/24`, 'fd99::1/64', `${birdAddress}/24`, 'fd99::2/64');
+  neighbourNamespace.addAddresses('eth0', `${frrAddress}/24`, 'fd99::3/64');
   neighbourNamespace.ip('route add blackhole 10.30.0.0/24');
   neighbourNamespace.ip('-6 route add blackhole fd30::/64');
-  leave = enterNamespace(namespace.path);
-  capture = new Capture(namespace.name);
-  await capture.started();
+  await lab.enter();
   await bird.start(birdConfiguration(65002));
   await frr.start(frrConfiguration);
-  speaker = await startSpeaker(false);
+  await startSpeaker(false);
 });
 
-afterAll(async () => {
-  await speaker?.stop('shutdown');
-  await bird.stop();
-  await frr.stop();
-  await capture?.end();
-  capture?.remove();
-  leave?.();
-  namespace.remove();
-  neighbourNamespace.remove();
-});
+afterAll(() => lab.remove());
 
-async function startSpeaker(restarting: boolean): Promise<Speaker> {
+async function startSpeaker(restarting: boolean): Promise<void> {
   const neighbors = [
     neighbor(birdAddress, 65002, { ...both, name: 'bird', ttl: 64 }),
     neighbor(frrAddress, 65001, { ...both, name: 'frr' }),
   ];
-  const started = new Speaker({
-    settings: settings(we, 65001, neighbors, { originated: originated('10.10.0.0/24', 'fd10::/64') }),
-    driver: new TcpDriver({ listenAddresses: [we] }),
-    clock: systemClock,
-    restarting,
-    forwardingPreserved: restarting,
-    onEvent: (event) => events.push(event.kind),
-  });
-  await started.start();
-  return started;
+  const ours = settings(we, 65001, neighbors, { originated: originated('10.10.0.0/24', 'fd10::/64') });
+  await lab.startSpeaker(ours, { restarting, listenAddresses: [we] });
 }
 
-function running(): Speaker {
-  if (speaker === undefined) throw new Error('the speaker was not started');
-  return speaker;
-}
-
-function peer(name: string) {
-  const found = running()
-    .peers()
-    .find((entry) => entry.name === name);
-  if (found === undefined) throw new Error(`no peer ${name}`);
-  return found;
-}
-
-function prefixesFrom(name: string, family: Family): string[] {
-  return [...running().routes({ family, peer: name })].map(({ prefix, stale }) => prefix + (stale ? ' stale' : ''));
-}
+const peer = (name: string) => lab.peer(name);
+const prefixesFrom = (name: string, family: Family) => lab.prefixesFrom(name, family);
 
 test('BIRD, eBGP: one session carries both families both ways', async () => {
   await eventually(() => prefixesFrom('bird', 'ipv4').length > 0 && prefixesFrom('bird', 'ipv6').length > 0, {
@@ -134,7 +89,7 @@ test('BIRD, eBGP: one session carries both families both ways', async () => {
   });
   expect(prefixesFrom('bird', 'ipv4')).toEqual(['10.20.0.0/24']);
   expect(prefixesFrom('bird', 'ipv6')).toEqual(['fd20::/64']);
-  const [route] = running().routes({ family: 'ipv6', peer: 'bird' });
+  const [route] = lab.speaker.routes({ family: 'ipv6', peer: 'bird' });
   expect(route).toMatchObject({ nextHop: 'fd99::2', asPath: '65002', peerRouterId: birdAddress });
   await eventually(() => bird.show('route all protocol godwit').includes('fd10::/64'), {
     reason: 'our routes at BIRD',
@@ -164,7 +119,7 @@ test('FRR, iBGP: one session carries both families both ways', async () => {
 
 test('RFC 2918: each side refreshes for the other', async () => {
   const before = peer('bird').counters;
-  running().peerAction('bird', 'refreshIn');
+  lab.speaker.peerAction('bird', 'refreshIn');
   await eventually(() => peer('bird').counters.updatesReceived > before.updatesReceived, { reason: 'BIRD sends anew' });
   bird.command('reload in godwit');
   await eventually(() => peer('bird').counters.updatesSent > before.updatesSent, { reason: 'we send anew' });
@@ -175,20 +130,16 @@ test('RFC 4724: BIRD is killed and comes back; its routes are kept all the time'
   await bird.kill();
   await eventually(() => peer('bird').gracefulRestart === 'peerRestarting', { reason: 'the loss is noticed' });
   expect(prefixesFrom('bird', 'ipv4')).toEqual(['10.20.0.0/24 stale']);
-  const lost: string[] = [];
-  const watch = setInterval(() => {
-    if (prefixesFrom('bird', 'ipv4').length === 0) lost.push('10.20.0.0/24');
-    if (prefixesFrom('bird', 'ipv6').length === 0) lost.push('fd20::/64');
-  }, 5);
-  await bird.start(birdConfiguration(65002), '-R');
-  await eventually(
-    () => prefixesFrom('bird', 'ipv4')[0] === '10.20.0.0/24' && prefixesFrom('bird', 'ipv6')[0] === 'fd20::/64',
-    {
-      reason: 'fresh routes from BIRD',
-    },
-  );
-  clearInterval(watch);
-  expect(lost).toEqual([]);
+  const questions = {
+    '10.20.0.0/24': () => prefixesFrom('bird', 'ipv4').length > 0,
+    'fd20::/64': () => prefixesFrom('bird', 'ipv6').length > 0,
+  };
+  const fresh = () => [...prefixesFrom('bird', 'ipv4'), ...prefixesFrom('bird', 'ipv6')];
+  const restarts = async () => {
+    await bird.start(birdConfiguration(65002), '-R');
+    await eventually(() => expect(fresh()).toEqual(['10.20.0.0/24', 'fd20::/64']), { reason: 'fresh routes' });
+  };
+  expect(await missedWhile(questions, restarts, { everyMilliseconds: 5 })).toEqual([]);
   expect(peer('bird')).toMatchObject({ state: 'established', counters: { flaps: 1 } });
 });
 
@@ -198,24 +149,17 @@ test('RFC 4724: we restart; BIRD and FRR keep our routes all the time, and the f
   await eventually(() => atBird() && atFrr() && bird.show('route protocol godwit').includes('fd10::/64'), {
     reason: 'our routes are with both',
   });
-  await speaker?.stop('restart');
+  await lab.stopSpeaker('restart');
   await eventually(() => !bird.show('protocols godwit').includes('Established'), { reason: 'BIRD notices' });
-  expect([atBird(), atFrr()]).toEqual([true, true]);
-  const lost: string[] = [];
-  const watch = setInterval(() => {
-    if (!atBird()) lost.push('BIRD');
-    if (!atFrr()) lost.push('FRR');
-  }, 100);
-  events.length = 0;
-  speaker = await startSpeaker(true);
-  await eventually(() => events.includes('restartComplete'), { reason: 'the restart is complete' });
-  expect(events.filter((kind) => kind === 'peerEstablished')).toHaveLength(2);
-  expect(prefixesFrom('bird', 'ipv4')).toEqual(['10.20.0.0/24']);
-  expect(prefixesFrom('frr', 'ipv6')).toEqual(['fd30::/64']);
-  await eventually(() => peer('bird').families.every(({ endOfRibSent }) => endOfRibSent), { reason: 'End-of-RIB' });
-  clearInterval(watch);
-  expect(lost).toEqual([]);
-  expect([atBird(), atFrr()]).toEqual([true, true]);
+  const missed = await missedWhile({ BIRD: atBird, FRR: atFrr }, async () => {
+    await startSpeaker(true);
+    await eventually(() => lab.count('restartComplete') === 1, { reason: 'the restart is complete' });
+    expect(lab.count('peerEstablished')).toBe(2);
+    expect(prefixesFrom('bird', 'ipv4')).toEqual(['10.20.0.0/24']);
+    expect(prefixesFrom('frr', 'ipv6')).toEqual(['fd30::/64']);
+    await eventually(() => peer('bird').families.every(({ endOfRibSent }) => endOfRibSent), { reason: 'End-of-RIB' });
+  });
+  expect(missed).toEqual([]);
 });
 
 test('RFC 4271 §6.2: a BIRD with the wrong AS is refused with 2/2, and told in words', async () => {
@@ -228,6 +172,6 @@ test('RFC 4271 §6.2: a BIRD with the wrong AS is refused with 2/2, and told in 
 });
 
 test('tshark finds no malformed packet in all this', async () => {
-  await capture.end();
-  expect(capture.problems()).toEqual([]);
+  await lab.capture.end();
+  expect(lab.capture.problems()).toEqual([]);
 });

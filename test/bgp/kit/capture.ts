@@ -62,7 +62,8 @@ export class Capture {
     return this.find(filter, 'frame.number', 'ip.src', 'bgp.type', '_ws.expert.message');
   }
 
-  remove(): void {
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end();
     rmSync(this.folder, { recursive: true, force: true });
   }
 

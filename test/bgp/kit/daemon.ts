@@ -44,6 +44,7 @@ export abstract class Daemon {
   }
 
   async stop(): Promise<void> {
+    this.freeze(false);
     for (const child of this.processes.splice(0).reverse()) await end(child, 'SIGTERM');
     rmSync(this.folder, { recursive: true, force: true });
   }

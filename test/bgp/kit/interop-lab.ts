@@ -7,15 +7,10 @@
  *      └────────────── iBGP, the daemon's client ── .5 BIRD  .6 └── .4 BIRD, eBGP, AS 4200000004
  */
 
-import { TcpDriver, systemClock } from '../../../bgp/io/tcp-driver.ts';
 import type { NeighborSettings } from '../../../bgp/settings.ts';
-import { Speaker } from '../../../bgp/speaker.ts';
 import type { PeerStatus, RouteStatus } from '../../../bgp/status.ts';
-import { eventually } from '../../kit/eventually.ts';
-import { connectNamespaces, TestNamespace } from '../../kit/netns.ts';
-import { Capture } from './capture.ts';
 import { Bird } from './daemons.ts';
-import { enterNamespace } from './enter-namespace.ts';
+import { SpeakerLab } from './speaker-lab.ts';
 import { neighbor, originated, settings } from './speakers.ts';
 
 export const addresses = {
@@ -82,37 +77,27 @@ export interface InteropLabOptions {
   readonly signed?: boolean;
 }
 
-export class InteropLab {
-  readonly ours = new TestNamespace();
-  readonly theirs = new TestNamespace();
-  readonly bird = new Bird();
-  readonly capture: Capture;
-  /** Kinds of events of the speaker that runs. */
-  readonly events: string[] = [];
+export class InteropLab extends SpeakerLab {
+  readonly theirs = this.neighbor();
+  readonly bird = this.use(new Bird(this.home.name));
   readonly signed: boolean;
-  private running: Speaker | undefined;
-  private readonly leave: () => void;
 
-  /** Puts the test process into our namespace. */
   constructor({ signed = true }: InteropLabOptions = {}) {
+    super();
     this.signed = signed;
-    connectNamespaces(this.ours, 'eth0', this.theirs, 'eth0');
     for (const [name, address] of Object.entries(addresses)) {
-      const namespace = name === 'daemon' ? this.theirs : this.ours;
-      namespace.ip(`addr add ${address}/24 dev eth0`);
-      namespace.ip(`-6 addr add fd99::${address.at(-1)}/64 dev eth0 nodad`);
+      const namespace = name === 'daemon' ? this.theirs : this.home;
+      namespace.addAddresses('eth0', `${address}/24`, `fd99::${address.at(-1)}/64`);
     }
-    this.leave = enterNamespace(this.ours.path);
-    this.capture = new Capture(this.ours.name);
   }
 
+  /** BIRD, then the speaker. */
   async start(): Promise<void> {
-    await this.capture.started();
     await this.bird.start(birdConfiguration);
-    await this.startSpeaker(false);
+    await this.startOurs({ restarting: false });
   }
 
-  async startSpeaker(restarting: boolean): Promise<void> {
+  async startOurs({ restarting }: { readonly restarting: boolean }): Promise<void> {
     const both: Partial<NeighborSettings> = {
       families: ['ipv4', 'ipv6'],
       localAddress: addresses.we,
@@ -131,35 +116,20 @@ export class InteropLab {
       neighbor(addresses.client, ourAs, { ...both, name: 'client', reflectorClient: true }),
       neighbor(addresses.external, externalAs, { ...both, name: 'external', localAddress: addresses.weToo, ttl: 64 }),
     ];
-    this.events.length = 0;
-    this.running = new Speaker({
-      settings: settings(addresses.we, ourAs, neighbors, {
-        clusterId: '1.1.1.1',
-        originated: originated(...prefixes.we),
-      }),
-      driver: new TcpDriver({ listenAddresses: [addresses.we, addresses.weToo] }),
-      clock: systemClock,
-      restarting,
-      forwardingPreserved: restarting,
-      onEvent: (event) => this.events.push(event.kind),
+    const ours = settings(addresses.we, ourAs, neighbors, {
+      clusterId: '1.1.1.1',
+      originated: originated(...prefixes.we),
     });
-    await this.running.start();
+    await this.startSpeaker(ours, { restarting, listenAddresses: [addresses.we, addresses.weToo] });
   }
 
-  get speaker(): Speaker {
-    if (this.running === undefined) throw new Error('the speaker was not started');
-    return this.running;
-  }
-
-  peer(name: 'daemon' | 'client' | 'external' = 'daemon'): PeerStatus {
-    const found = this.speaker.peers().find((entry) => entry.name === name);
-    if (found === undefined) throw new Error(`no peer ${name}`);
-    return found;
+  override peer(name = 'daemon'): PeerStatus {
+    return super.peer(name);
   }
 
   /** Our route for the prefix from the daemon. */
   route(prefix: string): RouteStatus | undefined {
-    return [...this.speaker.routes({ prefix, peer: 'daemon' })][0];
+    return this.routeFrom('daemon', prefix);
   }
 
   /** Which of the daemon's own prefixes we have from it; ` stale` where they are. */
@@ -173,23 +143,5 @@ export class InteropLab {
   /** What BIRD shows of the prefix at one of its places. */
   atBird(name: 'client' | 'external' | 'behind', prefix: string): string {
     return this.bird.route(prefix, `${name}${prefix.includes(':') ? 6 : 4}`);
-  }
-
-  async established(): Promise<void> {
-    const down = () => this.speaker.peers().filter(({ state }) => state !== 'established');
-    const inWords = () => down().map(({ name, state, lastError }) => `${name} is ${state}: ${lastError}`);
-    await eventually(() => down().length === 0 || Promise.reject(new Error(inWords().join('\n'))), {
-      reason: 'every session is up',
-    });
-  }
-
-  async remove(): Promise<void> {
-    await this.running?.stop('shutdown');
-    await this.bird.stop();
-    await this.capture.end();
-    this.capture.remove();
-    this.leave();
-    this.ours.remove();
-    this.theirs.remove();
   }
 }

@@ -15,6 +15,7 @@ import { OpenBgpdRouter } from '../../bgp/kit/routers/openbgpd.ts';
 import type { Subject } from '../../bgp/kit/subject.ts';
 import { AgentProcess } from '../../kit/agent-process.ts';
 import { eventually } from '../../kit/eventually.ts';
+import { missedWhile } from '../../kit/missed-while.ts';
 import { connectNamespaces, TestNamespace } from '../../kit/netns.ts';
 import { Pings } from '../../kit/pings.ts';
 import { RouteMonitor } from '../../kit/route-monitor.ts';
@@ -74,9 +75,8 @@ class RestartLab {
       [node, 'we'],
       [host, 'daemon'],
     ] as const) {
-      namespace.ip(`addr add ${gateways[side][0]}/24 dev eth0`);
-      namespace.ip(`addr add ${gateways[side][1]}/64 dev eth0 nodad`);
-      for (const address of hosts[side]) namespace.ip(`addr add ${address} dev lo`);
+      namespace.addAddresses('eth0', `${gateways[side][0]}/24`, `${gateways[side][1]}/64`);
+      namespace.addAddresses('lo', ...hosts[side]);
     }
     for (const family of families) host.ip(`route add ${prefixes.we[family]} via ${gateways.we[family]}`);
     // The kernel tells of an address of its own that it was still trying out.
@@ -197,19 +197,13 @@ describe.each<Case>([
 
   test('RFC 4724 §4.1: we are killed and come back; nothing is lost, and a helper keeps our routes all the time', async () => {
     await lab.agent.end('SIGKILL');
-    const missing = new Set<string>();
-    const look = () => lab.missingAtRouter().forEach((prefix) => missing.add(prefix));
-    const watch = setInterval(look, 100);
-    try {
+    const missed = await missedWhile({ 'our routes': () => lab.missingAtRouter().length === 0 }, async () => {
       await goOn();
       lab.agent.start();
       await lab.converged();
-    } finally {
-      clearInterval(watch);
-    }
-    look();
+    });
     expect(await lost()).toEqual([0, 0]);
     expect(await monitor.changes()).toEqual([]);
-    if (lab.router.helps) expect([...missing]).toEqual([]);
+    if (lab.router.helps) expect(missed).toEqual([]);
   });
 });
