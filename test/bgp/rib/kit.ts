@@ -2,10 +2,15 @@
 
 import { formatAddress, formatPrefix, maskAddress, parseAddress, parsePrefix } from '../../../bgp/ip.ts';
 import type { Family } from '../../../bgp/ip.ts';
-import type { Rib } from '../../../bgp/rib/rib.ts';
+import { Rib } from '../../../bgp/rib/rib.ts';
 import type { RibPeer, RibPolicy } from '../../../bgp/rib/rib-types.ts';
 
 export const local = { asNumber: 65000, routerId: '10.0.0.254', maximumPaths: 1 } as const;
+
+/** A RIB of `local`, but for what differs. */
+export function ribOf(differing: Partial<ConstructorParameters<typeof Rib>[0]['local']> = {}): Rib {
+  return new Rib({ local: { ...local, ...differing }, seed: 7 });
+}
 
 export function peer(name: string, number: number, differing: Partial<RibPeer> = {}): RibPeer {
   return {
