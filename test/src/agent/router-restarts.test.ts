@@ -1,6 +1,6 @@
 /**
- * Graceful restart under a stream of pings, with each real router: it is killed and comes back, then we. The agent's kernel routes
- * are the way there; the way back is fixed, as none of these daemons is asked to program a kernel.
+ * Graceful restart under a stream of pings, with each real router: it is killed and comes back, then we. The way there is what the
+ * agent has put into its kernel; the way back is a fixed route, for on Linux most of these daemons program no kernel.
  *
  *     10.10.0.1, fd10::1 the agent 10.99.0.1, fd99::1 ── iBGP ── 10.99.0.2, fd99::2 the router 10.20.0.1, fd20::1
  */
@@ -51,9 +51,11 @@ spec:
 
 const hosts = { we: ['10.10.0.1', 'fd10::1'], daemon: ['10.20.0.1', 'fd20::1'] } as const;
 const gateways = { we: [addresses.we, 'fd99::1'], daemon: [addresses.daemon, 'fd99::2'] } as const;
+/** Of the pairs: IPv4, IPv6. */
 const families = [0, 1] as const;
 const learned = families.map((family) => `${prefixes.daemon[family]} via ${gateways.daemon[family]}`);
 
+/** The drawing above, for one router. */
 class RestartLab {
   readonly node = new TestNamespace();
   readonly host = new TestNamespace();
@@ -64,8 +66,8 @@ class RestartLab {
   constructor({ Router, signed = true }: Case) {
     for (const namespace of [this.node, this.host]) this.made.use(namespace);
     this.router = this.made.use(new Router(this.host.name, [addresses.we]));
-    const words = { node: 'node', roles: 'bgp,routes', manifests: manifests(signed) };
-    this.agent = this.made.use(new AgentProcess({ namespace: this.node.name, ...words }));
+    const options = { namespace: this.node.name, node: 'node', roles: 'bgp,routes', manifests: manifests(signed) };
+    this.agent = this.made.use(new AgentProcess(options));
   }
 
   async start(): Promise<void> {
