@@ -10,7 +10,7 @@ import type { Negotiated } from './negotiate.ts';
 
 /** In seconds, from our start. */
 export const longestDeferralSeconds = 60;
-/** A connection attempt without any answer for so long: the peer is not there. */
+/** No answer to anything for so long, whatever the time of one attempt: the peer is not there. */
 export const silentAttemptSeconds = 10;
 /** A peer that has to come by itself (we are passive, or it refuses ours) has not come for so long; also the quiet after the last member of a range. */
 export const passiveWaitSeconds = 20;

@@ -371,14 +371,20 @@ export class Peer implements Sleeper, LinkOwner {
         if (link.quiet || (link !== this.main && isOpen(this.state))) return;
         this.lastError = action.reason + this.signatureHint(action.reason);
         if (action.notified) this.lastNotification = action.reason;
-        if (this.hasOther(link)) return;
-        if (action.reason === connectionRefused) this.host.attemptRefused(this);
-        // Who takes a connection and closes it without a word is there: GoBGP and FRR do so while they hold a lost session back.
-        else if (action.notified || link.begunAt === Infinity) this.host.attemptFailed(this);
+        if (!this.hasOther(link)) this.reportAttempt(link, action.reason, action.notified);
         return;
       default:
         unreachable(action);
     }
+  }
+
+  /** What an attempt says of whether the peer is to be expected. */
+  private reportAttempt(link: Link, reason: string, notified: boolean): void {
+    if (reason === connectionRefused) this.host.attemptRefused(this);
+    // Nobody has answered for the time of one attempt, which may be short: who waits for the peer has a time of its own for that.
+    else if (reason === attemptTimedOut) return;
+    // Who takes a connection and closes it without a word is there: GoBGP and FRR do so while they hold a lost session back.
+    else if (notified || link.begunAt === Infinity) this.host.attemptFailed(this);
   }
 
   /** Segments on their way are signed with the old key; they are sent again until both sides have the new one. */

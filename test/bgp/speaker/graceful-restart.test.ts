@@ -213,19 +213,30 @@ describe('RFC 4724 §4.1: the restarting speaker', () => {
     expect(routesOf(a)).toEqual([fromB]);
   });
 
-  test('a peer that refuses connections comes by itself, as ExaBGP does, which does not listen: it is waited for', async () => {
-    const world = new VirtualWorld();
-    world.host(B);
-    const a = await startSpeaker(world, settings(A, 65000, [neighbor(B, 65000)]), restarted);
-    world.seconds(15);
-    expect(peerOf(a, toB).lastError).toBe('connection refused');
-    expect(a.events).toEqual([]);
-    const given = settings(B, 65000, [neighbor(A, 65000)], { originated: originated('10.2.0.0/24') });
-    await startSpeaker(world, { ...given, listenPort: undefined });
-    world.seconds(3);
-    expect(a.events).toEqual([{ kind: 'peerEstablished', peer: toB }, { kind: 'restartComplete' }]);
-    expect(routesOf(a)).toEqual([fromB]);
-  });
+  test.each<[string, number, (world: VirtualWorld) => void]>([
+    ['connection refused', 15, (world) => void world.host(B)],
+    ['connection attempt timed out', 6, (world) => world.silence(A, B)],
+  ])(
+    '%s: a peer that does not listen is waited for, as ExaBGP, which comes by itself',
+    async (error, wait, arrange) => {
+      const world = new VirtualWorld();
+      arrange(world);
+      const a = await startSpeaker(
+        world,
+        settings(A, 65000, [neighbor(B, 65000, { connectRetrySeconds: 1 })]),
+        restarted,
+      );
+      world.seconds(wait);
+      expect(peerOf(a, toB).lastError).toBe(error);
+      expect(a.events).toEqual([]);
+      world.silent.clear();
+      const given = settings(B, 65000, [neighbor(A, 65000)], { originated: originated('10.2.0.0/24') });
+      await startSpeaker(world, { ...given, listenPort: undefined });
+      world.seconds(3);
+      expect(a.events).toEqual([{ kind: 'peerEstablished', peer: toB }, { kind: 'restartComplete' }]);
+      expect(routesOf(a)).toEqual([fromB]);
+    },
+  );
 
   test('two that restart at once (R bits) do not wait for each other beyond seconds', async () => {
     const world = new VirtualWorld();
