@@ -165,11 +165,14 @@ describe.each<Case>([
 
   const goOn = () => Promise.all(pings.map((each) => each.goOn(20)));
 
-  /** Ends the pings. @returns for IPv4 and IPv6, how many of them were lost. */
-  async function lost(): Promise<number[]> {
+  /** Ends the pings. @returns how many of IPv4 and of IPv6 were lost, and what the kernel told of routes meanwhile. */
+  async function noticed() {
     await goOn();
-    return (await Promise.all(pings.map((each) => each.end()))).map((each) => each.lost);
+    const lost = (await Promise.all(pings.map((each) => each.end()))).map((each) => each.lost);
+    const changes = (await monitor.changes()).map((line) => /\] ((?:Deleted )?\S+ via \S+)/.exec(line)?.[1] ?? line);
+    return { lost, changes: changes.sort() };
   }
+  const nothing = { lost: [0, 0], changes: [] };
 
   test('RFC 4724 §4.2: it is killed and comes back; what it says that it preserves is kept, and nothing else', async () => {
     const { router } = lab;
@@ -184,16 +187,15 @@ describe.each<Case>([
       await eventually(() => expect(lab.kernelRoutes()).toEqual([]), { reason: 'nothing is kept' });
       await router.start();
       await lab.converged();
-      expect((await lost()).map((count) => count > 0)).toEqual([true, true]);
-      const changes = (await monitor.changes()).map((line) => /\] ((?:Deleted )?\S+ via \S+)/.exec(line)?.[1] ?? line);
-      expect(changes.sort()).toEqual([...learned, ...learned.map((route) => `Deleted ${route}`)].sort());
+      const { lost, changes } = await noticed();
+      expect(lost.map((count) => count > 0)).toEqual([true, true]);
+      expect(changes).toEqual([...learned, ...learned.map((route) => `Deleted ${route}`)].sort());
     } else {
       expect(offer[0]).toMatch(/IPv4.*, IPv6/);
       await goOn();
       await router.restart();
       await lab.converged();
-      expect(await lost()).toEqual([0, 0]);
-      expect(await monitor.changes()).toEqual([]);
+      expect(await noticed()).toEqual(nothing);
     }
   });
 
@@ -204,8 +206,7 @@ describe.each<Case>([
       lab.agent.start();
       await lab.converged();
     });
-    expect(await lost()).toEqual([0, 0]);
-    expect(await monitor.changes()).toEqual([]);
+    expect(await noticed()).toEqual(nothing);
     if (lab.router.helps) expect(missed).toEqual([]);
   });
 });
