@@ -60,15 +60,17 @@ export class AgentProcess {
   async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
     const { child } = this;
     this.child = undefined;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    if (child === undefined || hasEnded(child)) return;
     const gone = once(child, 'exit');
     child.kill(signal);
     await gone;
   }
 
-  /** Asks in BIRD's words. @returns the lines of the answer with their codes. */
+  /** Asks in BIRD's words. @returns the lines of the answer with their codes. @throws also where it has ended, with what it has said. */
   ask(words: string): Promise<string> {
     return new Promise((resolve, reject) => {
+      if (this.child !== undefined && hasEnded(this.child))
+        throw new Error(`the agent has ended; it said:\n${this.said}`);
       let answer = '';
       const connection = createConnection(this.socket, () => connection.end(`${words}\n`));
       connection.setEncoding('utf8').on('data', (text: string) => (answer += text));
@@ -84,4 +86,8 @@ export class AgentProcess {
   private get socket(): string {
     return join(this.folder, 'godwit.ctl');
   }
+}
+
+function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
 }
