@@ -149,7 +149,7 @@ export class AddPathGroup extends UpdateGroup<AddPathSegment, AddPathMember> {
     const packed = packer.pack(table.prefixes, this.peer.maximumMessageSize, this.encode, (_, path) =>
       untold.add(path),
     );
-    this.releaseMade();
+    this.endRun();
     if (untold.size > 0) {
       for (let i = 0; i < this.#paths.length; i++) if (untold.has(this.#paths[i])) this.#states[i] = PathState.untold;
     }
@@ -347,7 +347,7 @@ export class AddPathGroup extends UpdateGroup<AddPathSegment, AddPathMember> {
     const packed: Packed[] = [];
     const pack = () => {
       packed.push(packer.pack(table.prefixes, this.peer.maximumMessageSize, this.encode, untold));
-      this.releaseMade();
+      this.endRun();
       packer.begin();
     };
     packer.begin();

@@ -26,6 +26,7 @@ import type { AttributePool } from './attribute-pool.ts';
 import { Rung } from './best-path.ts';
 import type { FamilyTable, Judgement } from './family-table.ts';
 import type { PeerEntry } from './peer-table.ts';
+import type { PrefixTable } from './prefix-table.ts';
 import type { RibPeer, UpdateResult } from './rib-types.ts';
 import { RouteView } from './route-view.ts';
 import { rowMask } from './rows.ts';
@@ -65,6 +66,7 @@ export class AdjRibIn {
   #fields = newUpdateFields();
   #key: PrefixKey = newPrefixKey();
   #cursor = new AttributeCursor();
+  #hashes = new Int32Array(64);
   #judgement: Judgement = { exclusion: 0, changed: 0, rule: '', fibMetric: 0 };
 
   constructor(tables: Record<Family, FamilyTable>, pool: AttributePool, local: LocalNumbers) {
@@ -168,14 +170,30 @@ export class AdjRibIn {
     const exclusion = this.#exclusionOf(peer, attributes);
     const base = this.#baseOf(peer, attributes, exclusion);
     const withPathIds = peer.session.pathIds[family];
+    const { prefixes } = table;
     for (let at = start; at < end;) {
-      const pathId = withPathIds ? readU32(body, at) : 0;
-      at = readPrefix(body, withPathIds ? at + pathIdSize : at, family, this.#key);
-      this.#judge(peer, family, attributes, base, exclusion);
-      table.announce(peer, this.#key, pathId, attributes, this.#judgement);
+      const count = this.#lookAhead(prefixes, body, at, end, withPathIds);
+      for (let i = 0; i < count; i++) {
+        const pathId = withPathIds ? readU32(body, at) : 0;
+        at = readPrefix(body, withPathIds ? at + pathIdSize : at, family, this.#key);
+        this.#judge(peer, family, attributes, base, exclusion);
+        table.announce(peer, prefixes.findOrAdd(this.#key, this.#hashes[i]), pathId, attributes, this.#judgement);
+      }
     }
     this.#releaseBase(base, attributes);
     this.#pool.release(attributes);
+  }
+
+  /** Hashes of the next prefixes, whose places are fetched meanwhile. @returns how many */
+  #lookAhead(table: PrefixTable, body: Uint8Array, start: number, end: number, withPathIds: boolean): number {
+    const hashes = this.#hashes;
+    let count = 0;
+    for (let at = start; at < end && count < hashes.length; count++) {
+      at = readPrefix(body, withPathIds ? at + pathIdSize : at, table.family, this.#key);
+      hashes[count] = table.hash(this.#key);
+    }
+    table.touch(hashes, count);
+    return count;
   }
 
   /**

@@ -63,7 +63,7 @@ export class BestPathGroup extends UpdateGroup<BestPathSegment, BestPathMember> 
       }
     }
     const packed = packer.pack(table.prefixes, this.peer.maximumMessageSize, this.encode, withdraw);
-    this.releaseMade();
+    this.endRun();
     const to = log.open(false);
     log.moveTo(to, last, version);
     return {

@@ -116,12 +116,11 @@ export class FamilyTable {
   }
 
   /**
-   * The peer announced a prefix. A route equal to the one held only becomes fresh.
+   * The peer announced a prefix of the table. A route equal to the one held only becomes fresh.
    * @param pathId RFC 7911; 0 where the peer writes none
    * @param attributes the received set; the path takes a reference of its own
    */
-  announce(peer: PeerEntry, key: PrefixKey, pathId: number, attributes: number, judgement: Judgement): void {
-    const prefix = this.prefixes.findOrAdd(key);
+  announce(peer: PeerEntry, prefix: number, pathId: number, attributes: number, judgement: Judgement): void {
     const counts = peer.families[this.family];
     let path = this.#pathOf(prefix, peer.id, pathId);
     if (path === 0) {

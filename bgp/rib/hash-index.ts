@@ -55,6 +55,8 @@ class Part {
 }
 
 export class HashIndex {
+  /** What `touch` saw: a number without a meaning, lest the look be left out. */
+  touched = 0;
   #parts = Array.from({ length: 1 << partBits }, () => new Part());
   /** The part that is searched, and its entries. */
   #part = this.#parts[0];
@@ -65,6 +67,16 @@ export class HashIndex {
     this.#part = part;
     this.#entries = part.entries;
     return part.home(tagOf(hash));
+  }
+
+  /** Has the processor fetch where a search for each of the hashes begins, all at once: of a large index no cache has it. */
+  touch(hashes: Int32Array, count: number): void {
+    let seen = 0;
+    for (let i = 0; i < count; i++) {
+      const part = this.#parts[hashes[i] >>> partShift];
+      seen ^= part.entries[part.home(tagOf(hashes[i]))];
+    }
+    this.touched = seen;
   }
 
   next(slot: number): number {
@@ -90,7 +102,7 @@ export class HashIndex {
     entries[slot] = tagOf(hash);
     entries[slot + 1] = row;
     entries[slot + 2] = row >>> 16;
-    if (++part.count * 4 > part.slots * 3) part.resize(Math.ceil(part.slots * 1.5));
+    if (++part.count * 4 > part.slots * 3) part.resize(part.slots * 2);
   }
 
   /** @param hash what the row was added with */

@@ -83,19 +83,28 @@ export class PrefixTable implements LogRows {
     return chunk !== undefined && chunk.states[id & rowMask] !== 0;
   }
 
+  hash(key: PrefixKey): number {
+    return this.#hash(key.words, 0, key.length);
+  }
+
+  /** @param hashes of prefixes that are to be found next; see HashIndex.touch */
+  touch(hashes: Int32Array, count: number): void {
+    this.#index.touch(hashes, count);
+  }
+
   /** @returns the row, or 0 */
   find(key: PrefixKey): number {
     const index = this.#index;
-    const hash = this.#hash(key.words, 0, key.length);
+    const hash = this.hash(key);
     for (let slot = index.first(hash); index.holds(slot); slot = index.next(slot)) {
       if (index.mayBe(slot, hash) && this.#equal(index.row(slot), key)) return index.row(slot);
     }
     return 0;
   }
 
-  findOrAdd(key: PrefixKey): number {
+  /** @param hash of the key */
+  findOrAdd(key: PrefixKey, hash: number = this.hash(key)): number {
     const index = this.#index;
-    const hash = this.#hash(key.words, 0, key.length);
     let slot = index.first(hash);
     for (; index.holds(slot); slot = index.next(slot)) {
       if (index.mayBe(slot, hash) && this.#equal(index.row(slot), key)) return index.row(slot);

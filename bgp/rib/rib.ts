@@ -223,7 +223,13 @@ export class Rib {
     for (const [i, route] of routes.entries()) {
       const family = this.#setKey(wanted.get(route.prefix)!);
       const set = this.#pool.intern(sets[i], 0, sets[i].length);
-      this.#tables[family].announce(local, this.#key, 0, set, { exclusion: 0, changed: 0, rule: '', fibMetric: 0 });
+      const table = this.#tables[family];
+      table.announce(local, table.prefixes.findOrAdd(this.#key), 0, set, {
+        exclusion: 0,
+        changed: 0,
+        rule: '',
+        fibMetric: 0,
+      });
       this.#pool.release(set);
     }
     this.#hintWork();

@@ -307,7 +307,7 @@ export abstract class UpdateGroup<S extends Segment = Segment, M extends GroupMe
       const start = pool.startOf(told);
       writeOutgoing(writer, pool.bufferOf(told), start, start + pool.lengthOf(told), undefined, form);
     }
-    this.releaseMade();
+    this.endRun();
     return nextHop === undefined ? undefined : new AttributeView(writer.copy());
   }
 
@@ -360,7 +360,7 @@ export abstract class UpdateGroup<S extends Segment = Segment, M extends GroupMe
   /** Sets that the export filter made, held until what they are for is packed. */
   #made: number[] = [];
 
-  /** The set that members are told for the path; 0: nothing. Valid until releaseMade. */
+  /** The set that members are told for the path; 0: nothing. Valid until endRun. */
   protected exported(prefix: number, path: number, peer: PeerEntry): number {
     const { table } = this;
     let attributes = table.paths.attributesOf(path);
@@ -387,7 +387,9 @@ export abstract class UpdateGroup<S extends Segment = Segment, M extends GroupMe
     return made;
   }
 
-  protected releaseMade(): void {
+  /** What was made for a run of the packer is of no more use. */
+  protected endRun(): void {
+    this.#form = undefined;
     this.#edits?.releaseMade();
     for (const attributes of this.#made) this.table.pool.release(attributes);
     this.#made.length = 0;
@@ -432,11 +434,26 @@ export abstract class UpdateGroup<S extends Segment = Segment, M extends GroupMe
     return copyInto(this.#nextHops[16], bytes, start + 1);
   }
 
+  /** The form asked for last, and what for: hardly a run of the packer needs more than one. Kept for no longer than the run. */
+  #form: OutgoingForm | undefined;
+  #formSource: PeerEntry | undefined;
+  #formTraits = 0;
+
   #formFor(source: PeerEntry, attributes: number, medWasSet: 0 | 1): OutgoingForm {
+    const traits = this.table.pool.traitsOf(attributes) & traitsOfForm;
+    const key = (traits << 1) | medWasSet;
+    if (this.#form === undefined || source !== this.#formSource || key !== this.#formTraits) {
+      this.#form = this.#makeForm(source, traits, medWasSet);
+      this.#formSource = source;
+      this.#formTraits = key;
+    }
+    return this.#form;
+  }
+
+  #makeForm(source: PeerEntry, traits: number, medWasSet: 0 | 1): OutgoingForm {
     const { fourOctetAs, localAs, localAsMode = 'replace', marksGracefulShutdown, longLivedStale } = this.peer;
     const { asNumber } = this.#local;
     const internal = this.#class !== 'external';
-    const traits = this.table.pool.traitsOf(attributes);
     // RFC 9494 §4.6: a neighbour that does not know LLGR_STALE is told to prefer anything else, and to keep it to itself.
     const lastResort = internal && !longLivedStale && (traits & AttributeTrait.longLivedStale) !== 0;
     // RFC 4271 §5.1.4: a MED from another AS does not go on to a third.
@@ -476,6 +493,9 @@ export function ownRuns(packed: Packed, peer: number): readonly number[] {
   }
   return packed.bySource.get(peer) ?? none;
 }
+
+/** What of a set changes how it is written. */
+const traitsOfForm = AttributeTrait.longLivedStale | AttributeTrait.emptyAsPath;
 
 const theFirst: readonly number[] = [0];
 const none: readonly number[] = [];

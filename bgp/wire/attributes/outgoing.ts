@@ -38,6 +38,12 @@ export const defaultLocalPref = 100;
 const cursor = new AttributeCursor();
 const path = new ByteWriter(1024);
 const narrow = new ByteWriter(1024);
+/** Of the set at hand. The code up to which everything is written. */
+let written = 0;
+/** Where the value of an AGGREGATOR lies that a 2-octet peer cannot be sent; -1: there is none. */
+let wideAggregator = -1;
+/** AS4_PATH is owed. */
+let narrowed = false;
 
 /** Writes the attributes. @param nextHop the NEXT_HOP attribute's address, or undefined to write none (MP_REACH_NLRI has it) */
 export function writeOutgoing(
@@ -48,76 +54,38 @@ export function writeOutgoing(
   nextHop: Uint8Array | undefined,
   form: OutgoingForm,
 ): void {
-  let written = 0;
-  let wideAggregator = -1;
-  let narrowed = false;
-  /** What the set lacks and the form adds, up to (not including) this code. */
-  const addUpTo = (code: number) => {
-    if (written < AttributeCode.nextHop && code > AttributeCode.nextHop && nextHop !== undefined) {
-      header(writer, AttributeCode.nextHop, 4);
-      writer.bytes(nextHop);
-    }
-    if (written < AttributeCode.localPref && code > AttributeCode.localPref && form.internal) {
-      header(writer, AttributeCode.localPref, 4);
-      writer.u32(form.localPref ?? defaultLocalPref);
-    }
-    if (written < AttributeCode.communities && code > AttributeCode.communities && form.community !== undefined) {
-      header(writer, AttributeCode.communities, 4);
-      writer.u32(form.community);
-    }
-    if (written < AttributeCode.originatorId && code > AttributeCode.originatorId && form.originatorId !== undefined) {
-      header(writer, AttributeCode.originatorId, 4);
-      writer.u32(form.originatorId);
-    }
-    if (written < AttributeCode.clusterList && code > AttributeCode.clusterList && form.clusterId !== undefined) {
-      header(writer, AttributeCode.clusterList, 4);
-      writer.u32(form.clusterId);
-    }
-    if (narrowed && written < AttributeCode.as4Path && code > AttributeCode.as4Path) writeAs4Path(writer);
-    if (wideAggregator >= 0 && written < AttributeCode.as4Aggregator && code > AttributeCode.as4Aggregator) {
-      header(writer, AttributeCode.as4Aggregator, 8);
-      writer.bytes(bytes, wideAggregator, wideAggregator + 8);
-    }
-    if (
-      form.onlyToCustomer !== undefined &&
-      written < AttributeCode.onlyToCustomer &&
-      code > AttributeCode.onlyToCustomer
-    ) {
-      header(writer, AttributeCode.onlyToCustomer, 4);
-      writer.u32(form.onlyToCustomer);
-    }
-    written = code;
-  };
-
+  written = 0;
+  wideAggregator = -1;
+  narrowed = false;
   cursor.start(bytes, start, end);
   while (cursor.next()) {
     const { code, valueStart, valueEnd } = cursor;
     const from = valueStart;
     switch (code) {
       case AttributeCode.asPath:
-        addUpTo(code);
+        addUpTo(code, writer, bytes, nextHop, form);
         path.reset();
         writePrepended(path, form.prepend, bytes, from, valueEnd);
         narrowed = writeAsPath(writer, form.fourOctetAs);
         break;
       case AttributeCode.multiExitDisc:
         if (!form.keepMed) break;
-        addUpTo(code);
+        addUpTo(code, writer, bytes, nextHop, form);
         copy(writer, bytes);
         break;
       case AttributeCode.localPref:
         // One that is to be another is left to addUpTo.
         if (!form.internal || form.localPref !== undefined) break;
-        addUpTo(code);
+        addUpTo(code, writer, bytes, nextHop, form);
         copy(writer, bytes);
         break;
       case AttributeCode.originatorId:
         if (!form.internal) break;
-        addUpTo(code);
+        addUpTo(code, writer, bytes, nextHop, form);
         copy(writer, bytes);
         break;
       case AttributeCode.communities: {
-        addUpTo(code);
+        addUpTo(code, writer, bytes, nextHop, form);
         const more = form.community !== undefined && !hasCommunity(bytes, from, valueEnd, form.community) ? 4 : 0;
         writeAttributeHeader(writer, cursor.flags, code, valueEnd - from + more);
         writer.bytes(bytes, from, valueEnd);
@@ -126,17 +94,17 @@ export function writeOutgoing(
       }
       case AttributeCode.extendedCommunities:
         if (form.internal) {
-          addUpTo(code);
+          addUpTo(code, writer, bytes, nextHop, form);
           copy(writer, bytes);
         } else if (writeTransitiveOnes(bytes, from, valueEnd)) {
-          addUpTo(code);
+          addUpTo(code, writer, bytes, nextHop, form);
           writeAttributeHeader(writer, cursor.flags, code, narrow.length);
           writer.bytes(narrow.buffer, 0, narrow.length);
         }
         break;
       case AttributeCode.clusterList: {
         if (!form.internal) break;
-        addUpTo(code);
+        addUpTo(code, writer, bytes, nextHop, form);
         const own = form.clusterId === undefined ? 0 : 4;
         header(writer, code, valueEnd - from + own);
         if (form.clusterId !== undefined) writer.u32(form.clusterId);
@@ -144,7 +112,7 @@ export function writeOutgoing(
         break;
       }
       case AttributeCode.aggregator:
-        addUpTo(code);
+        addUpTo(code, writer, bytes, nextHop, form);
         if (form.fourOctetAs) {
           copy(writer, bytes);
           break;
@@ -157,11 +125,55 @@ export function writeOutgoing(
         writer.bytes(bytes, from + 4, from + 8);
         break;
       default:
-        addUpTo(code);
+        addUpTo(code, writer, bytes, nextHop, form);
         copy(writer, bytes);
     }
   }
-  addUpTo(256);
+  addUpTo(256, writer, bytes, nextHop, form);
+}
+
+/** What the set lacks and the form adds, up to (not including) this code. */
+function addUpTo(
+  code: number,
+  writer: ByteWriter,
+  bytes: Uint8Array,
+  nextHop: Uint8Array | undefined,
+  form: OutgoingForm,
+): void {
+  if (written < AttributeCode.nextHop && code > AttributeCode.nextHop && nextHop !== undefined) {
+    header(writer, AttributeCode.nextHop, 4);
+    writer.bytes(nextHop);
+  }
+  if (written < AttributeCode.localPref && code > AttributeCode.localPref && form.internal) {
+    header(writer, AttributeCode.localPref, 4);
+    writer.u32(form.localPref ?? defaultLocalPref);
+  }
+  if (written < AttributeCode.communities && code > AttributeCode.communities && form.community !== undefined) {
+    header(writer, AttributeCode.communities, 4);
+    writer.u32(form.community);
+  }
+  if (written < AttributeCode.originatorId && code > AttributeCode.originatorId && form.originatorId !== undefined) {
+    header(writer, AttributeCode.originatorId, 4);
+    writer.u32(form.originatorId);
+  }
+  if (written < AttributeCode.clusterList && code > AttributeCode.clusterList && form.clusterId !== undefined) {
+    header(writer, AttributeCode.clusterList, 4);
+    writer.u32(form.clusterId);
+  }
+  if (narrowed && written < AttributeCode.as4Path && code > AttributeCode.as4Path) writeAs4Path(writer);
+  if (wideAggregator >= 0 && written < AttributeCode.as4Aggregator && code > AttributeCode.as4Aggregator) {
+    header(writer, AttributeCode.as4Aggregator, 8);
+    writer.bytes(bytes, wideAggregator, wideAggregator + 8);
+  }
+  if (
+    form.onlyToCustomer !== undefined &&
+    written < AttributeCode.onlyToCustomer &&
+    code > AttributeCode.onlyToCustomer
+  ) {
+    header(writer, AttributeCode.onlyToCustomer, 4);
+    writer.u32(form.onlyToCustomer);
+  }
+  written = code;
 }
 
 function copy(writer: ByteWriter, bytes: Uint8Array): void {
