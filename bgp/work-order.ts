@@ -12,6 +12,11 @@ import type { Peer } from './session/peer.ts';
 const inputShare = 2;
 const ribShare = 1;
 const outputShare = 2;
+/**
+ * Milliseconds that output waits for input that is there already: what many peers announce at once is packed together, and each of them
+ * is sent one long message instead of dozens of short ones.
+ */
+const mostHeld = 50;
 
 /** Whole messages that wait in the transport for one peer: bytes. */
 const mostInFlight = 256 * 1024;
@@ -38,6 +43,8 @@ export class WorkOrder {
   private readonly links = new Queue<Link>();
   private readonly peers = new Queue<Peer>();
   private unread = 0;
+  /** On the clock; when the output at hand leaves whether or not there is input. */
+  private heldUntil = -Infinity;
   private readonly taken: { readonly peer: Peer; readonly messages: readonly Uint8Array[] }[] = [];
 
   constructor(clock: Clock) {
@@ -62,6 +69,7 @@ export class WorkOrder {
 
   outputArrived(peer: Peer): void {
     if (peer.outputQueued) return;
+    if (this.peers.length === 0) this.heldUntil = this.clock.now() + mostHeld;
     peer.outputQueued = true;
     this.peers.push(peer);
   }
@@ -71,7 +79,8 @@ export class WorkOrder {
     this.readInput(this.clock.now() + inputShare);
     const ribUntil = this.clock.now() + ribShare;
     const moreWork = rib.work(() => this.clock.now() >= ribUntil);
-    this.sendOutput(rib, this.clock.now() + outputShare);
+    const now = this.clock.now();
+    if (this.links.length === 0 || now >= this.heldUntil) this.sendOutput(rib, now + outputShare);
     return moreWork || this.links.length > 0 || this.peers.length > 0;
   }
 
