@@ -144,6 +144,59 @@ export function decide(tables: DecisionTables, candidates: number[], maximumPath
   if (equal.length > 0) shareWithBest(tables, best, equal, maximumPaths);
 }
 
+const rungOf = (name: (typeof ladder)[number]['name']): number =>
+  Rung.firstOfLadder + ladder.findIndex((rung) => rung.name === name);
+const higherLocalPref = rungOf('higherLocalPref');
+const shorterAsPath = rungOf('shorterAsPath');
+const lowerOrigin = rungOf('lowerOrigin');
+
+/**
+ * A new path against the best one, where that alone decides: at one of the first rungs, which compare two paths whatever the others are (at
+ * lowerMed they matter). Then the one that lost has its place, and so have the losers of later rungs where that was the best one: what
+ * `decide` would find is the same.
+ * @param best the only path of the prefix that is selected, and the first of its list
+ * @param next the path after one in the list, 0: none
+ * @returns the better one; its rung is written, and those of the others; 0: all have to be looked at
+ */
+export function challenge(
+  tables: DecisionTables,
+  best: number,
+  challenger: number,
+  next: (path: number) => number,
+): number {
+  const { paths, pool } = tables;
+  if (pool.longLivedStale > 0) return 0;
+  if (peerOf(tables, best) === localPeer || peerOf(tables, challenger) === localPeer) return 0;
+  const difference = compareFirstRungs(pool, paths.attributesOf(challenger), paths.attributesOf(best));
+  if (difference === 0) return 0;
+  if (difference > 0) {
+    setRung(tables, challenger, difference);
+    return best;
+  }
+  const lost = -difference;
+  for (let path = best; path !== 0; path = next(path)) {
+    const { rung } = paths.chunk(path);
+    const row = path & rowMask;
+    if (rung[row] < Rung.filtered && (path === best || rung[row] > lost)) rung[row] = lost;
+  }
+  setRung(tables, challenger, Rung.best);
+  return challenger;
+}
+
+/** The rung at which the first set is worse, or minus the one at which it is better; 0: at none of these three. */
+function compareFirstRungs(pool: AttributePool, a: number, b: number): number {
+  if (a === b) return 0;
+  const [chunkA, rowA] = [pool.chunk(a), a & rowMask];
+  const [chunkB, rowB] = [pool.chunk(b), b & rowMask];
+  const preference = chunkB.localPref[rowB] - chunkA.localPref[rowA];
+  if (preference !== 0) return preference > 0 ? higherLocalPref : -higherLocalPref;
+  const length = chunkA.asPathLength[rowA] - chunkB.asPathLength[rowB];
+  if (length !== 0) return length > 0 ? shorterAsPath : -shorterAsPath;
+  const origin = chunkA.origin[rowA] - chunkB.origin[rowB];
+  if (origin !== 0) return origin > 0 ? lowerOrigin : -lowerOrigin;
+  return 0;
+}
+
 /** Brings the best of the candidates from place `start` on to that place; nothing is written into the path store. */
 export function bringBestForward(tables: DecisionTables, candidates: number[], start: number): void {
   rest.length = 0;

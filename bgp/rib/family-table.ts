@@ -8,7 +8,7 @@ import type { Family } from '../ip.ts';
 import type { PrefixKey } from '../wire/nlri.ts';
 import { admit, hasRoom, recount } from './admission.ts';
 import type { AttributePool } from './attribute-pool.ts';
-import { Rung, decide } from './best-path.ts';
+import { Rung, challenge, decide } from './best-path.ts';
 import { ChangeLog } from './change-log.ts';
 import { PathStore } from './path-store.ts';
 import type { PeerEntry, PeerTable } from './peer-table.ts';
@@ -134,7 +134,7 @@ export class FamilyTable {
       if (judgement.exclusion !== 0) recount(counts, 0, true, judgement.exclusion, true);
       this.#applyJudgement(path, judgement);
       this.#link(prefix, path);
-      this.#decide(prefix, path, false);
+      if (!this.#isSettledByBest(prefix, path)) this.#decide(prefix, path, false);
       if (judgement.exclusion === 0) this.#pathChanged(prefix, path);
       return;
     }
@@ -353,6 +353,22 @@ export class FamilyTable {
     }
     if (changed) this.touch(prefix);
   }
+
+  /** Most new paths of a prefix that has others need no look at those: see challenge. @returns whether that is so, and all is done */
+  #isSettledByBest(prefix: number, path: number): boolean {
+    const best = this.firstPath(prefix);
+    if (best === path || this.maximumPaths > 1) return false;
+    if (this.rung(best) !== Rung.best || this.rung(path) >= Rung.filtered) return false;
+    const better = challenge(this, best, path, this.#next);
+    if (better === 0) return false;
+    if (better === path) {
+      this.#moveToFront(prefix, path);
+      this.touch(prefix);
+    }
+    return true;
+  }
+
+  readonly #next = (path: number): number => this.nextPath(path);
 
   #moveToFront(prefix: number, path: number): void {
     const chunk = this.prefixes.chunk(prefix);

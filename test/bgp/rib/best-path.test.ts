@@ -4,7 +4,7 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Rib } from '../../../bgp/rib/rib.ts';
 import type { RibPeer } from '../../../bgp/rib/rib-types.ts';
-import { Neighbor, announce, client, external, local, peer } from './kit.ts';
+import { Neighbor, announce, client, external, local, peer, withdraw } from './kit.ts';
 import type { Route } from './kit.ts';
 
 const P = '192.168.1.0/24';
@@ -141,21 +141,24 @@ test('any order of arrival, with any routes replaced on the way, ends in the sam
     clusterList: fc.constantFrom<string[]>([], ['1.1.1.1']),
   });
   const routes = fc.tuple(...peers.map(() => route));
-  const steps = fc.array(fc.tuple(fc.nat(peers.length - 1), route), { maxLength: 12 });
+  const detour = fc.oneof(route, fc.constant('withdrawn' as const));
+  const steps = fc.array(fc.tuple(fc.nat(peers.length - 1), detour), { maxLength: 12 });
   const order = fc.shuffledSubarray([0, 1, 2, 3, 4, 5], { minLength: 6 });
   fc.assert(
-    fc.property(routes, steps, order, fc.integer({ min: 1, max: 4 }), (final, detours, last, maximumPaths) => {
+    fc.property(routes, steps, order, fc.constantFrom(1, 1, 1, 2, 4), (final, detours, last, maximumPaths) => {
       const straight = decided(
         peers.map((each, i) => [each, final[i]]),
         maximumPaths,
       );
       const rib = new Rib({ local: { ...local, maximumPaths } });
       const neighbors = peers.map((each) => new Neighbor(rib, each));
-      for (const [i, detour] of detours) neighbors[i].says(announce([P], detour));
+      for (const [i, detour] of detours) {
+        neighbors[i].says(detour === 'withdrawn' ? withdraw([P]) : announce([P], detour));
+      }
       for (const i of last) neighbors[i].says(announce([P], final[i]));
       const around = [...rib.routes({})].map((each) => [each.peerName, each.lostAt ?? each.selected]);
       expect(Object.fromEntries(around)).toEqual(straight);
     }),
-    { numRuns: 150 },
+    { numRuns: 300 },
   );
 });
