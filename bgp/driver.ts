@@ -28,12 +28,23 @@ export interface Driver {
   setKeys(keys: readonly PeerKey[]): readonly KeyFailure[];
   /** What was dropped because of its signature since the host started; may be a second old. */
   signatureDrops(): SignatureDrops;
+  /**
+   * As `write` of each connection, in this order. Optional: one that can send to many with little work between two of them should have
+   * it, because a receiver that is still busy with what came before needs no waking up.
+   */
+  writeAll?(writes: readonly Write[]): void;
   /** Calls the task once, soon, after the input at hand. */
   requestTurn(task: () => void): void;
   /** Calls the task once after so many milliseconds; replaces the alarm before. Infinity: no alarm. */
   setAlarm(milliseconds: number, task: () => void): void;
   /** For BFD. */
   readonly datagrams: DatagramDriver;
+}
+
+export interface Write {
+  readonly connection: Connection;
+  /** See Connection.write. */
+  readonly buffers: readonly Uint8Array[];
 }
 
 /** UDP, with an alarm of its own: what it is for must not wait for a turn of the speaker. */

@@ -73,7 +73,7 @@ export class Speaker {
       accept: (connection) => this.accept(connection),
       failed: (reason) => this.emit({ kind: 'listenFailed', reason }),
     });
-    this.work = new WorkOrder(options.clock);
+    this.work = new WorkOrder(options.clock, options.driver);
     this.bfd = this.makeBfdSessions();
     this.turns = new Turns(options.driver, options.clock, {
       wake: (peer, now) => this.wake(peer, now),

@@ -4,7 +4,7 @@
  * that none starves another, and keepalives are never late by more than a turn. A slow peer is skipped, never waited for.
  */
 
-import type { Clock } from './driver.ts';
+import type { Clock, Driver, Write } from './driver.ts';
 import type { Link } from './session/link.ts';
 import type { Peer } from './session/peer.ts';
 
@@ -22,10 +22,7 @@ const mostHeld = 50;
 const mostInFlight = 256 * 1024;
 /** What one peer is sent before the next one's turn: bytes. */
 const mostAtOnce = 64 * 1024;
-/**
- * Peers whose output is packed before any of it is sent. Sends that follow each other closely cost half: a receiver that is still
- * busy with the one before needs no waking up.
- */
+/** Peers whose output is packed before any of it is sent: see Driver.writeAll. */
 const mostInBatch = 256;
 /** Unread input of one connection, and of all, above which a connection is not read on: bytes. */
 const mostUnread = 256 * 1024;
@@ -40,15 +37,19 @@ export interface Worker {
 
 export class WorkOrder {
   private readonly clock: Clock;
+  private readonly driver: Pick<Driver, 'writeAll'>;
   private readonly links = new Queue<Link>();
   private readonly peers = new Queue<Peer>();
   private unread = 0;
   /** On the clock; when the output at hand leaves whether or not there is input. */
   private heldUntil = -Infinity;
-  private readonly taken: { readonly peer: Peer; readonly messages: readonly Uint8Array[] }[] = [];
+  /** Peers that are served, and what they are sent. */
+  private readonly served: Peer[] = [];
+  private readonly writes: Write[] = [];
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, driver: Pick<Driver, 'writeAll'>) {
     this.clock = clock;
+    this.driver = driver;
   }
 
   inputArrived(link: Link, bytes: number): void {
@@ -111,9 +112,9 @@ export class WorkOrder {
 
   /** What the next peers are to be sent. */
   private takeOutput(rib: Worker): void {
-    const { taken } = this;
+    const { served, writes } = this;
     let bytes = 0;
-    while (taken.length < mostInBatch && bytes < mostAtOnce) {
+    while (served.length < mostInBatch && bytes < mostAtOnce) {
       const peer = this.peers.shift();
       if (peer === undefined) return;
       peer.outputQueued = false;
@@ -122,21 +123,27 @@ export class WorkOrder {
       const room = mostInFlight - connection.unsentBytes;
       // The transport calls when it has room again: see Speaker.outputDrained.
       if (room <= 0) continue;
-      const messages = rib.takeOutput(ribId, Math.min(room, mostAtOnce));
-      for (const message of messages) bytes += message.length;
-      taken.push({ peer, messages });
+      const buffers = rib.takeOutput(ribId, Math.min(room, mostAtOnce));
+      for (const { length } of buffers) bytes += length;
+      served.push(peer);
+      writes.push({ connection, buffers });
     }
   }
 
   private send(rib: Worker): void {
+    const { served, writes } = this;
     const now = this.clock.now();
-    for (const { peer, messages } of this.taken) if (messages.length > 0) peer.sendUpdates(messages, now);
-    for (const { peer } of this.taken) {
-      const { ribId, connection } = peer;
-      if (ribId === undefined || connection === undefined) continue;
-      if (rib.hasOutput(ribId) && connection.unsentBytes < mostInFlight) this.outputArrived(peer);
+    if (this.driver.writeAll === undefined) for (const { connection, buffers } of writes) connection.write(buffers);
+    else this.driver.writeAll(writes);
+    for (const [i, peer] of served.entries()) {
+      const { connection, buffers } = writes[i];
+      if (buffers.length > 0) peer.updatesWritten(buffers, now);
+      const { ribId } = peer;
+      if (ribId === undefined || connection.unsentBytes >= mostInFlight) continue;
+      if (rib.hasOutput(ribId)) this.outputArrived(peer);
     }
-    this.taken.length = 0;
+    served.length = 0;
+    writes.length = 0;
   }
 }
 

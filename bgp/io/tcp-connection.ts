@@ -28,7 +28,7 @@ export class TcpConnection implements Connection {
   private handler: ConnectionHandler | undefined;
   private waitsForDrain = false;
   /** Bytes that the kernel has taken without Node. */
-  private sentAtOnce = 0;
+  private sentBeside = 0;
   /** The socket's, once it was needed: it takes a third of a microsecond to be had. Void when the socket is destroyed. */
   private descriptor: number | undefined;
   private readonly written = () => {
@@ -74,7 +74,7 @@ export class TcpConnection implements Connection {
   }
 
   get sentBytes(): number {
-    return this.sentAtOnce + this.socket.bytesWritten - this.socket.writableLength;
+    return this.sentBeside + this.socket.bytesWritten - this.socket.writableLength;
   }
 
   setHandler(handler: ConnectionHandler): void {
@@ -102,16 +102,24 @@ export class TcpConnection implements Connection {
   }
 
   write(buffers: readonly Uint8Array[]): void {
+    const fd = this.idleDescriptor;
+    this.writeRest(fd === undefined ? buffers : this.sendAtOnce(fd, buffers));
+  }
+
+  /**
+   * Of a connection on which nothing waits to be sent: sendNow may be called with it, and `sent` has to be then. Straight to the kernel,
+   * because Node makes a request and two callbacks of a write, which is most of what a change costs that hundreds of peers are told.
+   */
+  get idleDescriptor(): number | undefined {
     const { socket } = this;
-    if (!socket.writable) return;
-    const rest = this.sendAtOnce(buffers);
-    if (rest.length === 0) return;
-    socket.cork();
-    const last = rest.length - 1;
-    for (let i = 0; i < last; i++) socket.write(rest[i]);
-    socket.write(rest[last], this.written);
-    socket.uncork();
-    if (socket.writableLength > 0) this.waitsForDrain = true;
+    if (!socket.writable || socket.connecting || socket.writableLength > 0) return undefined;
+    return (this.descriptor ??= descriptorOf(socket));
+  }
+
+  /** The kernel has taken so many of the bytes. */
+  sent(bytes: Uint8Array, count: number): void {
+    this.sentBeside += count;
+    if (count < bytes.length) this.writeRest([bytes.subarray(count)]);
   }
 
   pauseReading(): void {
@@ -141,22 +149,26 @@ export class TcpConnection implements Connection {
     this.socket.destroy();
   }
 
-  /**
-   * Straight to the kernel, where nothing waits before it: Node makes a request and two callbacks of a write, which is most of
-   * what a change costs that hundreds of peers are told. @returns what the kernel has no room for.
-   */
-  private sendAtOnce(buffers: readonly Uint8Array[]): readonly Uint8Array[] {
-    const { socket } = this;
-    if (socket.connecting || socket.writableLength > 0) return buffers;
-    const fd = (this.descriptor ??= descriptorOf(socket));
-    if (fd === undefined) return buffers;
+  /** @returns what the kernel has no room for. */
+  private sendAtOnce(fd: number, buffers: readonly Uint8Array[]): readonly Uint8Array[] {
     for (let i = 0; i < buffers.length; i++) {
       const bytes = buffers[i];
-      const sent = sendNow(fd, bytes, i + 1 < buffers.length);
-      this.sentAtOnce += sent;
-      if (sent < bytes.length) return [bytes.subarray(sent), ...buffers.slice(i + 1)];
+      const count = sendNow(fd, bytes, i + 1 < buffers.length);
+      this.sentBeside += count;
+      if (count < bytes.length) return [bytes.subarray(count), ...buffers.slice(i + 1)];
     }
     return none;
+  }
+
+  private writeRest(buffers: readonly Uint8Array[]): void {
+    const { socket } = this;
+    if (buffers.length === 0 || !socket.writable) return;
+    socket.cork();
+    const last = buffers.length - 1;
+    for (let i = 0; i < last; i++) socket.write(buffers[i]);
+    socket.write(buffers[last], this.written);
+    socket.uncork();
+    if (socket.writableLength > 0) this.waitsForDrain = true;
   }
 
   private received(length: number): true {

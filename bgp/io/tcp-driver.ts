@@ -18,6 +18,7 @@ import type {
   KeyFailure,
   PeerKey,
   SignatureDrops,
+  Write,
 } from '../driver.ts';
 import { canonicalScopedAddress, familyOfText } from '../ip.ts';
 import { ListenKeys } from './listen-keys.ts';
@@ -27,6 +28,7 @@ import {
   closeSocket,
   duplicateSocket,
   makeSocket,
+  sendNow,
   setHopLimit,
   setTrafficClass,
 } from './socket-options.ts';
@@ -55,6 +57,8 @@ export class TcpDriver implements Driver {
 
   private readonly listenAddresses: readonly string[];
   private readonly servers: Server[] = [];
+  /** Of the connections written to; reused. */
+  private readonly descriptors: (number | undefined)[] = [];
   private readonly open = new Set<TcpConnection>();
   private readonly keys = new ListenKeys();
   private drops: { readonly at: number; readonly drops: SignatureDrops } | undefined;
@@ -107,6 +111,23 @@ export class TcpDriver implements Driver {
       this.drops = { at: now, drops: readSignatureDrops() };
     }
     return this.drops.drops;
+  }
+
+  /** Everything that can be known beforehand is, and everything else waits: between two calls of the kernel there is next to nothing. */
+  writeAll(writes: readonly Write[]): void {
+    const { descriptors } = this;
+    for (const [i, { connection, buffers }] of writes.entries()) {
+      const single = connection instanceof TcpConnection && buffers.length === 1;
+      descriptors[i] = single ? connection.idleDescriptor : undefined;
+    }
+    const counts = writes.map(({ buffers }, i) => {
+      const fd = descriptors[i];
+      return fd === undefined ? 0 : sendNow(fd, buffers[0], false);
+    });
+    for (const [i, { connection, buffers }] of writes.entries()) {
+      if (descriptors[i] !== undefined) (connection as TcpConnection).sent(buffers[0], counts[i]);
+      else if (buffers.length > 0) connection.write(buffers);
+    }
   }
 
   requestTurn(task: () => void): void {

@@ -79,9 +79,14 @@ export class Link implements ConnectionHandler {
   }
 
   write(buffers: readonly Uint8Array[], now: number, sendHoldMilliseconds: number): void {
+    this.connection?.write(buffers);
+    this.written(now, sendHoldMilliseconds);
+  }
+
+  /** Something was written: what of it does not leave for so long ends the session (RFC 9687). */
+  written(now: number, sendHoldMilliseconds: number): void {
     const { connection } = this;
     if (connection === undefined) return;
-    connection.write(buffers);
     if (connection.unsentBytes === 0 || this.session.timers.sendHold !== Infinity) return;
     this.sentBefore = connection.sentBytes;
     this.session.timers.sendHold = now + sendHoldMilliseconds;

@@ -262,12 +262,12 @@ export class Peer implements Sleeper, LinkOwner {
     }
   }
 
-  /** Sends UPDATEs of the established session, and the markers of a refresh (RFC 7313), each of them alone. */
-  sendUpdates(messages: readonly Uint8Array[], now: number): void {
+  /** UPDATEs of the established session were written, and the markers of a refresh (RFC 7313), each of them alone. */
+  updatesWritten(messages: readonly Uint8Array[], now: number): void {
     for (const { 18: type } of messages)
       if (type === MessageType.routeRefresh) this.sessionOptions.counters.messagesSent++;
     this.main.session.updatesSent(now);
-    this.main.write(messages, now, this.sendHoldMilliseconds);
+    this.main.written(now, this.sendHoldMilliseconds);
   }
 
   sendRouteRefresh(message: RouteRefresh): void {

@@ -158,10 +158,7 @@ describe('RFC 7313', () => {
   ])('we tell ours to %s, asked or not: what it should not have is gone', async (name, at, ask) => {
     await allUp();
     for (const begin of [ask, () => lab.speaker.peerAction(name, 'refreshOut')]) {
-      insideOf(name).sendUpdates(
-        [encodeMessage(2, announce([bogus], { nextHop: we, localPref: 100 }))],
-        performance.now(),
-      );
+      insideOf(name).connection!.write([encodeMessage(2, announce([bogus], { nextHop: we, localPref: 100 }))]);
       await eventually(() => at(bogus).includes(bogus), { reason: 'it has what it should not have' });
       begin();
       await eventually(() => !/best|unicast/.test(at(bogus)), { reason: 'it has it no more' });

@@ -10,7 +10,7 @@ import { WorkOrder } from '../../../bgp/work-order.ts';
 class World {
   now = 0;
   readonly sent: { readonly peer: number; readonly at: number; readonly messages: number }[] = [];
-  readonly order = new WorkOrder({ now: () => this.now, epoch: () => 0 });
+  readonly order = new WorkOrder({ now: () => this.now, epoch: () => 0 }, {});
   /** Messages that wait in the RIB, by peer. */
   readonly waiting: number[];
   private readonly peers: Peer[];
@@ -18,10 +18,11 @@ class World {
   constructor(peerCount: number) {
     this.waiting = Array.from({ length: peerCount }, () => 0);
     this.peers = this.waiting.map((_, ribId) => {
-      const connection: Pick<Connection, 'unsentBytes'> = { unsentBytes: 0 };
-      const sendUpdates = (messages: readonly Uint8Array[]) =>
-        this.sent.push({ peer: ribId, at: this.now, messages: messages.length });
-      return { ribId, connection, state: 'established', outputQueued: false, sendUpdates } as unknown as Peer;
+      const connection: Pick<Connection, 'unsentBytes' | 'write'> = {
+        unsentBytes: 0,
+        write: ({ length }) => this.sent.push({ peer: ribId, at: this.now, messages: length }),
+      };
+      return { ribId, connection, state: 'established', outputQueued: false, updatesWritten() {} } as unknown as Peer;
     });
   }
 
