@@ -4,7 +4,7 @@
  */
 
 import { readFileSync } from 'node:fs';
-import { setFlagsFromString } from 'node:v8';
+import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import koffi from 'koffi';
 
@@ -23,6 +23,10 @@ const lookMilliseconds = 1000;
 const busyMicroseconds = 100_000;
 /** A heap up to this size is collected in 10 to 20 ms: bytes. */
 const smallHeap = 64 * 1024 * 1024;
+/** Bytes by which a heap has grown that is worth a collection: V8 would let it grow to what it is started with. */
+const muchGarbage = 8 * 1024 * 1024;
+
+const heapUsed = () => getHeapStatistics().used_heap_size;
 
 /**
  * Gives memory back to the system that is free already. After each second of much work, what the C library keeps: V8's compilers take
@@ -39,17 +43,23 @@ export function returnMemory(): () => void {
   };
   giveBack();
   let before = process.cpuUsage();
+  let collectedTo = heapUsed();
   /** Looks since the last busy second that are still to do something. */
   let steps = 0;
   const timer = setInterval(() => {
     const { user, system } = process.cpuUsage(before);
     before = process.cpuUsage();
-    if (user + system >= busyMicroseconds) steps = 2;
-    else if (steps > 0) {
+    const busy = user + system >= busyMicroseconds;
+    if (busy || heapUsed() > collectedTo + muchGarbage) steps = 2;
+    if (!busy) {
+      if (steps === 0) return;
       // What is found is freed beside: it is given back at the next look.
-      if (steps === 2 && process.memoryUsage().heapUsed < smallHeap) collect();
+      if (steps === 2) {
+        if (heapUsed() < smallHeap) collect();
+        collectedTo = heapUsed();
+      }
       steps--;
-    } else return;
+    }
     giveBack();
   }, lookMilliseconds);
   timer.unref();
