@@ -30,18 +30,19 @@ const heapUsed = () => getHeapStatistics().used_heap_size;
 
 /**
  * Gives memory back to the system that is free already. After each second of much work, what the C library keeps: V8's compilers take
- * some MiB in each of their threads when code becomes hot; and Node's own code, of which the start and the compilers use much. When the
- * work is over, what a table left that is gone: V8 has no reason to look for garbage then, and most of it lies outside its heap.
+ * some MiB in each of their threads when code becomes hot. Now, and when the work is over, also Node's own code that only the start or
+ * the compilers needed, and then what a table left that is gone: V8 has no reason to look for garbage, and most of it lies outside
+ * its heap.
  * @returns what ends it
  */
 export function returnMemory(): () => void {
   const trim = optional('int malloc_trim(size_t)');
   const advise = optional('int madvise(uintptr_t, size_t, int)');
-  const giveBack = () => {
+  const giveAllBack = () => {
     trim?.(0);
     for (const { start, length } of programCode()) advise?.(start, length, dontNeed);
   };
-  giveBack();
+  giveAllBack();
   let before = process.cpuUsage();
   let collectedTo = heapUsed();
   /** Looks since the last busy second that are still to do something. */
@@ -51,16 +52,16 @@ export function returnMemory(): () => void {
     before = process.cpuUsage();
     const busy = user + system >= busyMicroseconds;
     if (busy || heapUsed() > collectedTo + muchGarbage) steps = 2;
-    if (!busy) {
-      if (steps === 0) return;
+    if (busy) trim?.(0);
+    else if (steps > 0) {
       // What is found is freed beside: it is given back at the next look.
       if (steps === 2) {
         if (heapUsed() < smallHeap) collect();
         collectedTo = heapUsed();
       }
+      giveAllBack();
       steps--;
     }
-    giveBack();
   }, lookMilliseconds);
   timer.unref();
   return () => clearInterval(timer);
