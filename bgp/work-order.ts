@@ -104,14 +104,14 @@ export class WorkOrder {
   private sendOutput(rib: Worker, until: number): void {
     // A peer that has had its share stands at the end of the queue: everyone is served before anyone is served twice.
     while (this.peers.length > 0) {
-      this.takeOutput(rib);
+      this.takeOutput(rib, until);
       this.send(rib);
       if (this.clock.now() >= until) return;
     }
   }
 
   /** What the next peers are to be sent. */
-  private takeOutput(rib: Worker): void {
+  private takeOutput(rib: Worker, until: number): void {
     const { served, writes } = this;
     let bytes = 0;
     while (served.length < mostInBatch && bytes < mostAtOnce) {
@@ -127,6 +127,8 @@ export class WorkOrder {
       for (const { length } of buffers) bytes += length;
       served.push(peer);
       writes.push({ connection, buffers });
+      // Finding out that there is nothing to tell takes its time, too.
+      if (this.clock.now() >= until) return;
     }
   }
 

@@ -21,6 +21,8 @@ export function keepYoungHeapSmall(): void {
 const lookMilliseconds = 1000;
 /** Of processor time between two looks, from which on it was a second of much work. */
 const busyMicroseconds = 100_000;
+/** Less than that, and nobody waits for an answer that a collection would hold up. */
+const quietMicroseconds = 20_000;
 /** A heap up to this size is collected in 10 to 20 ms: bytes. */
 const smallHeap = 64 * 1024 * 1024;
 /** Bytes by which a heap has grown that is worth a collection: V8 would let it grow to what it is started with. */
@@ -50,10 +52,11 @@ export function returnMemory(): () => void {
   const timer = setInterval(() => {
     const { user, system } = process.cpuUsage(before);
     before = process.cpuUsage();
-    const busy = user + system >= busyMicroseconds;
+    const used = user + system;
+    const busy = used >= busyMicroseconds;
     if (busy || heapUsed() > collectedTo + muchGarbage) steps = 2;
     if (busy) trim?.(0);
-    else if (steps > 0) {
+    else if (steps > 0 && used < quietMicroseconds) {
       // What is found is freed beside: it is given back at the next look.
       if (steps === 2) {
         if (heapUsed() < smallHeap) collect();

@@ -9,6 +9,8 @@ import { WorkOrder } from '../../../bgp/work-order.ts';
 /** Peers that are told a message each time that something was read; reading a chunk takes a millisecond. */
 class World {
   now = 0;
+  /** What it takes to find the output of one peer. */
+  takeMilliseconds = 0;
   readonly sent: { readonly peer: number; readonly at: number; readonly messages: number }[] = [];
   readonly order = new WorkOrder({ now: () => this.now, epoch: () => 0 }, {});
   /** Messages that wait in the RIB, by peer. */
@@ -46,6 +48,7 @@ class World {
       work: () => false,
       hasOutput: (id: number) => this.waiting[id] > 0,
       takeOutput: (id: number) => {
+        this.now += this.takeMilliseconds;
         const messages = Array.from({ length: this.waiting[id] }, () => Uint8Array.of(0));
         this.waiting[id] = 0;
         return messages;
@@ -79,4 +82,12 @@ test('a flood without an end holds output up for 50 ms at most', () => {
   const gaps = world.sent.slice(1).map(({ at }, i) => at - world.sent[i].at);
   expect(Math.max(...gaps)).toBeLessThanOrEqual(52);
   expect(world.sent.reduce((sum, { messages }) => sum + messages, 0)).toBe(200);
+});
+
+test('peers whose output takes long to be found have more than one turn', () => {
+  const world = new World(10);
+  world.takeMilliseconds = 1;
+  world.input(1);
+  expect(world.run()).toBe(5);
+  expect(world.sent.map(({ peer }) => peer)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
 });
