@@ -52,3 +52,56 @@ test('bytes that the kernel has no room for wait, are counted, and leave in orde
   reader.destroy();
   await driver.stopListening();
 }, 30_000);
+
+test('writeAll: each connection gets its own, whole and in order, whatever the others can take', async () => {
+  const driver = new TcpDriver({ listenAddresses: [address] });
+  const accepted: Connection[] = [];
+  await driver.listen(
+    port,
+    (connection) => accepted.push(connection),
+    () => {},
+  );
+  const readers = ['one buffer', 'two buffers', 'no room', 'gone'].map((name) => {
+    const socket = connect({ host: address, port }).pause();
+    return { name, socket, heard: [] as Buffer[] };
+  });
+  await eventually(() => accepted.length === readers.length, { reason: 'accepted' });
+  const drained: string[] = [];
+  const connections = readers.map(({ name, socket }) => {
+    const connection = accepted.find(({ remotePort }) => remotePort === socket.localPort)!;
+    connection.setHandler({ connected() {}, received() {}, drained: () => drained.push(name), closed() {} });
+    return connection;
+  });
+  const [one, two, full, gone] = connections;
+  gone.destroy();
+  const large = new Uint8Array(16 << 20).fill(7);
+  const bytes = (...values: number[]) => Uint8Array.from(values);
+  driver.writeAll([
+    { connection: one, buffers: [bytes(1)] },
+    { connection: two, buffers: [bytes(2), bytes(3)] },
+    { connection: full, buffers: [large] },
+    { connection: gone, buffers: [bytes(9)] },
+  ]);
+  driver.writeAll([
+    { connection: full, buffers: [bytes(8)] },
+    { connection: one, buffers: [bytes(4)] },
+    { connection: two, buffers: [] },
+  ]);
+  expect([one, two, gone].map(({ unsentBytes }) => unsentBytes)).toEqual([0, 0, 0]);
+  expect([one.sentBytes, two.sentBytes, full.sentBytes + full.unsentBytes]).toEqual([2, 2, large.length + 1]);
+  expect(full.unsentBytes).toBeGreaterThan(1);
+
+  for (const { socket, heard } of readers) socket.on('data', (part) => heard.push(part)).resume();
+  const lengths = () => readers.map(({ heard }) => heard.reduce((sum, { length }) => sum + length, 0));
+  await eventually(() => expect(lengths()).toEqual([2, 2, large.length + 1, 0]), { reason: 'everything was read' });
+  expect(readers.slice(0, 2).map(({ heard }) => [...Buffer.concat(heard)])).toEqual([
+    [1, 4],
+    [2, 3],
+  ]);
+  expect(Buffer.concat(readers[2].heard).equals(Buffer.concat([large, bytes(8)]))).toBe(true);
+  await eventually(() => drained.length > 0, { reason: 'drained' });
+  expect(drained).toEqual(['no room']);
+  for (const connection of connections) connection.destroy();
+  for (const { socket } of readers) socket.destroy();
+  await driver.stopListening();
+}, 30_000);
