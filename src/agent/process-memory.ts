@@ -23,6 +23,8 @@ const lookMilliseconds = 1000;
 const busyMicroseconds = 100_000;
 /** Less than that, and nobody waits for an answer that a collection would hold up. */
 const quietMicroseconds = 20_000;
+/** Looks without much work after which a collection waits for such a second no longer. */
+const mostPatience = 10;
 /** A heap up to this size is collected in 10 to 20 ms: bytes. */
 const smallHeap = 64 * 1024 * 1024;
 /** Bytes by which a heap has grown that is worth a collection: V8 would let it grow to what it is started with. */
@@ -49,14 +51,17 @@ export function returnMemory(): () => void {
   let collectedTo = heapUsed();
   /** Looks since the last busy second that are still to do something. */
   let steps = 0;
+  /** Looks since the last busy second. */
+  let looks = 0;
   const timer = setInterval(() => {
     const { user, system } = process.cpuUsage(before);
     before = process.cpuUsage();
     const used = user + system;
     const busy = used >= busyMicroseconds;
     if (busy || heapUsed() > collectedTo + muchGarbage) steps = 2;
+    looks = busy ? 0 : looks + 1;
     if (busy) trim?.(0);
-    else if (steps > 0 && used < quietMicroseconds) {
+    else if (steps > 0 && (used < quietMicroseconds || looks > mostPatience)) {
       // What is found is freed beside: it is given back at the next look.
       if (steps === 2) {
         if (heapUsed() < smallHeap) collect();
