@@ -94,10 +94,7 @@ test('writeAll: each connection gets its own, whole and in order, whatever the o
   for (const { socket, heard } of readers) socket.on('data', (part) => heard.push(part)).resume();
   const lengths = () => readers.map(({ heard }) => heard.reduce((sum, { length }) => sum + length, 0));
   await eventually(() => expect(lengths()).toEqual([2, 2, large.length + 1, 0]), { reason: 'everything was read' });
-  expect(readers.slice(0, 2).map(({ heard }) => [...Buffer.concat(heard)])).toEqual([
-    [1, 4],
-    [2, 3],
-  ]);
+  expect(readers.slice(0, 2).map(({ heard }) => Buffer.concat(heard).toString('hex'))).toEqual(['0104', '0203']);
   expect(Buffer.concat(readers[2].heard).equals(Buffer.concat([large, bytes(8)]))).toBe(true);
   await eventually(() => drained.length > 0, { reason: 'drained' });
   expect(drained).toEqual(['no room']);
