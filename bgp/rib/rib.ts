@@ -40,7 +40,7 @@ import type {
 } from './rib-types.ts';
 import { bestPathValue, routeStatus } from './route-view.ts';
 import { rowMask } from './rows.ts';
-import { groupKey } from './update-group.ts';
+import { groupKey } from './group-key.ts';
 import { Walks, admitKey, admitWalk, decideWalk, judgeWalk, renumberEpochs, sweepKey, sweepWalk } from './walks.ts';
 
 interface Reader {

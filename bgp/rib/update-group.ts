@@ -7,7 +7,7 @@
  *   where an announcement was.
  */
 
-import { addressLength, families, familyOfText, isLinkLocal, parseAddress, splitScope } from '../ip.ts';
+import { addressLength, isLinkLocal, parseAddress } from '../ip.ts';
 import type { Family } from '../ip.ts';
 import { roles } from '../role.ts';
 import type { RoleEntry } from '../role.ts';
@@ -23,6 +23,7 @@ import { AttributeTrait } from './attribute-pool.ts';
 import type { ChangeLog, Position } from './change-log.ts';
 import { EditedPaths, pathEditsOf } from './edited-paths.ts';
 import type { FamilyTable } from './family-table.ts';
+import { ownNextHop } from './group-key.ts';
 import { localPeer } from './peer-table.ts';
 import type { PeerEntry } from './peer-table.ts';
 import { isReflected, mayBeTold } from './reflection.ts';
@@ -45,51 +46,6 @@ const refreshMarkers = {
 
 function ofEachFamily(message: (family: Family) => Uint8Array): Record<Family, Uint8Array> {
   return { ipv4: message('ipv4'), ipv6: message('ipv6') };
-}
-
-/** Everything that changes what the members hear, in one place: equal keys, equal bytes. */
-export function groupKey(peer: RibPeer): string {
-  return JSON.stringify([
-    peer.peerType,
-    peer.reflectorClient,
-    peer.localAs,
-    peer.fourOctetAs,
-    peer.extendedNextHop,
-    peer.maximumMessageSize,
-    peer.nextHopMode,
-    ...families.map((family) => ownNextHop(peer, family)),
-    peer.exportFilter?.key ?? '',
-    peer.role,
-    peer.localAsMode,
-    peer.marksGracefulShutdown,
-    peer.longLivedStale,
-    pathEditsOf(peer),
-  ]);
-}
-
-/** What we give as next hop where we give ourselves: one address, or a global and a link-local one; none: we have none that the peer could use. */
-function ownNextHop(peer: RibPeer, family: Family): readonly string[] {
-  if (family === 'ipv6') return ownIpv6NextHop(peer);
-  const ipv4 = ownAddress(peer, 'ipv4');
-  const ipv6 = peer.extendedNextHop ? ownIpv6NextHop(peer) : [];
-  const useIpv6 = ipv6.length > 0 && (peer.ipv6NextHopForIpv4 || ipv4 === undefined);
-  return useIpv6 ? ipv6 : ipv4 === undefined ? [] : [ipv4];
-}
-
-/** RFC 2545 §3: the link-local address where the peer and the global one are on one link; it is all there is where we have no other. */
-function ownIpv6NextHop(peer: RibPeer): readonly string[] {
-  const { address, scope } = splitScope(peer.localAddress);
-  const global = ownAddress(peer, 'ipv6');
-  const linkLocal = scope !== undefined ? address : global === address ? peer.link?.linkLocalAddress : undefined;
-  return [global, linkLocal].filter((text) => text !== undefined);
-}
-
-function ownAddress({ nextHopSelf, localAddress }: RibPeer, family: Family): string | undefined {
-  const given = nextHopSelf?.[family];
-  if (given !== undefined) return given;
-  return familyOfText(localAddress) === family && splitScope(localAddress).scope === undefined
-    ? localAddress
-    : undefined;
 }
 
 function concatenate(texts: readonly string[]): Uint8Array {
