@@ -3,14 +3,14 @@
  * real BIRD, whose own answers to the same commands are the measure of ours.
  */
 
-import { execFile, spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
+import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Bird } from '../../bgp/kit/daemons.ts';
+import { Children } from '../../kit/children.ts';
 import { eventually } from '../../kit/eventually.ts';
 import { connectNamespaces, TestNamespace } from '../../kit/netns.ts';
 
@@ -20,8 +20,7 @@ const socket = join(folder, 'godwit.ctl');
 const node = new TestNamespace();
 const birdHost = new TestNamespace();
 const bird = new Bird(birdHost.name);
-const children: ChildProcess[] = [];
-let said = '';
+const children = new Children(node.name);
 
 const birdConfiguration = `
 router id 10.0.0.2;
@@ -71,7 +70,7 @@ beforeAll(async () => {
   mkdirSync(join(folder, 'manifests'));
   writeFileSync(join(folder, 'manifests', 'all.yaml'), manifests);
   const words = ['--node=node1', `--source=dir:${join(folder, 'manifests')}`, '--roles=bgp,routes'];
-  start(process.execPath, main, 'agent', ...words, `--socket=${socket}`, `--state=${join(folder, 'state')}`);
+  children.start(process.execPath, main, 'agent', ...words, `--socket=${socket}`, `--state=${join(folder, 'state')}`);
   await eventually(
     async () => /1 imported, 1 filtered[^]*1 imported/.test(await birdc('show protocols all peer_tor')),
     {
@@ -83,29 +82,16 @@ beforeAll(async () => {
 }, 60_000);
 
 afterEach(({ task }) => {
-  if (task.result?.state === 'fail') console.error(said.slice(-3000));
+  if (task.result?.state === 'fail') console.error(children.said.slice(-3000));
 });
 
 afterAll(async () => {
-  for (const child of children.reverse()) {
-    if (child.exitCode !== null || child.signalCode !== null) continue;
-    const gone = once(child, 'exit');
-    child.kill('SIGTERM');
-    await gone;
-  }
+  await children.stop();
   await bird.stop();
   node.remove();
   birdHost.remove();
   rmSync(folder, { recursive: true });
 });
-
-function start(program: string, ...words: string[]): void {
-  const child = spawn('ip', ['netns', 'exec', node.name, program, ...words]);
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => (said += text));
-  }
-  children.push(child);
-}
 
 /** What birdc prints, without its greeting. */
 function birdc(command: string): Promise<string> {
@@ -208,7 +194,14 @@ test('show route import, noexport, filtered, where: what was told, kept back and
 });
 
 test('prometheus-bird-exporter tells what the agent tells', async () => {
-  start('prometheus-bird-exporter', '-bird.v2', '-bird.socket', socket, '-web.listen-address', '127.0.0.1:9324');
+  children.start(
+    'prometheus-bird-exporter',
+    '-bird.v2',
+    '-bird.socket',
+    socket,
+    '-web.listen-address',
+    '127.0.0.1:9324',
+  );
   const script =
     "fetch('http://127.0.0.1:9324/metrics').then(async (answer) => process.stdout.write(await answer.text()))";
   const scrape = () => node.exec(process.execPath, '-e', script);

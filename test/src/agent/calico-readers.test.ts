@@ -3,8 +3,7 @@
  * flag for BIRD 2. The agent peers with BIRD 1.6 of both families, whose own answers are the measure of ours, and with BIRD 2 as another node.
  */
 
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +12,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Family } from '../../../bgp/ip.ts';
 import { Bird, bird1Programs } from '../../bgp/kit/daemons.ts';
 import { readPeer, readPeers, readRoutes, readStatus, whyNotReady } from '../../kit/calico-reader.ts';
+import { Children } from '../../kit/children.ts';
 import { eventually } from '../../kit/eventually.ts';
 import { connectNamespaces, TestNamespace } from '../../kit/netns.ts';
 
@@ -26,8 +26,7 @@ const switches = {
   ipv6: new Bird(others.name, bird1Programs('ipv6')),
 } as const;
 const node2 = new Bird(others.name);
-const children: ChildProcess[] = [];
-let said = '';
+const children = new Children(node.name);
 
 /** As confd writes it for calico-node, but that this is the switch. */
 const switchConfigurations = {
@@ -120,7 +119,7 @@ beforeAll(async () => {
   writeFileSync(join(folder, 'manifests', 'all.yaml'), manifests);
   const words = ['--node=node1', `--source=dir:${join(folder, 'manifests')}`, '--roles=bgp,routes'];
   const paths = [`--socket=${join(folder, 'godwit.ctl')}`, `--state=${join(folder, 'state')}`];
-  start(process.execPath, main, 'agent', ...words, ...paths, `--calico-sockets=${join(folder, 'calico')}`);
+  children.start(process.execPath, main, 'agent', ...words, ...paths, `--calico-sockets=${join(folder, 'calico')}`);
   for (const family of ['ipv4', 'ipv6'] as const) {
     await eventually(
       async () => expect(await routesOf(sockets[family], family)).toHaveLength(family === 'ipv4' ? 5 : 3),
@@ -130,29 +129,16 @@ beforeAll(async () => {
 }, 60_000);
 
 afterEach(({ task }) => {
-  if (task.result?.state === 'fail') console.error(said.slice(-3000));
+  if (task.result?.state === 'fail') console.error(children.said.slice(-3000));
 });
 
 afterAll(async () => {
-  for (const child of children.reverse()) {
-    if (child.exitCode !== null || child.signalCode !== null) continue;
-    const gone = once(child, 'exit');
-    child.kill('SIGTERM');
-    await gone;
-  }
+  await children.stop();
   for (const bird of [node2, switches.ipv4, switches.ipv6]) await bird.stop();
   node.remove();
   others.remove();
   rmSync(folder, { recursive: true });
 });
-
-function start(program: string, ...words: string[]): void {
-  const child = spawn('ip', ['netns', 'exec', node.name, program, ...words]);
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => (said += text));
-  }
-  children.push(child);
-}
 
 /** While the agent makes its sockets there is nobody to ask. */
 async function routesOf(socket: string, family: Family) {
@@ -355,7 +341,7 @@ describe('the lines are those of BIRD 1.6', () => {
 
 test('prometheus-bird-exporter without its flag for BIRD 2 reads both sockets', async () => {
   const flags = ['-bird.socket', sockets.ipv4, '-bird.socket6', sockets.ipv6];
-  start('prometheus-bird-exporter', ...flags, '-web.listen-address', '127.0.0.1:9324');
+  children.start('prometheus-bird-exporter', ...flags, '-web.listen-address', '127.0.0.1:9324');
   const script =
     "fetch('http://127.0.0.1:9324/metrics').then(async (answer) => process.stdout.write(await answer.text()))";
   const scrape = () => node.exec(process.execPath, '-e', script);

@@ -1,0 +1,35 @@
+/** Programs of a test in a network namespace, and what they have said. They end when the test process does, too: the kernel sees to that. */
+
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+
+export class Children {
+  /** All of them, on both streams. */
+  said = '';
+  private readonly namespace: string;
+  private readonly running: ChildProcess[] = [];
+
+  /** @param namespace its name */
+  constructor(namespace: string) {
+    this.namespace = namespace;
+  }
+
+  start(program: string, ...words: string[]): void {
+    const outside = ['netns', 'exec', this.namespace, 'setpriv', '--pdeathsig', 'KILL'];
+    const child = spawn('ip', [...outside, program, ...words], { stdio: ['ignore', 'pipe', 'pipe'] });
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text: string) => (this.said += text));
+    }
+    this.running.push(child);
+  }
+
+  /** The last one first. Returns when they are gone. */
+  async stop(): Promise<void> {
+    for (const child of this.running.splice(0).reverse()) {
+      if (child.exitCode !== null || child.signalCode !== null) continue;
+      const gone = once(child, 'exit');
+      child.kill('SIGTERM');
+      await gone;
+    }
+  }
+}
