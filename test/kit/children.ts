@@ -23,13 +23,22 @@ export class Children {
     this.running.push(child);
   }
 
+  /** Whether any has ended by itself. */
+  get anyEnded(): boolean {
+    return this.running.some(hasEnded);
+  }
+
   /** The last one first. Returns when they are gone. */
-  async stop(): Promise<void> {
+  async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
     for (const child of this.running.splice(0).reverse()) {
-      if (child.exitCode !== null || child.signalCode !== null) continue;
+      if (hasEnded(child)) continue;
       const gone = once(child, 'exit');
-      child.kill('SIGTERM');
+      child.kill(signal);
       await gone;
     }
   }
+}
+
+function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
 }
